@@ -1,0 +1,6 @@
+//! From gates to joules: what approximate, low-voltage multipliers do to numbers and what they cost.
+
+pub mod multiplier;
+pub mod netlist;
+pub mod units;
+pub mod workload;

@@ -1,0 +1,2 @@
+//! axtrain
+fn main() {}
