@@ -1,6 +1,8 @@
 //! From gates to joules: what approximate, low-voltage multipliers do to numbers and what they cost.
 
+pub mod engine;
 pub mod multiplier;
 pub mod netlist;
+pub mod technology;
 pub mod units;
 pub mod workload;

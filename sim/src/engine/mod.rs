@@ -1,0 +1,11 @@
+//! Simulating netlists: settled values, latest arrival times, and waveforms.
+
+mod functional;
+mod lanes;
+mod static_timing;
+mod timed;
+
+pub use functional::{FunctionalEngine, exhaustive_codes};
+pub use lanes::{LANES, Lanes, lane_values};
+pub use static_timing::StaticTiming;
+pub use timed::{DelayMode, TimedEngine};
