@@ -1,8 +1,10 @@
 //! From gates to joules: what approximate, low-voltage multipliers do to numbers and what they cost.
 
+pub mod energy;
 pub mod engine;
 pub mod multiplier;
 pub mod netlist;
+pub mod profile;
 pub mod technology;
 pub mod units;
 pub mod workload;

@@ -120,6 +120,23 @@ impl<'n> TimedEngine<'n> {
         waveform.toggles[..captured].iter().fold(waveform.initial(), |value, &toggles| value ^ toggles)
     }
 
+    /// [`Self::sampled`] at several ascending times in one pass over the waveform.
+    ///
+    /// # Panics
+    /// If there are more times than room in `values`.
+    pub fn sample_all(&self, net: NetId, ascending: &[Picoseconds], values: &mut [Lanes]) {
+        let waveform = &self.waveforms[net.index()];
+        let mut event = 0;
+        let mut value = waveform.initial();
+        for (time, sample) in ascending.iter().zip(&mut values[..ascending.len()]) {
+            while event < waveform.times.len() && waveform.times[event] < time.0 {
+                value ^= waveform.toggles[event];
+                event += 1;
+            }
+            *sample = value;
+        }
+    }
+
     /// Value of `net` before the inputs change.
     pub fn initial(&self, net: NetId) -> Lanes {
         self.waveforms[net.index()].initial()

@@ -1,0 +1,336 @@
+//! Every transition of a multiplier whose weight stays while the activation changes.
+//!
+//! On a weight-stationary array a multiplier sees (previous activation, activation, weight) triples, few enough for
+//! 8-bit operands to time every one. Error and energy of real operand streams are then looked up, not modelled.
+
+use crate::energy::{EnergyBreakdown, LaneEnergy, SwitchingActivity};
+use crate::engine::{DelayMode, LANES, Lanes, TimedEngine, lane_values};
+use crate::multiplier::operand_value;
+use crate::netlist::Netlist;
+use crate::technology::Physical;
+use crate::units::Picoseconds;
+use rayon::prelude::*;
+
+/// Which transitions to tabulate, and how.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TransitionSpec<'a> {
+    /// A multiplier of two operands of at most 8 bits each, first port the activation.
+    pub netlist: &'a Netlist,
+    /// Its delays and energies at nominal supply.
+    pub physical: &'a Physical,
+    /// Whether the product is two's complement.
+    pub signed: bool,
+    /// Activation codes are 0 … 2^`activation_bits` − 1; 7 where activations are never negative.
+    pub activation_bits: u32,
+    /// What cells do with short pulses.
+    pub mode: DelayMode,
+    /// Ascending times, at nominal speed, at which the product register may sample.
+    pub windows: &'a [Picoseconds],
+}
+
+/// A netlist that cannot be tabulated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: transitions are tabulated for two operands of 1 to 8 bits and a product of at most 32, not {shape}")]
+pub struct NotTabulable {
+    name: String,
+    shape: String,
+}
+
+/// What a multiplier does on every (previous activation, activation, weight) triple.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TransitionTable {
+    activation_bits: u32,
+    weight_bits: u32,
+    energy_quantum: f32,
+    energy: Vec<u16>,
+    points: Vec<SampledErrors>,
+    activity: SwitchingActivity,
+}
+
+/// Errors made by sampling at one window, sparse: only triples whose sampled product differs from the settled one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SampledErrors {
+    window: Picoseconds,
+    row_start: Vec<u32>,
+    weight: Vec<u8>,
+    delta: Vec<i32>,
+    bit_errors: Vec<[u64; 2]>,
+}
+
+/// Timing errors under the stimulus "weight-stationary exhaustive uniform": every triple once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TimingErrors {
+    /// Share of transitions with a wrong product.
+    pub error_rate: f64,
+    /// Mean of sampled − settled.
+    pub mean_error: f64,
+    /// Mean of |sampled − settled|.
+    pub mae: f64,
+    /// Mean of (sampled − settled)².
+    pub mse: f64,
+    /// Share of transitions in which each product bit is wrong, least significant first.
+    pub bit_error_rate: Vec<f64>,
+}
+
+/// What one weight contributes.
+struct WeightResult {
+    energy: Vec<f32>,
+    errors: Vec<Vec<(u32, i32)>>,
+    bit_errors: Vec<Vec<[u64; 2]>>,
+    activity: SwitchingActivity,
+}
+
+impl TransitionTable {
+    /// Simulates every transition. `progress` is called once a weight, from any thread.
+    pub fn build(spec: TransitionSpec<'_>, progress: &(impl Fn() + Sync)) -> Result<Self, NotTabulable> {
+        let netlist = spec.netlist;
+        let widths: Vec<usize> = netlist.inputs().iter().chain(netlist.outputs()).map(|port| port.width()).collect();
+        match widths[..] {
+            [first, second, product]
+                if netlist.outputs().len() == 1
+                    && (spec.activation_bits as usize..=8).contains(&first)
+                    && spec.activation_bits >= 1
+                    && (1..=8).contains(&second)
+                    && product <= 32 => {}
+            _ => {
+                let shape = format!("ports of {widths:?} bits");
+                return Err(NotTabulable { name: netlist.name().into(), shape });
+            }
+        }
+        let weight_bits = netlist.inputs()[1].width() as u32;
+        let results: Vec<WeightResult> = (0..1u32 << weight_bits)
+            .into_par_iter()
+            .map_init(
+                || {
+                    let engine = TimedEngine::new(netlist, &spec.physical.delay, spec.mode);
+                    (engine, LaneEnergy::new(&spec.physical.transition_energy))
+                },
+                |(engine, lane_energy), weight| {
+                    let result = simulate_weight(&spec, engine, lane_energy, weight);
+                    progress();
+                    result
+                },
+            )
+            .collect();
+        Ok(Self::assemble(&spec, weight_bits, results))
+    }
+
+    fn assemble(spec: &TransitionSpec<'_>, weight_bits: u32, results: Vec<WeightResult>) -> Self {
+        let pairs = 1usize << (2 * spec.activation_bits);
+        let weights = results.len();
+        let largest = results.iter().flat_map(|result| &result.energy).copied().fold(0.0, f32::max);
+        let energy_quantum = if largest > 0.0 { largest / f32::from(u16::MAX) } else { 1.0 };
+        let mut energy = vec![0u16; pairs * weights];
+        energy.par_chunks_mut(weights).enumerate().for_each(|(pair, row)| {
+            for (quantised, result) in row.iter_mut().zip(&results) {
+                *quantised = (result.energy[pair] / energy_quantum).round() as u16;
+            }
+        });
+        let points = spec.windows.iter().enumerate();
+        let points = points.map(|(point, &window)| SampledErrors::assemble(window, pairs, point, &results)).collect();
+        let mut activity = SwitchingActivity::new(spec.netlist);
+        for result in &results {
+            activity.merge(&result.activity);
+        }
+        let activation_bits = spec.activation_bits;
+        Self { activation_bits, weight_bits, energy_quantum, energy, points, activity }
+    }
+
+    /// Bits of an activation code.
+    pub fn activation_bits(&self) -> u32 {
+        self.activation_bits
+    }
+
+    /// Bits of a weight code.
+    pub fn weight_bits(&self) -> u32 {
+        self.weight_bits
+    }
+
+    /// Number of triples.
+    pub fn transitions(&self) -> usize {
+        self.energy.len()
+    }
+
+    /// Row of a (previous activation, activation) pair.
+    #[inline]
+    pub fn pair(&self, previous: u8, activation: u8) -> usize {
+        usize::from(previous) << self.activation_bits | usize::from(activation)
+    }
+
+    /// Switching energy of a pair with every weight code, in units of [`Self::energy_quantum`].
+    #[inline]
+    pub fn energy_row(&self, pair: usize) -> &[u16] {
+        &self.energy[pair << self.weight_bits..][..1 << self.weight_bits]
+    }
+
+    /// Unit of [`Self::energy_row`], fJ at nominal supply.
+    pub fn energy_quantum(&self) -> f64 {
+        f64::from(self.energy_quantum)
+    }
+
+    /// Errors at each window given to [`Self::build`], in the same order.
+    pub fn points(&self) -> &[SampledErrors] {
+        &self.points
+    }
+
+    /// Mean energy of a transition under "weight-stationary exhaustive uniform", at nominal supply, with the leakage
+    /// of `period_ps`.
+    pub fn mean_energy(&self, physical: &Physical, period_ps: f64) -> EnergyBreakdown {
+        self.activity.energy(&physical.transition_energy, physical.leakage, period_ps)
+    }
+
+    /// Timing errors at point `index` under "weight-stationary exhaustive uniform".
+    pub fn timing_errors(&self, index: usize) -> TimingErrors {
+        let point = &self.points[index];
+        let transitions = self.transitions() as f64;
+        let (mut sum, mut absolute, mut squares) = (0i64, 0u64, 0u128);
+        for &delta in &point.delta {
+            sum += i64::from(delta);
+            absolute += u64::from(delta.unsigned_abs());
+            squares += u128::from(delta.unsigned_abs()).pow(2);
+        }
+        TimingErrors {
+            error_rate: point.delta.len() as f64 / transitions,
+            mean_error: sum as f64 / transitions,
+            mae: absolute as f64 / transitions,
+            mse: squares as f64 / transitions,
+            bit_error_rate: point.bit_flips().map(|[up, down]| (up + down) as f64 / transitions).collect(),
+        }
+    }
+}
+
+impl SampledErrors {
+    fn assemble(window: Picoseconds, pairs: usize, point: usize, results: &[WeightResult]) -> Self {
+        // Counting sort by pair; going through the weights in order leaves each row sorted by weight.
+        let mut row_start = vec![0u32; pairs + 1];
+        for result in results {
+            for &(pair, _) in &result.errors[point] {
+                row_start[pair as usize + 1] += 1;
+            }
+        }
+        for pair in 0..pairs {
+            row_start[pair + 1] += row_start[pair];
+        }
+        let mut next = row_start.clone();
+        let total = row_start[pairs] as usize;
+        let (mut weight, mut delta) = (vec![0u8; total], vec![0i32; total]);
+        let mut bit_errors = vec![[0; 2]; results[0].bit_errors[point].len()];
+        for (code, result) in results.iter().enumerate() {
+            for &(pair, difference) in &result.errors[point] {
+                let slot = &mut next[pair as usize];
+                weight[*slot as usize] = code as u8;
+                delta[*slot as usize] = difference;
+                *slot += 1;
+            }
+            for (total, counts) in bit_errors.iter_mut().zip(&result.bit_errors[point]) {
+                total[0] += counts[0];
+                total[1] += counts[1];
+            }
+        }
+        Self { window, row_start, weight, delta, bit_errors }
+    }
+
+    /// When the product is sampled, at nominal speed.
+    pub fn window(&self) -> Picoseconds {
+        self.window
+    }
+
+    /// Whether every product is right.
+    pub fn is_empty(&self) -> bool {
+        self.delta.is_empty()
+    }
+
+    /// Weight codes, ascending, whose product comes out wrong for a pair, and sampled − settled for each.
+    #[inline]
+    pub fn row(&self, pair: usize) -> (&[u8], &[i32]) {
+        let range = self.row_start[pair] as usize..self.row_start[pair + 1] as usize;
+        (&self.weight[range.clone()], &self.delta[range])
+    }
+
+    /// For each product bit, how many transitions sample 1 for 0, and 0 for 1.
+    pub fn bit_flips(&self) -> impl Iterator<Item = [u64; 2]> {
+        self.bit_errors.iter().copied()
+    }
+
+    /// Every (pair, weight, sampled − settled), by pair and weight.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, u8, i32)> {
+        (0..self.row_start.len() - 1).flat_map(|pair| {
+            let (weights, deltas) = self.row(pair);
+            weights.iter().zip(deltas).map(move |(&weight, &delta)| (pair, weight, delta))
+        })
+    }
+}
+
+fn simulate_weight(
+    spec: &TransitionSpec<'_>,
+    engine: &mut TimedEngine<'_>,
+    lane_energy: &mut LaneEnergy,
+    weight: u32,
+) -> WeightResult {
+    let netlist = spec.netlist;
+    let pair_bits = 2 * spec.activation_bits as usize;
+    let pairs = 1usize << pair_bits;
+    let product = netlist.outputs()[0].nets();
+    let points = spec.windows.len();
+    let mut result = WeightResult {
+        energy: Vec::with_capacity(pairs),
+        errors: vec![Vec::new(); points],
+        bit_errors: vec![vec![[0; 2]; product.len()]; points],
+        activity: SwitchingActivity::new(netlist),
+    };
+    for (bit, _) in netlist.inputs()[1].nets().iter().enumerate() {
+        let level = Lanes::splat(weight >> bit & 1 == 1);
+        engine.set_input(1, bit, level, level);
+    }
+    let used = Lanes::first(pairs);
+    let value = |code: u32| operand_value(code, product.len() as u32, spec.signed) as i32;
+    // One row of planes a window, then the settled product.
+    let mut planes = vec![vec![Lanes::ZERO; product.len()]; points + 1];
+    let mut samples = vec![Lanes::ZERO; points];
+    for block in 0..pairs.div_ceil(LANES) {
+        let pair_bit = |bit: usize| match bit {
+            0..9 => Lanes::counting(bit),
+            _ => Lanes::splat(block >> (bit - 9) & 1 == 1),
+        };
+        for bit in 0..netlist.inputs()[0].width() {
+            let varies = bit < spec.activation_bits as usize;
+            let from = if varies { pair_bit(bit + spec.activation_bits as usize) } else { Lanes::ZERO };
+            let to = if varies { pair_bit(bit) } else { Lanes::ZERO };
+            engine.set_input(0, bit, from, to);
+        }
+        engine.run();
+        result.activity.record(netlist, engine, used);
+        let energy = lane_energy.measure(netlist, engine);
+        result.energy.extend(&energy[..pairs.min(LANES)]);
+        for (bit, &net) in product.iter().enumerate() {
+            engine.sample_all(net, spec.windows, &mut samples);
+            for (plane, &sample) in planes.iter_mut().zip(&samples) {
+                plane[bit] = sample;
+            }
+            planes[points][bit] = engine.settled(net);
+        }
+        let (sampled, settled) = planes.split_at(points);
+        let settled = &settled[0];
+        let mut settled_codes = None;
+        for (point, sampled) in sampled.iter().enumerate() {
+            let mut wrong = Lanes::ZERO;
+            for (bit, (&sample, &truth)) in sampled.iter().zip(settled).enumerate() {
+                let flipped = (sample ^ truth) & used;
+                wrong |= flipped;
+                result.bit_errors[point][bit][0] += u64::from((flipped & sample).count_ones());
+                result.bit_errors[point][bit][1] += u64::from((flipped & truth).count_ones());
+            }
+            if wrong.is_zero() {
+                continue;
+            }
+            let settled_codes = settled_codes.get_or_insert_with(|| lane_values(settled));
+            let codes = lane_values(sampled);
+            let errors = &mut result.errors[point];
+            for lane in wrong.set_lanes() {
+                let delta = value(codes[lane]).wrapping_sub(value(settled_codes[lane]));
+                errors.push(((block * LANES + lane) as u32, delta));
+            }
+        }
+    }
+    result
+}
