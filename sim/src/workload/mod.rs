@@ -1,7 +1,10 @@
 //! What runs on the hardware: data sets and quantised networks.
 
 mod dataset;
+mod embedded;
+mod idx;
 mod network;
 
 pub use dataset::{Dataset, PIXEL_SCALE, Split, pixel_code};
+pub use idx::DataError;
 pub use network::{Dense, Network, NetworkError, Requantize};

@@ -1,0 +1,65 @@
+//! Data sets inside the program, so that a fresh clone runs without downloads. Sources and licences: `data/README.md`.
+
+use super::Dataset;
+use super::idx::{Description, read};
+
+macro_rules! file {
+    ($path:literal) => {
+        ($path, include_bytes!(concat!("../../data/", $path)) as &[u8])
+    };
+}
+
+const DIGITS: [(&str, &[u8]); 4] = [
+    file!("digits/train-images-idx3-ubyte.gz"),
+    file!("digits/train-labels-idx1-ubyte.gz"),
+    file!("digits/t10k-images-idx3-ubyte.gz"),
+    file!("digits/t10k-labels-idx1-ubyte.gz"),
+];
+
+const FASHION_MNIST: [(&str, &[u8]); 4] = [
+    file!("fashion-mnist/train-images-idx3-ubyte.gz"),
+    file!("fashion-mnist/train-labels-idx1-ubyte.gz"),
+    file!("fashion-mnist/t10k-images-idx3-ubyte.gz"),
+    file!("fashion-mnist/t10k-labels-idx1-ubyte.gz"),
+];
+
+const CLOTHES: [&str; 10] =
+    ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"];
+
+impl Dataset {
+    /// Names [`Self::embedded`] knows.
+    pub const EMBEDDED: [&str; 2] = ["digits", "fashion-mnist"];
+
+    /// A data set by name: `digits` (1,437 + 360 images of 8×8) or `fashion-mnist` (8,000 + 2,000 of 28×28).
+    pub fn embedded(name: &str) -> Option<Dataset> {
+        let (files, classes) = match name {
+            "digits" => (DIGITS, Vec::new()),
+            "fashion-mnist" => (FASHION_MNIST, CLOTHES.map(str::to_owned).to_vec()),
+            _ => return None,
+        };
+        Some(read(files, Description { name: name.to_owned(), classes }).expect("embedded data are whole"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn embedded_data_have_their_published_sizes_and_every_class() {
+        for (name, shape, train, test) in
+            [("digits", [1, 8, 8], 1437, 360), ("fashion-mnist", [1, 28, 28], 8000, 2000)]
+        {
+            let data = Dataset::embedded(name).unwrap();
+            assert_eq!((data.shape, data.train.len(), data.test.len()), (shape, train, test));
+            for split in [&data.train, &data.test] {
+                for class in 0..10 {
+                    let share = split.labels().iter().filter(|&&label| label == class).count() as f64;
+                    assert!((share / split.len() as f64 - 0.1).abs() < 0.03, "{name}: class {class}");
+                }
+            }
+            assert_eq!(data.classes.len(), 10);
+        }
+        assert_eq!(Dataset::embedded("imagenet"), None);
+    }
+}
