@@ -30,7 +30,7 @@ impl Dataset {
     /// Names [`Self::embedded`] knows.
     pub const EMBEDDED: [&str; 2] = ["digits", "fashion-mnist"];
 
-    /// A data set by name: `digits` (1,437 + 360 images of 8×8) or `fashion-mnist` (8,000 + 2,000 of 28×28).
+    /// A data set by name: `digits` (1,438 + 359 images of 8×8) or `fashion-mnist` (8,000 + 2,000 of 28×28).
     pub fn embedded(name: &str) -> Option<Dataset> {
         let (files, classes) = match name {
             "digits" => (DIGITS, Vec::new()),
@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn embedded_data_have_their_published_sizes_and_every_class() {
         for (name, shape, train, test) in
-            [("digits", [1, 8, 8], 1437, 360), ("fashion-mnist", [1, 28, 28], 8000, 2000)]
+            [("digits", [1, 8, 8], 1438, 359), ("fashion-mnist", [1, 28, 28], 8000, 2000)]
         {
             let data = Dataset::embedded(name).unwrap();
             assert_eq!((data.shape, data.train.len(), data.test.len()), (shape, train, test));

@@ -1,0 +1,175 @@
+//! The 512-lane timed engine against a scalar event-driven simulator written from Verilog's rules.
+
+use axtrain_sim::engine::{DelayMode, LANES, Lanes, StaticTiming, TimedEngine};
+use axtrain_sim::multiplier::{Family, MultiplierSpec};
+use axtrain_sim::netlist::{CellKind, NetId, Netlist, NetlistBuilder};
+use axtrain_sim::units::Picoseconds;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+
+/// One lane, one event at a time. Returns every change of every net: (time, net, value).
+fn reference(
+    netlist: &Netlist,
+    delay: &[Picoseconds],
+    mode: DelayMode,
+    from: &[u64],
+    to: &[u64],
+) -> Vec<Vec<(u32, bool)>> {
+    let mut value = settled(netlist, from);
+    let mut target: Vec<bool> = value.clone();
+    let mut changes = vec![Vec::new(); netlist.net_count()];
+    // Pending transitions by time and net.
+    let mut queue: BTreeMap<u32, BTreeMap<NetId, bool>> = BTreeMap::new();
+    for (port, word) in netlist.inputs().iter().zip(to) {
+        for (bit, &net) in port.nets().iter().enumerate() {
+            if value[net.index()] != (word >> bit & 1 == 1) {
+                queue.entry(0).or_default().insert(net, word >> bit & 1 == 1);
+            }
+        }
+    }
+    while let Some((now, events)) = queue.pop_first() {
+        for (&net, &level) in &events {
+            assert_ne!(value[net.index()], level, "a change changes");
+            value[net.index()] = level;
+            changes[net.index()].push((now, level));
+        }
+        for cell in netlist.cells() {
+            if !cell.inputs().iter().any(|net| events.contains_key(net)) {
+                continue;
+            }
+            let code = cell.inputs().iter().rev().fold(0, |code, net| code << 1 | u8::from(value[net.index()]));
+            let result = cell.kind().evaluate(code);
+            for (pin, net) in cell.outputs().enumerate() {
+                let level = result >> pin & 1 == 1;
+                if level == target[net.index()] {
+                    continue;
+                }
+                target[net.index()] = level;
+                let due = now + delay[net.index()].0;
+                if mode == DelayMode::Inertial {
+                    // The pending opposite change, if any, is withdrawn; if there is none, this one is scheduled.
+                    let pending = queue.range_mut(now + 1..).find_map(|(_, nets)| nets.remove(&net));
+                    if pending.is_some() {
+                        continue;
+                    }
+                }
+                queue.entry(due).or_default().insert(net, level);
+            }
+        }
+    }
+    changes
+}
+
+fn settled(netlist: &Netlist, inputs: &[u64]) -> Vec<bool> {
+    let mut value = vec![false; netlist.net_count()];
+    value[NetId::ONE.index()] = true;
+    for (port, word) in netlist.inputs().iter().zip(inputs) {
+        for (bit, net) in port.nets().iter().enumerate() {
+            value[net.index()] = word >> bit & 1 == 1;
+        }
+    }
+    for cell in netlist.cells() {
+        let code = cell.inputs().iter().rev().fold(0, |code, net| code << 1 | u8::from(value[net.index()]));
+        for (pin, net) in cell.outputs().enumerate() {
+            value[net.index()] = cell.kind().evaluate(code) >> pin & 1 == 1;
+        }
+    }
+    value
+}
+
+/// A random circuit that uses every cell kind and reconverges a lot.
+fn random_circuit(seed: u64) -> Netlist {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut builder = NetlistBuilder::new("random");
+    let mut nets = vec![NetId::ZERO, NetId::ONE];
+    nets.extend(builder.input("a", 6));
+    nets.extend(builder.input("b", 5));
+    for index in 0..60 {
+        let kind = CellKind::ALL[index % CellKind::ALL.len()];
+        let pins: Vec<NetId> =
+            (0..kind.inputs()).map(|_| nets[rng.random_range(nets.len().saturating_sub(25)..nets.len())]).collect();
+        nets.extend(builder.cell(kind, &pins).outputs());
+    }
+    builder.output("y", nets.split_off(nets.len() - 16));
+    builder.finish()
+}
+
+fn circuits() -> Vec<Netlist> {
+    let mut circuits: Vec<Netlist> = (0..6).map(random_circuit).collect();
+    for (family, signed) in [(Family::Array, true), (Family::OperandTruncated { a: 1, b: 2 }, false)] {
+        circuits.push(MultiplierSpec::new("m", family, 6, 5, signed).unwrap().netlist());
+    }
+    circuits
+}
+
+fn random_delays(netlist: &Netlist, seed: u64) -> Vec<Picoseconds> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    netlist.nets().map(|_| Picoseconds(rng.random_range(1..40))).collect()
+}
+
+#[test]
+fn every_waveform_equals_the_scalar_simulation() {
+    for (index, netlist) in circuits().iter().enumerate() {
+        let delay = random_delays(netlist, index as u64);
+        let mut rng = ChaCha8Rng::seed_from_u64(100 + index as u64);
+        let mut codes = || -> Vec<u32> { (0..LANES).map(|_| rng.random_range(0..1 << 11)).collect() };
+        let (from, to) = (codes(), codes());
+        for mode in [DelayMode::Transport, DelayMode::Inertial] {
+            let mut engine = TimedEngine::new(netlist, &delay, mode);
+            for bit in 0..11 {
+                let (port, position) = if bit < 6 { (0, bit) } else { (1, bit - 6) };
+                engine.set_input(port, position, Lanes::gather(&from, bit), Lanes::gather(&to, bit));
+            }
+            engine.run();
+            for lane in (0..LANES).step_by(7) {
+                let split = |code: u32| [u64::from(code & 63), u64::from(code >> 6)];
+                let expected = reference(netlist, &delay, mode, &split(from[lane]), &split(to[lane]));
+                let start = settled(netlist, &split(from[lane]));
+                for net in netlist.nets() {
+                    let lane_of = |lanes: Lanes| lanes.0[lane / 64] >> (lane % 64) & 1 == 1;
+                    let mut level = start[net.index()];
+                    assert_eq!(lane_of(engine.initial(net)), level);
+                    let mut found = Vec::new();
+                    for (time, toggles) in engine.changes(net) {
+                        if lane_of(toggles) {
+                            level = !level;
+                            found.push((time.0, level));
+                        }
+                    }
+                    assert_eq!(found, expected[net.index()], "circuit {index}, {mode:?}, lane {lane}, {net:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn outputs_settle_by_their_static_arrival_and_to_the_functional_value() {
+    for (index, netlist) in circuits().iter().enumerate() {
+        let delay = random_delays(netlist, index as u64);
+        let timing = StaticTiming::new(netlist, &delay);
+        for mode in [DelayMode::Transport, DelayMode::Inertial] {
+            let mut engine = TimedEngine::new(netlist, &delay, mode);
+            for bit in 0..11 {
+                let (port, position) = if bit < 6 { (0, bit) } else { (1, bit - 6) };
+                let to = if bit < 9 { Lanes::counting(bit) } else { Lanes::ONES };
+                engine.set_input(port, position, Lanes::counting((bit + 4) % 9), to);
+            }
+            engine.run();
+            for net in netlist.nets() {
+                if let Some(last) = engine.last_change(net) {
+                    assert!(last <= timing.arrival(net), "{mode:?}: {last} after {}", timing.arrival(net));
+                    assert_eq!(engine.sampled(net, Picoseconds(last.0 + 1)), engine.settled(net));
+                    assert_ne!(engine.sampled(net, last), engine.settled(net), "capture is strictly before the edge");
+                }
+            }
+            for lane in (0..LANES).step_by(31) {
+                let level = settled(netlist, &[lane as u64 & 63, lane as u64 >> 6 | 0b11000]);
+                for net in netlist.nets() {
+                    assert_eq!(engine.settled(net).0[lane / 64] >> (lane % 64) & 1 == 1, level[net.index()]);
+                }
+            }
+        }
+    }
+}
