@@ -1,7 +1,9 @@
 //! From gates to joules: what approximate, low-voltage multipliers do to numbers and what they cost.
 
+pub mod config;
 pub mod energy;
 pub mod engine;
+pub mod memory;
 pub mod multiplier;
 pub mod netlist;
 pub mod profile;

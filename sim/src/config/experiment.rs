@@ -1,0 +1,372 @@
+//! Experiment files: data, model, training, designs and operating points of one study.
+
+use super::{ConfigError, DesignFile};
+use crate::multiplier::MultiplierSpec;
+use crate::technology::Technology;
+use crate::units::Volts;
+use serde::Deserialize;
+use toml::Spanned;
+
+/// A study: which networks are trained how, for which multipliers, and at which operating points they run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Experiment {
+    /// Name of the run's folder.
+    pub name: String,
+    /// Name of an embedded data set, or a folder of IDX files.
+    pub dataset: String,
+    /// Name of an embedded technology, or a file.
+    pub technology: String,
+    /// Name of an embedded memory technology, or a file.
+    pub memory: String,
+    /// Name of an embedded array, or a file.
+    pub array: String,
+    /// Widths of the hidden layers of a multilayer perceptron.
+    pub hidden: Vec<usize>,
+    /// How networks are trained.
+    pub training: Training,
+    /// Where and on what they run.
+    pub operation: Operation,
+    /// Multipliers, in order.
+    pub designs: Vec<MultiplierSpec>,
+    /// Position in `designs` of the one that all are compared with.
+    pub baseline: usize,
+}
+
+/// Training settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Training {
+    /// Names of the training methods.
+    pub methods: Vec<String>,
+    /// One network is trained for each.
+    pub seeds: Vec<u64>,
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Images a step.
+    pub batch: usize,
+    /// Initial step size of Adam.
+    pub learning_rate: f64,
+    /// Epochs before noise and regularisation set in.
+    pub clean_epochs: usize,
+    /// Weight of the sensitivity term of active training.
+    pub lambda: f64,
+    /// Size of the weight perturbation of active training, relative to the layer's range.
+    pub epsilon: f64,
+    /// Largest weight magnitude, if weights are clipped.
+    pub weight_clip: Option<f64>,
+    /// Training images used; all if `None`.
+    pub images: Option<usize>,
+}
+
+/// Operating conditions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operation {
+    /// Supplies, in the order given.
+    pub supplies: Vec<Volts>,
+    supplies_span: std::ops::Range<usize>,
+    /// Clock period, ps; `None` for what the baseline design needs at nominal supply.
+    pub clock_ps: Option<f64>,
+    /// Images that stream through each fold.
+    pub batch: usize,
+    /// Test images used; all if `None`.
+    pub images: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: Spanned<String>,
+    dataset: String,
+    technology: String,
+    memory: String,
+    array: String,
+    baseline: Spanned<String>,
+    model: ModelFile,
+    training: TrainingFile,
+    operation: OperationFile,
+    designs: Vec<DesignFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ModelFile {
+    hidden: Spanned<Vec<usize>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TrainingFile {
+    methods: Spanned<Vec<Spanned<String>>>,
+    seeds: Spanned<Vec<u64>>,
+    epochs: Spanned<usize>,
+    batch: Spanned<usize>,
+    learning_rate: Spanned<f64>,
+    #[serde(default)]
+    clean_epochs: usize,
+    lambda: Spanned<f64>,
+    epsilon: Spanned<f64>,
+    weight_clip: Option<Spanned<f64>>,
+    images: Option<Spanned<usize>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OperationFile {
+    supply_v: Spanned<Range>,
+    clock_ps: Option<Spanned<f64>>,
+    batch: Spanned<usize>,
+    images: Option<Spanned<usize>>,
+}
+
+/// A list of numbers, or `"lo:hi:step"` with both ends included.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged, expecting = "a number, a list of numbers, or \"lo:hi:step\"")]
+pub enum Range {
+    /// One number.
+    Single(f64),
+    /// The numbers themselves.
+    List(Vec<f64>),
+    /// `"lo:hi:step"`.
+    Steps(String),
+}
+
+impl Range {
+    /// Most numbers a range may stand for.
+    const LONGEST: usize = 10_000;
+
+    /// The numbers, in order.
+    pub fn values(&self) -> Result<Vec<f64>, String> {
+        match self {
+            Range::Single(value) => Ok(vec![*value]),
+            Range::List(values) if values.is_empty() => Err("the list is empty".into()),
+            Range::List(values) => Ok(values.clone()),
+            Range::Steps(text) => {
+                let parts: Result<Vec<f64>, _> = text.split(':').map(|part| part.trim().parse()).collect();
+                let Ok([low, high, step]) = parts.as_deref() else {
+                    return Err(format!("\"{text}\" is not lo:hi:step"));
+                };
+                let count = (high - low) / step;
+                if !(count.is_finite() && count >= 0.0 && (count as usize) < Self::LONGEST) {
+                    return Err(format!("\"{text}\" makes no steps from {low} to {high}"));
+                }
+                // The end is included even where the steps do not add up exactly in binary.
+                let steps = (count + 1e-6).floor() as usize;
+                Ok((0..=steps).map(|index| rounded(low + step * index as f64)).collect())
+            }
+        }
+    }
+}
+
+/// Nine decimals: 0.7 + 4 · 0.05 is meant to be 0.9.
+fn rounded(value: f64) -> f64 {
+    (value * 1e9).round() / 1e9
+}
+
+impl Experiment {
+    /// Reads and checks an experiment; `methods` are the names of the training methods there are.
+    pub fn from_toml(text: &str, methods: &[&str]) -> Result<Self, ConfigError> {
+        let file: File = toml::from_str(text)?;
+        let name = file.name.get_ref();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+            let help = "use letters, digits, '-', '_' and '.': it names the run's folder";
+            return Err(ConfigError::at(file.name.span(), format!("\"{name}\" is no name for a run"), help));
+        }
+        let hidden = file.model.hidden.get_ref();
+        if hidden.contains(&0) {
+            return Err(ConfigError::at(file.model.hidden.span(), "a layer of width 0", "every layer needs outputs"));
+        }
+        let designs: Vec<MultiplierSpec> =
+            file.designs.into_iter().map(DesignFile::checked).collect::<Result<_, _>>()?;
+        for (index, design) in designs.iter().enumerate() {
+            let fits = design.width_a() == 8 && design.width_b() == 8 && design.signed();
+            if !fits || designs[..index].iter().any(|other| other.name() == design.name()) {
+                let message = format!("design {} cannot be used in this experiment", design.name());
+                let help = "an experiment needs designs with different names, signed = true and width = 8";
+                return Err(ConfigError { message, span: None, help: Some(help.into()) });
+            }
+        }
+        let wanted = file.baseline.get_ref();
+        let baseline = designs.iter().position(|design| design.name() == wanted).ok_or_else(|| {
+            let names: Vec<&str> = designs.iter().map(MultiplierSpec::name).collect();
+            let help = format!("designs are: {}", names.join(", "));
+            ConfigError::at(file.baseline.span(), format!("no design is called \"{wanted}\""), help)
+        })?;
+        Ok(Self {
+            name: file.name.into_inner(),
+            dataset: file.dataset,
+            technology: file.technology,
+            memory: file.memory,
+            array: file.array,
+            hidden: file.model.hidden.into_inner(),
+            training: file.training.checked(methods)?,
+            operation: file.operation.checked()?,
+            designs,
+            baseline,
+        })
+    }
+
+    /// Checks that the technology's law covers every supply.
+    pub fn check_supplies(&self, technology: &Technology) -> Result<(), ConfigError> {
+        for &supply in &self.operation.supplies {
+            technology.slowdown(supply).map_err(|error| {
+                let help = format!("{} is meant for {} to {}", technology.name(), error.minimum, error.maximum);
+                ConfigError::at(self.operation.supplies_span.clone(), error.to_string(), help)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl TrainingFile {
+    fn checked(self, known: &[&str]) -> Result<Training, ConfigError> {
+        let list = |span, what: &str| {
+            ConfigError::at(span, format!("no {what}"), format!("give one of the {what} at least"))
+        };
+        if self.methods.get_ref().is_empty() {
+            return Err(list(self.methods.span(), "methods"));
+        }
+        let mut methods: Vec<String> = Vec::new();
+        for method in self.methods.get_ref() {
+            let name = method.get_ref();
+            if !known.contains(&name.as_str()) || methods.contains(name) {
+                let help = format!("methods are: {}; each at most once", known.join(", "));
+                return Err(ConfigError::at(method.span(), format!("\"{name}\" is not another method"), help));
+            }
+            methods.push(name.clone());
+        }
+        let mut seeds = self.seeds.get_ref().clone();
+        seeds.sort_unstable();
+        seeds.dedup();
+        if seeds.is_empty() || seeds.len() != self.seeds.get_ref().len() {
+            return Err(ConfigError::at(
+                self.seeds.span(),
+                "seeds must differ, one at least",
+                "for example seeds = [1, 2, 3]",
+            ));
+        }
+        Ok(Training {
+            methods,
+            seeds: self.seeds.into_inner(),
+            epochs: at_least_one(self.epochs)?,
+            batch: at_least_one(self.batch)?,
+            learning_rate: positive(self.learning_rate)?,
+            clean_epochs: self.clean_epochs,
+            lambda: positive(self.lambda)?,
+            epsilon: positive(self.epsilon)?,
+            weight_clip: self.weight_clip.map(positive).transpose()?,
+            images: self.images.map(at_least_one).transpose()?,
+        })
+    }
+}
+
+impl OperationFile {
+    fn checked(self) -> Result<Operation, ConfigError> {
+        let span = self.supply_v.span();
+        let values = self.supply_v.get_ref().values();
+        let values = values.map_err(|message| {
+            ConfigError::at(span.clone(), message, "for example [0.9, 1.0, 1.1] or \"0.7:1.1:0.05\"")
+        })?;
+        if let Some(value) = values.iter().find(|value| !(value.is_finite() && **value > 0.0)) {
+            return Err(ConfigError::at(span, format!("a supply of {value} V"), "supplies are positive, in volts"));
+        }
+        Ok(Operation {
+            supplies: values.into_iter().map(Volts).collect(),
+            supplies_span: span,
+            clock_ps: self.clock_ps.map(positive).transpose()?,
+            batch: at_least_one(self.batch)?,
+            images: self.images.map(at_least_one).transpose()?,
+        })
+    }
+}
+
+fn at_least_one(number: Spanned<usize>) -> Result<usize, ConfigError> {
+    match *number.get_ref() {
+        0 => Err(ConfigError::at(number.span(), "must not be 0", "give a whole number of 1 or more")),
+        value => Ok(value),
+    }
+}
+
+fn positive(number: Spanned<f64>) -> Result<f64, ConfigError> {
+    let value = *number.get_ref();
+    if value.is_finite() && value > 0.0 {
+        return Ok(value);
+    }
+    Err(ConfigError::at(number.span(), format!("{value} is not positive"), "give a number above 0"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const METHODS: [&str; 2] = ["plain", "passive"];
+    const GOOD: &str = r#"
+name = "t"
+dataset = "digits"
+technology = "freepdk45"
+memory = "cacti7-45nm-lstp"
+array = "edge-32x32"
+baseline = "exact"
+[model]
+hidden = [16]
+[training]
+methods = ["plain", "passive"]
+seeds = [1, 2]
+epochs = 2
+batch = 32
+learning_rate = 0.003
+lambda = 0.003
+epsilon = 0.02
+[operation]
+supply_v = "0.7:1.1:0.1"
+batch = 64
+[[designs]]
+name = "exact"
+family = "array"
+signed = true
+"#;
+
+    #[test]
+    fn a_good_file_is_understood() {
+        let experiment = Experiment::from_toml(GOOD, &METHODS).unwrap();
+        assert_eq!(experiment.operation.supplies, [0.7, 0.8, 0.9, 1.0, 1.1].map(Volts));
+        assert_eq!((experiment.baseline, experiment.designs[0].name()), (0, "exact"));
+    }
+
+    #[test]
+    fn mistakes_are_pointed_at() {
+        let cases = [
+            ("name = \"t\"", "name = \"../t\"", "../t"),
+            ("hidden = [16]", "hidden = [16, 0]", "[16, 0]"),
+            ("\"plain\", \"passive\"]", "\"plain\", \"pasive\"]", "pasive"),
+            ("\"plain\", \"passive\"]", "\"plain\", \"plain\"]", "plain"),
+            ("seeds = [1, 2]", "seeds = []", "[]"),
+            ("epochs = 2", "epochs = 0", "0"),
+            ("batch = 32", "batch = -1", "-1"),
+            ("learning_rate = 0.003", "learning_rate = nan", "nan"),
+            ("\"0.7:1.1:0.1\"", "\"0.7:1.1\"", "0.7:1.1"),
+            ("\"0.7:1.1:0.1\"", "\"0.7:1.1:0\"", "0.7:1.1:0"),
+            ("\"0.7:1.1:0.1\"", "[0.9, 0.0]", "[0.9, 0.0]"),
+            ("\"0.7:1.1:0.1\"", "\"0:1:1e-12\"", "0:1:1e-12"),
+            ("supply_v", "suply_v", "suply_v"),
+            ("baseline = \"exact\"", "baseline = \"exakt\"", "exakt"),
+            ("family = \"array\"", "family = \"arry\"", "arry"),
+        ];
+        for (from, to, place) in cases {
+            assert!(GOOD.contains(from), "{from}");
+            let text = GOOD.replacen(from, to, 1);
+            let error = Experiment::from_toml(&text, &METHODS).unwrap_err();
+            let span = error.span.clone().unwrap_or_else(|| panic!("no place in {error:?}"));
+            assert!(text[span.clone()].contains(place), "{error:?} points at {:?}", &text[span]);
+        }
+        let unsigned = GOOD.replace("signed = true", "signed = false");
+        assert!(Experiment::from_toml(&unsigned, &METHODS).unwrap_err().help.unwrap().contains("signed = true"));
+    }
+
+    #[test]
+    fn supplies_beyond_the_law_are_refused_where_they_stand() {
+        let technology = Technology::from_toml(include_str!("../../../hwconfigs/technology/freepdk45.toml")).unwrap();
+        let text = GOOD.replace("\"0.7:1.1:0.1\"", "[1.1, 0.2]");
+        let error = Experiment::from_toml(&text, &METHODS).unwrap().check_supplies(&technology).unwrap_err();
+        assert_eq!(&text[error.span.unwrap()], "[1.1, 0.2]");
+    }
+}

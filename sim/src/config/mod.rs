@@ -1,0 +1,31 @@
+//! Configuration files: as written, with the place of every value kept, and then as meant.
+
+mod design;
+mod experiment;
+
+pub use design::DesignFile;
+pub use experiment::{Experiment, Operation, Range, Training};
+
+/// A configuration that was refused: what is wrong, where, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ConfigError {
+    /// What is wrong.
+    pub message: String,
+    /// Bytes of the file the message is about, if it is about a place.
+    pub span: Option<std::ops::Range<usize>>,
+    /// What would be right.
+    pub help: Option<String>,
+}
+
+impl ConfigError {
+    fn at(span: std::ops::Range<usize>, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { message: message.into(), span: Some(span), help: Some(help.into()) }
+    }
+}
+
+impl From<toml::de::Error> for ConfigError {
+    fn from(error: toml::de::Error) -> Self {
+        Self { message: error.message().to_owned(), span: error.span(), help: None }
+    }
+}
