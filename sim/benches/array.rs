@@ -1,0 +1,68 @@
+//! How fast the array's models are: `cargo bench -p axtrain-sim --bench array`.
+//!
+//! The stepped model in element-cycles a second (all elements, busy or not), with a product table as the multiplier; the
+//! closed form in time for a whole network. Best of several runs; set-up is not timed.
+
+use axtrain_sim::array::stepped::{self, Operands};
+use axtrain_sim::array::{Dataflow, Gemm, Layer, SystolicArray};
+use axtrain_sim::multiplier::ProductTable;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+fn main() {
+    stepped_throughput();
+    closed_form_of_a_network();
+}
+
+/// The shortest of `runs` runs.
+fn best_of<R>(runs: u32, mut work: impl FnMut() -> R) -> Duration {
+    let timed = || {
+        let start = Instant::now();
+        black_box(work());
+        start.elapsed()
+    };
+    std::iter::repeat_with(timed).take(runs as usize).min().expect("at least one run")
+}
+
+fn stepped_throughput() {
+    let table = ProductTable::exact(8, 8, true);
+    for dataflow in Dataflow::ALL {
+        for (side, gemm) in [(16, "64x64x64"), (128, "128x128x128")] {
+            let array = SystolicArray::new(side, side, dataflow).expect("a valid array").with_product_register(true);
+            let gemm: Gemm = gemm.parse().expect("a valid product");
+            let codes = |count: u64, step: u64| (0..count).map(|i| (i * step % 251) as i32 - 125).collect::<Vec<_>>();
+            let (inputs, weights) = (codes(gemm.m() * gemm.k(), 7), codes(gemm.k() * gemm.n(), 13));
+            let operands = Operands { gemm, groups: 1, inputs: &inputs, weights: &weights };
+            let step = || stepped::run(&array, &operands, |a, b| table.product(a as u32, b as u32)).expect("it fits");
+            let element_cycles = (step().cycles * array.elements()) as f64;
+            let rate = element_cycles / best_of(5, step).as_secs_f64() / 1e6;
+            println!("stepped {side}x{side} {dataflow}, {gemm}: {rate:.0} M element-cycles/s");
+        }
+    }
+}
+
+/// The convolutions of a residual network of 50 layers at 224×224 pixels, as matrix products.
+fn closed_form_of_a_network() {
+    let stages = [(56 * 56, 64, 3), (28 * 28, 128, 4), (14 * 14, 256, 6), (7 * 7, 512, 3)];
+    let mut products = vec![[112 * 112, 64, 3 * 7 * 7]];
+    for (pixels, width, blocks) in stages {
+        for block in 0..blocks {
+            let inputs = if block > 0 { 4 * width } else { (2 * width).max(64) };
+            products.extend([[pixels, width, inputs], [pixels, width, 9 * width], [pixels, 4 * width, width]]);
+        }
+    }
+    products.push([1, 1000, 2048]);
+    let layer =
+        |(i, &[m, n, k]): (usize, &[u64; 3])| Layer::new(format!("layer{i}"), Gemm::new(m, n, k).expect("no zero"));
+    let layers: Vec<_> = products.iter().enumerate().map(layer).collect();
+    for dataflow in Dataflow::ALL {
+        let array = SystolicArray::new(128, 128, dataflow).expect("a valid array");
+        let network = || {
+            for layer in black_box(&layers) {
+                black_box((array.layer_cycles(layer).expect("it fits"), array.activity(layer).expect("it fits")));
+            }
+        };
+        let time = best_of(1000, network).as_secs_f64() * 1e6;
+        println!("closed form of {} layers, 128x128 {dataflow}: {time:.1} µs", layers.len());
+    }
+}

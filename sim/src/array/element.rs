@@ -1,0 +1,134 @@
+//! What a processing element does besides multiplying: accumulate, and hold operands in registers.
+
+use crate::energy::SwitchingActivity;
+use crate::engine::{DelayMode, LANES, Lanes, TimedEngine};
+use crate::multiplier::{FinalAdder, ProductTable, adder_netlist};
+use crate::netlist::Netlist;
+use crate::technology::{MissingCells, Physical, Technology};
+use crate::workload::Dense;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// The adder of a processing element: a Kogge–Stone adder of the accumulator's width.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Accumulator {
+    /// Its gates.
+    pub netlist: Netlist,
+    /// Its delays and energies at nominal supply.
+    pub physical: Physical,
+}
+
+impl Accumulator {
+    /// An accumulator of `bits` in `technology`.
+    pub fn new(bits: u32, technology: &Technology) -> Result<Self, MissingCells> {
+        let netlist = adder_netlist(FinalAdder::KoggeStone, bits, "accumulator");
+        let physical = technology.weigh(&netlist)?;
+        Ok(Self { netlist, physical })
+    }
+}
+
+/// Means over a layer's multiply-accumulates, one after the other in the same element, at nominal supply.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ElementMeans {
+    /// Switching energy of the accumulator, fJ.
+    pub accumulate_fj: f64,
+    /// Bits of the activation register that change.
+    pub activation_toggles: f64,
+    /// Bits of the product register that change.
+    pub product_toggles: f64,
+    /// Bits of the partial-sum register that change.
+    pub partial_sum_toggles: f64,
+    /// Bits of the weight register that change when the next weight is loaded through it.
+    pub weight_toggles: f64,
+}
+
+/// One element's operands in one cycle.
+struct Cycle {
+    activation: u8,
+    product: i32,
+    partial_sum: i32,
+}
+
+impl ElementMeans {
+    /// Estimates the means of a layer on a weight-stationary array with `rows` rows from `samples` pairs of
+    /// consecutive multiply-accumulates, drawn uniformly with `seed` from `activations` (`[row][input]`).
+    ///
+    /// Partial sums enter the top of a fold as zero and grow down its rows.
+    pub fn sample(
+        layer: &Dense,
+        product: &ProductTable,
+        activations: &[u8],
+        rows: usize,
+        accumulator: &Accumulator,
+        (samples, seed): (usize, u64),
+    ) -> Self {
+        let bits = accumulator.netlist.outputs()[0].width();
+        let images = activations.len() / layer.inputs;
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let cycle = |image: usize, input: usize, output: usize| {
+            let weights = &layer.weights[output * layer.inputs..][..layer.inputs];
+            let activations = &activations[image * layer.inputs..][..layer.inputs];
+            let multiply = |k: usize| product.product(u32::from(activations[k]), u32::from(weights[k] as u8));
+            let partial_sum = (input / rows * rows..input).map(multiply).fold(0, i32::wrapping_add);
+            Cycle { activation: activations[input], product: multiply(input), partial_sum }
+        };
+        let pairs: Vec<(Cycle, Cycle)> = (0..samples)
+            .map(|_| {
+                let image = if images > 1 { rng.random_range(1..images) } else { 0 };
+                let (input, output) = (rng.random_range(0..layer.inputs), rng.random_range(0..layer.outputs));
+                (cycle(image.saturating_sub(1), input, output), cycle(image, input, output))
+            })
+            .collect();
+
+        let width = product.width_a() + product.width_b();
+        let toggles = |change: i32, bits: u32| f64::from((change as u32 & (u32::MAX >> (32 - bits))).count_ones());
+        let count = samples.max(1) as f64;
+        let mean = |of: &dyn Fn(&Cycle, &Cycle) -> f64| {
+            pairs.iter().map(|(before, after)| of(before, after)).sum::<f64>() / count
+        };
+        let sum = |cycle: &Cycle| cycle.partial_sum.wrapping_add(cycle.product);
+        Self {
+            accumulate_fj: accumulator.mean_energy(&pairs),
+            activation_toggles: mean(&|before, after| f64::from((before.activation ^ after.activation).count_ones())),
+            product_toggles: mean(&|before, after| toggles(before.product ^ after.product, width)),
+            partial_sum_toggles: mean(&|before, after| toggles(sum(before) ^ sum(after), bits as u32)),
+            weight_toggles: weight_toggles(layer),
+        }
+    }
+}
+
+/// Mean change between a weight and the one that follows it down the column.
+fn weight_toggles(layer: &Dense) -> f64 {
+    let changes = layer.weights.chunks_exact(layer.inputs).flat_map(|row| row.windows(2));
+    let (mut toggles, mut count) = (0u64, 0u64);
+    for pair in changes {
+        toggles += u64::from((pair[0] ^ pair[1]).count_ones());
+        count += 1;
+    }
+    toggles as f64 / count.max(1) as f64
+}
+
+impl Accumulator {
+    fn mean_energy(&self, pairs: &[(Cycle, Cycle)]) -> f64 {
+        let bits = self.netlist.outputs()[0].width();
+        let mut engine = TimedEngine::new(&self.netlist, &self.physical.delay, DelayMode::Inertial);
+        let mut activity = SwitchingActivity::new(&self.netlist);
+        for block in pairs.chunks(LANES) {
+            let values = |value: &dyn Fn(&(Cycle, Cycle)) -> i32| -> Vec<u32> {
+                block.iter().map(|pair| value(pair) as u32).collect()
+            };
+            let operands = [
+                (values(&|pair| pair.0.partial_sum), values(&|pair| pair.1.partial_sum)),
+                (values(&|pair| pair.0.product), values(&|pair| pair.1.product)),
+            ];
+            for (port, (from, to)) in operands.iter().enumerate() {
+                for bit in 0..bits {
+                    engine.set_input(port, bit, Lanes::gather(from, bit), Lanes::gather(to, bit));
+                }
+            }
+            engine.run();
+            activity.record(&self.netlist, &engine, Lanes::first(block.len()));
+        }
+        activity.energy(&self.physical.transition_energy, self.physical.leakage, 0.0).switching.0
+    }
+}

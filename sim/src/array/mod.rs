@@ -1,0 +1,207 @@
+//! The systolic array: cycles, traffic and activity of a layer, in closed form and register by register.
+//!
+//! ```
+//! use axtrain_sim::array::{Dataflow, Layer, SystolicArray};
+//!
+//! let array = SystolicArray::new(32, 32, Dataflow::WeightStationary)?;
+//! let layer = Layer::new("fc1", "64x256x784".parse()?); // M×N×K
+//! let cycles = array.layer_cycles(&layer)?;
+//! assert_eq!(cycles.folds, 25 * 8); // ⌈784/32⌉·⌈256/32⌉
+//! assert_eq!(cycles.cycles, 200 * (2 * 32 + 32 + 64 - 2));
+//! # Ok::<(), axtrain_sim::array::ArrayError>(())
+//! ```
+//!
+//! # The machine
+//!
+//! R×C equal elements. Element (r, c) multiplies in cycle t + r + c what entered the array at step t: operands enter row
+//! r with r cycles of delay and column c with c, so that those that belong together meet. Each element has a register
+//! for the operand that moves right, one for the operand that comes down its column (held during a fold when that operand
+//! is stationary), one for the sum, and optionally one between multiplier and adder ([`SystolicArray::product_register`]).
+//! Every operand carries a valid bit. An element adds its product to the sum only if both operands are valid, so
+//! that an approximate multiplier with 0·0 ≠ 0 does no harm where there is no work.
+//!
+//! *Stationary operand* (weight-stationary; input-stationary with the operands exchanged). A fold's R×C operands shift
+//! down the columns in R cycles, the bottom row's first; row r captures only from the r-th of these cycles on, when
+//! the first operand has come that far. Then T steps stream from the left. Sums move down one row a cycle, through rows
+//! without work too, and leave at the bottom, where an adder a column adds what earlier folds left in the
+//! accumulator memory: `partial_sum_reads`. A result counts as out when the bottom element's sum register has captured
+//! it; the memory takes it in the cycle after, beside the next fold's loading.
+//!
+//! *Stationary sum* (output-stationary). Both operands stream for T steps; the first clears the sum. Then the sums shift down
+//! and leave through the bottom row in R cycles. A result counts as out when the memory has captured it.
+//!
+//! A fold takes 2R + C + T − 2 cycles either way, because the sequencer waits for the whole array even if a fold leaves
+//! rows or columns without work; the product register adds one cycle. With [`SystolicArray::double_buffering`] a second
+//! register a stationary operand (or sum) lets the next fold load (the last one leave) while this one streams. Loading
+//! then starts in column c with c cycles of delay, like everything else, and folds follow each other every max(T, R) cycles.
+//!
+//! # What a multiplier sees
+//!
+//! Weight-stationary, element (k, n) of a fold: a bubble's zero, then x\[0\]\[k\], x\[1\]\[k\], …, x\[T−1\]\[k\] in T
+//! consecutive cycles with the weight unchanged, then zeros again. During the zeros before it, the weights on their way to
+//! the rows below pass through the element's register, and so before its multiplier: those of rows R − 1 down to k, R − k of
+//! them, the last being its own; rows beyond K pass as zeros. With double buffering they pass through the register not in
+//! use, and activation and weight change in the same cycle: if T ≥ R, x\[0\]\[k\] of the next fold directly follows
+//! x\[T−1\]\[k\] of this one; otherwise R − T zeros at the old weight come between. Rows beyond K see zeros
+//! throughout; columns beyond N see the activations at weight zero. [`stepped::run_observed`] shows all of it.
+//!
+//! # Not modelled
+//!
+//! Bank conflicts, DRAM refresh and row misses, and any reordering of folds. Memory beyond the ports is
+//! [`MemorySystem`]; without one it is unlimited and free.
+
+mod activity;
+mod cycles;
+mod dataflow;
+mod element;
+mod energy;
+mod gemm;
+mod inference;
+pub mod stepped;
+mod tiling;
+
+pub use activity::{Activity, RegisterWrites};
+pub use cycles::{LayerCycles, SramTraffic};
+pub use dataflow::Dataflow;
+pub use element::{Accumulator, ElementMeans};
+pub use energy::{EnergyComponents, EnergyModel, InferenceCost, LayerWork, Memories};
+pub use gemm::{Gemm, Layer};
+pub use inference::{PointRun, SettledGemm, TransitionInference};
+
+use std::num::NonZeroU32;
+
+/// An array of R×C multiply-accumulate elements and its dataflow.
+///
+/// Invariant: at least one row and one column, accumulators of 1 to 32 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SystolicArray {
+    rows: NonZeroU32,
+    columns: NonZeroU32,
+    dataflow: Dataflow,
+    double_buffering: bool,
+    product_register: bool,
+    accumulator_bits: u32,
+}
+
+impl SystolicArray {
+    /// An array without double buffering and product registers, with 32-bit accumulators.
+    pub fn new(rows: u32, columns: u32, dataflow: Dataflow) -> Result<Self, ArrayError> {
+        let side = |value, what| NonZeroU32::new(value).ok_or(ArrayError::Zero { what });
+        let (rows, columns) = (side(rows, "the number of rows")?, side(columns, "the number of columns")?);
+        let (double_buffering, product_register) = (false, false);
+        Ok(Self { rows, columns, dataflow, double_buffering, product_register, accumulator_bits: 32 })
+    }
+
+    /// The same with or without a second register for what stays in an element: the weight (weight-stationary), the
+    /// activation (input-stationary) or the finished sum (output-stationary).
+    pub fn with_double_buffering(self, double_buffering: bool) -> Self {
+        Self { double_buffering, ..self }
+    }
+
+    /// The same with or without a register between multiplier and adder.
+    pub fn with_product_register(self, product_register: bool) -> Self {
+        Self { product_register, ..self }
+    }
+
+    /// The same with accumulators of `bits` bits, which wrap; 1 to 32.
+    pub fn with_accumulator_bits(self, bits: u32) -> Result<Self, ArrayError> {
+        if !(1..=32).contains(&bits) {
+            return Err(ArrayError::AccumulatorBits { bits });
+        }
+        Ok(Self { accumulator_bits: bits, ..self })
+    }
+
+    /// Rows of elements, R.
+    pub fn rows(&self) -> u64 {
+        self.rows.get().into()
+    }
+
+    /// Columns of elements, C.
+    pub fn columns(&self) -> u64 {
+        self.columns.get().into()
+    }
+
+    /// Elements, R·C.
+    pub fn elements(&self) -> u64 {
+        self.rows() * self.columns()
+    }
+
+    /// What stays in an element.
+    pub fn dataflow(&self) -> Dataflow {
+        self.dataflow
+    }
+
+    /// Whether folds overlap; see [`Self::with_double_buffering`].
+    pub fn double_buffering(&self) -> bool {
+        self.double_buffering
+    }
+
+    /// Whether a register separates multiplier and adder.
+    pub fn product_register(&self) -> bool {
+        self.product_register
+    }
+
+    /// Bits of partial sums and results.
+    pub fn accumulator_bits(&self) -> u32 {
+        self.accumulator_bits
+    }
+}
+
+/// A request the array cannot serve.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ArrayError {
+    /// A dimension is zero.
+    #[error("{what} must be at least 1")]
+    Zero {
+        /// Which.
+        what: &'static str,
+    },
+    /// Accumulators too narrow or too wide.
+    #[error("accumulators of {bits} bits are not supported; choose 1 to 32")]
+    AccumulatorBits {
+        /// The width asked for.
+        bits: u32,
+    },
+    /// Not three sizes.
+    #[error("{text:?} is not a matrix product; write MxNxK, as in 64x256x784")]
+    GemmSyntax {
+        /// What was written.
+        text: String,
+    },
+    /// No such dataflow.
+    #[error("unknown dataflow {text:?}; use ws (weight-stationary), os (output-stationary) or is (input-stationary)")]
+    UnknownDataflow {
+        /// What was written.
+        text: String,
+    },
+    /// A matrix does not have the size its shape asks for.
+    #[error("{found} {operand} given; groups × rows × columns of the matrix are {expected}")]
+    OperandCount {
+        /// Which matrix.
+        operand: &'static str,
+        /// Numbers given.
+        found: usize,
+        /// Numbers needed.
+        expected: u64,
+    },
+    /// The stepped model would not fit in memory.
+    #[error(
+        "an array of {rows}×{columns} elements is too large to step; 2^24 elements are the most, or use the closed form"
+    )]
+    TooLargeToStep {
+        /// Rows.
+        rows: u64,
+        /// Columns.
+        columns: u64,
+    },
+    /// A count exceeds 64 bits.
+    #[error("layer {layer} ({groups} × {gemm}) needs counts beyond 2^64 − 1; split it into smaller layers")]
+    Overflow {
+        /// The layer's name.
+        layer: String,
+        /// Its product.
+        gemm: Gemm,
+        /// How many of them.
+        groups: u64,
+    },
+}
