@@ -4,7 +4,9 @@ mod dataset;
 mod embedded;
 mod idx;
 mod network;
+mod weights;
 
 pub use dataset::{Dataset, PIXEL_SCALE, Split, pixel_code};
 pub use idx::DataError;
 pub use network::{Dense, Network, NetworkError, Requantize};
+pub use weights::{FloatLayer, WeightsError, WeightsFile};
