@@ -8,6 +8,7 @@ pub mod memory;
 pub mod multiplier;
 pub mod netlist;
 pub mod profile;
+pub mod report;
 pub mod technology;
 pub mod units;
 pub mod workload;

@@ -139,10 +139,11 @@ pub fn lane_values(planes: &[Lanes]) -> [u32; LANES] {
     while distance != 0 {
         let mut low = 0;
         while low < 32 {
-            for column in 0..16 {
-                let swap = (rows[low][column] >> distance ^ rows[low + distance][column]) & mask;
-                rows[low][column] ^= swap << distance;
-                rows[low + distance][column] ^= swap;
+            let (upper, lower) = rows.split_at_mut(low + distance);
+            for (upper, lower) in upper[low].iter_mut().zip(&mut lower[0]) {
+                let swap = (*upper >> distance ^ *lower) & mask;
+                *upper ^= swap << distance;
+                *lower ^= swap;
             }
             low = (low + distance + 1) & !distance;
         }

@@ -62,7 +62,7 @@ impl MemoryTechnology {
         if file.macros.is_empty() || !file.macros.is_sorted_by(|a, b| a.bytes < b.bytes) {
             return refused("macros must be given in order of strictly growing capacity, one at least".into());
         }
-        if file.word_bits == 0 || file.word_bits % 8 != 0 {
+        if file.word_bits == 0 || !file.word_bits.is_multiple_of(8) {
             return refused(format!("word_bits is {}; it must be a positive multiple of 8", file.word_bits));
         }
         let macros = file.macros.iter().flat_map(|entry| {

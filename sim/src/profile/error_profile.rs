@@ -284,7 +284,7 @@ impl ErrorProfile {
             [("timing_pmf_prob", &self.timing_pmf_prob), ("approximation_pmf_prob", &self.approximation_pmf_prob)]
         {
             let sum: f64 = probabilities.iter().sum();
-            if !((sum - 1.0).abs() < 1e-6) {
+            if sum.is_nan() || (sum - 1.0).abs() > 1e-6 {
                 return invalid(key, format!("probabilities sum to {sum}, not 1"));
             }
         }

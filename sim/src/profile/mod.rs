@@ -1,9 +1,11 @@
 //! What the hardware does to numbers: error metrics, and errors and energy of every transition.
 
+mod design;
 mod error_profile;
 mod metrics;
 mod transitions;
 
+pub use design::Design;
 pub use error_profile::{ErrorProfile, ProfileError, ProfileMetadata, Stimulus};
 pub use metrics::ErrorMetrics;
 pub use transitions::{NotTabulable, SampledErrors, TimingErrors, TransitionSpec, TransitionTable};

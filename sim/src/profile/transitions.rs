@@ -10,6 +10,7 @@ use crate::netlist::Netlist;
 use crate::technology::Physical;
 use crate::units::Picoseconds;
 use rayon::prelude::*;
+use serde::Serialize;
 
 /// Which transitions to tabulate, and how.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -58,7 +59,7 @@ pub struct SampledErrors {
 }
 
 /// Timing errors under the stimulus "weight-stationary exhaustive uniform": every triple once.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TimingErrors {
     /// Share of transitions with a wrong product.
     pub error_rate: f64,

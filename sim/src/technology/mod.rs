@@ -2,9 +2,11 @@
 
 mod file;
 mod law;
+mod operating_point;
 
 pub use file::TechnologyError;
 pub use law::{DelayLaw, LeakageLaw, SupplyOutOfRange};
+pub use operating_point::{OperatingPoint, PointError};
 
 use crate::netlist::{CellKind, NetId, Netlist};
 use crate::units::{Femtofarads, Femtojoules, Nanowatts, Picoseconds, SquareMicrons, Volts};

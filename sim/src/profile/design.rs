@@ -1,0 +1,60 @@
+//! A multiplier with all that is known about it before it meets data.
+
+use super::ErrorMetrics;
+use crate::engine::{StaticTiming, exhaustive_codes};
+use crate::multiplier::{MultiplierSpec, ProductTable, operand_value};
+use crate::netlist::Netlist;
+use crate::technology::{MissingCells, Physical, Technology};
+use crate::units::Picoseconds;
+
+/// A multiplier built from gates, weighed in a technology, and compared with the exact product on all operands.
+#[derive(Clone, Debug)]
+pub struct Design {
+    /// What it was specified as.
+    pub spec: MultiplierSpec,
+    /// Its gates.
+    pub netlist: Netlist,
+    /// What the gates compute.
+    pub product: ProductTable,
+    /// How far that is from the exact product.
+    pub metrics: ErrorMetrics,
+    /// Area, delays, energies and leakage at nominal supply.
+    pub physical: Physical,
+    /// Latest arrival times at nominal supply.
+    pub timing: StaticTiming,
+}
+
+impl Design {
+    /// Builds and measures a design.
+    ///
+    /// # Panics
+    /// If the operands are wider than a [`ProductTable`] holds.
+    pub fn new(spec: MultiplierSpec, technology: &Technology) -> Result<Self, MissingCells> {
+        let netlist = spec.netlist();
+        let physical = technology.weigh(&netlist)?;
+        let timing = StaticTiming::new(&netlist, &physical.delay);
+        let codes = exhaustive_codes(&netlist);
+        let (width_b, width) = (spec.width_b(), spec.width_a() + spec.width_b());
+        let product = ProductTable::from_fn(spec.width_a(), width_b, spec.signed(), |a, b| {
+            operand_value(codes[(a << width_b | b) as usize], width, spec.signed()) as i32
+        });
+        let metrics = ErrorMetrics::exhaustive(&product);
+        Ok(Self { spec, netlist, product, metrics, physical, timing })
+    }
+
+    /// Name of the design.
+    pub fn name(&self) -> &str {
+        self.spec.name()
+    }
+
+    /// Shortest clock period at nominal supply without timing errors: clock-to-output, critical path, set-up, and one
+    /// picosecond because sampling is strictly before the edge.
+    pub fn minimum_clock_ps(&self) -> f64 {
+        f64::from(self.physical.launch.0 + self.timing.critical_delay().0 + 1 + self.physical.setup.0)
+    }
+
+    /// The critical path's delay at nominal supply.
+    pub fn critical(&self) -> Picoseconds {
+        self.timing.critical_delay()
+    }
+}

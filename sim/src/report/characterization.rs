@@ -1,0 +1,147 @@
+//! What `characterize` says of a design.
+
+use crate::profile::{Design, ErrorMetrics, TimingErrors, TransitionTable};
+use crate::technology::{OperatingPoint, Technology};
+use serde::Serialize;
+
+/// Identity of a design.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DesignSummary {
+    /// Name.
+    pub name: String,
+    /// Family.
+    pub family: String,
+    /// Bits of the first operand.
+    pub width_a: u32,
+    /// Bits of the second operand.
+    pub width_b: u32,
+    /// Whether operands and product are two's complement.
+    pub signed: bool,
+    /// SHA-256 of the product table.
+    pub table_sha256: String,
+}
+
+/// The circuit in its technology, at nominal supply.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Structure {
+    /// Number of cells.
+    pub cells: usize,
+    /// Cell area, µm².
+    pub area_um2: f64,
+    /// Static critical path, ps.
+    pub critical_path_ps: f64,
+    /// Leakage, nW.
+    pub leakage_nw: f64,
+}
+
+/// Energy of one operation, fJ.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct OperationEnergy {
+    /// Switching and leakage.
+    pub total_fj: f64,
+    /// Transitions, glitches included.
+    pub switching_fj: f64,
+    /// Transitions beyond those needed to reach the settled values.
+    pub glitch_fj: f64,
+    /// Leakage over a clock period.
+    pub leakage_fj: f64,
+}
+
+/// A design at one supply and clock.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PointCharacterization {
+    /// Supply, V.
+    pub supply_v: f64,
+    /// Clock period, ps.
+    pub clock_ps: f64,
+    /// Timing errors.
+    pub timing: TimingErrors,
+    /// Operands that errors and energy are averaged over.
+    pub stimulus: String,
+    /// Energy.
+    pub energy: OperationEnergy,
+}
+
+/// Everything about one design.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Characterization {
+    /// Version of this format.
+    pub schema: &'static str,
+    /// Identity.
+    pub design: DesignSummary,
+    /// How the error metrics were found.
+    pub method: &'static str,
+    /// Operand pairs they are over.
+    pub vectors: u64,
+    /// Approximation error.
+    pub error: ErrorMetrics,
+    /// Circuit; `null` without a technology.
+    pub structure: Option<Structure>,
+    /// One entry an operating point.
+    pub operating_points: Vec<PointCharacterization>,
+}
+
+impl Characterization {
+    /// Version of the format.
+    pub const SCHEMA: &'static str = "axtrain/characterization/1";
+
+    /// Summarises a design, without operating points yet.
+    pub fn new(design: &Design) -> Self {
+        let spec = &design.spec;
+        Self {
+            schema: Self::SCHEMA,
+            design: DesignSummary {
+                name: spec.name().to_owned(),
+                family: spec.family().name().to_owned(),
+                width_a: spec.width_a(),
+                width_b: spec.width_b(),
+                signed: spec.signed(),
+                table_sha256: design.product.sha256(),
+            },
+            method: "exhaustive",
+            vectors: design.product.products().len() as u64,
+            error: design.metrics,
+            structure: Some(Structure {
+                cells: design.netlist.cells().len(),
+                area_um2: design.physical.area.0,
+                critical_path_ps: f64::from(design.critical().0),
+                leakage_nw: design.physical.leakage.0,
+            }),
+            operating_points: Vec::new(),
+        }
+    }
+
+    /// Adds the operating points that `table` was sampled at, in order.
+    pub fn with_points(
+        mut self,
+        design: &Design,
+        technology: &Technology,
+        table: &TransitionTable,
+        stimulus: &str,
+        points: &[OperatingPoint],
+    ) -> Self {
+        self.operating_points = points
+            .iter()
+            .enumerate()
+            .map(|(index, point)| {
+                let nominal = table.mean_energy(&design.physical, point.clock_ps);
+                let switching = technology.switching_factor(point.supply);
+                let leakage_fj = nominal.leakage.0 * technology.leakage_factor(point.supply);
+                let switching_fj = nominal.switching.0 * switching;
+                PointCharacterization {
+                    supply_v: point.supply.0,
+                    clock_ps: point.clock_ps,
+                    timing: table.timing_errors(index),
+                    stimulus: stimulus.to_owned(),
+                    energy: OperationEnergy {
+                        total_fj: switching_fj + leakage_fj,
+                        switching_fj,
+                        glitch_fj: nominal.glitch.0 * switching,
+                        leakage_fj,
+                    },
+                }
+            })
+            .collect();
+        self
+    }
+}
