@@ -54,6 +54,7 @@ mod activity;
 mod cycles;
 mod dataflow;
 mod gemm;
+mod scale_sim;
 pub mod stepped;
 mod tiling;
 
@@ -61,6 +62,7 @@ pub use activity::{Activity, RegisterWrites};
 pub use cycles::{LayerCycles, SramTraffic};
 pub use dataflow::Dataflow;
 pub use gemm::{Gemm, Layer};
+pub use scale_sim::Convention;
 
 use std::num::NonZeroU32;
 
@@ -167,6 +169,18 @@ pub enum ArrayError {
     UnknownDataflow {
         /// What was written.
         text: String,
+    },
+    /// No such way of counting.
+    #[error("unknown convention {text:?}; use rtl or scale-sim")]
+    UnknownConvention {
+        /// What was written.
+        text: String,
+    },
+    /// SCALE-Sim has no such array.
+    #[error("SCALE-Sim has no {feature}; turn it off, or count by the rtl convention")]
+    UnknownToScaleSim {
+        /// What the array has.
+        feature: &'static str,
     },
     /// A matrix does not have the size its shape asks for.
     #[error("{found} {operand} given; groups × rows × columns of the matrix are {expected}")]
