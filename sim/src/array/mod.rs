@@ -51,14 +51,17 @@
 //! [`MemorySystem`]; without one it is unlimited and free.
 
 mod activity;
+mod convolution;
 mod cycles;
 mod dataflow;
 mod gemm;
 mod scale_sim;
 pub mod stepped;
 mod tiling;
+pub mod topology;
 
 pub use activity::{Activity, RegisterWrites};
+pub use convolution::{Convolution, ConvolutionError};
 pub use cycles::{LayerCycles, SramTraffic};
 pub use dataflow::Dataflow;
 pub use gemm::{Gemm, Layer};
@@ -169,6 +172,14 @@ pub enum ArrayError {
     UnknownDataflow {
         /// What was written.
         text: String,
+    },
+    /// A batch of matrix products has too many rows.
+    #[error("a batch of {batch} products of {m} rows each has more than 2^64 − 1 rows; split it")]
+    TooManyRows {
+        /// Products.
+        batch: u64,
+        /// Rows of each.
+        m: u64,
     },
     /// No such way of counting.
     #[error("unknown convention {text:?}; use rtl or scale-sim")]
