@@ -51,22 +51,27 @@
 //! [`MemorySystem`]; without one it is unlimited and free.
 
 mod activity;
+mod convolution;
 mod cycles;
 mod dataflow;
 mod element;
 mod energy;
 mod gemm;
 mod inference;
+mod scale_sim;
 pub mod stepped;
 mod tiling;
+pub mod topology;
 
 pub use activity::{Activity, RegisterWrites};
+pub use convolution::{Convolution, ConvolutionError};
 pub use cycles::{LayerCycles, SramTraffic};
 pub use dataflow::Dataflow;
 pub use element::{Accumulator, ElementMeans};
 pub use energy::{EnergyComponents, EnergyModel, InferenceCost, LayerWork, Memories};
 pub use gemm::{Gemm, Layer};
 pub use inference::{PointRun, SettledGemm, TransitionInference};
+pub use scale_sim::Convention;
 
 use std::num::NonZeroU32;
 
@@ -173,6 +178,26 @@ pub enum ArrayError {
     UnknownDataflow {
         /// What was written.
         text: String,
+    },
+    /// A batch of matrix products has too many rows.
+    #[error("a batch of {batch} products of {m} rows each has more than 2^64 − 1 rows; split it")]
+    TooManyRows {
+        /// Products.
+        batch: u64,
+        /// Rows of each.
+        m: u64,
+    },
+    /// No such way of counting.
+    #[error("unknown convention {text:?}; use rtl or scale-sim")]
+    UnknownConvention {
+        /// What was written.
+        text: String,
+    },
+    /// SCALE-Sim has no such array.
+    #[error("SCALE-Sim has no {feature}; turn it off, or count by the rtl convention")]
+    UnknownToScaleSim {
+        /// What the array has.
+        feature: &'static str,
     },
     /// A matrix does not have the size its shape asks for.
     #[error("{found} {operand} given; groups × rows × columns of the matrix are {expected}")]

@@ -1,0 +1,5 @@
+//! Readers of SCALE-Sim's files.
+
+mod layers;
+
+pub use layers::{TopologyError, read_layers};
