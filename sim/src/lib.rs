@@ -4,6 +4,7 @@ pub mod array;
 pub mod config;
 pub mod energy;
 pub mod engine;
+pub mod kernel;
 pub mod memory;
 pub mod multiplier;
 pub mod netlist;

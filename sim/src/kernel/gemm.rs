@@ -1,0 +1,266 @@
+//! Blocked integer matrix product on packed operands.
+
+use super::dot::{DotUnit, MAX_WORDS, Portable, Vector};
+use super::instructions::InstructionSet;
+
+/// How operands are packed into 32-bit words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Packing {
+    /// Four a word: activations unsigned, weights signed.
+    Bytes,
+    /// Two a word, signed.
+    Halves,
+}
+
+impl Packing {
+    /// Operands in a word.
+    pub(super) fn per_word(self) -> usize {
+        match self {
+            Self::Bytes => 4,
+            Self::Halves => 2,
+        }
+    }
+}
+
+/// What an operand code stands for in a product, as one function of all 256 codes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct OperandMap {
+    values: Vec<i16>,
+    /// If the low byte of every value is `code & mask`: packing bytes then needs no look-ups.
+    mask: Option<u8>,
+}
+
+impl OperandMap {
+    /// A map from its values for the codes 0…; codes beyond them never occur.
+    pub(super) fn new(values: Vec<i16>) -> Self {
+        let mask = (0..=255u8)
+            .find(|&mask| values.iter().enumerate().all(|(code, &value)| value as u8 == code as u8 & mask));
+        Self { values, mask }
+    }
+
+    /// Whether every code stands for zero.
+    pub(super) fn is_zero(&self) -> bool {
+        self.values.iter().all(|&value| value == 0)
+    }
+
+    /// Sum of what the codes stand for.
+    pub(super) fn sum(&self, codes: &[u8]) -> i32 {
+        codes.iter().fold(0, |sum: i32, &code| sum.wrapping_add(self.values[usize::from(code)].into()))
+    }
+
+    /// Packs `codes` into the words of one row; the last word is filled up with zeros.
+    pub(super) fn pack(&self, packing: Packing, codes: &[u8], words: &mut [u32]) {
+        match (packing, self.mask) {
+            (Packing::Bytes, Some(mask)) => {
+                pack_with(codes, words, |code: [u8; 4]| u32::from_le_bytes(code) & u32::from_le_bytes([mask; 4]))
+            }
+            (Packing::Bytes, None) => pack_with(codes, words, |codes: [u8; 4]| {
+                u32::from_le_bytes(codes.map(|code| self.values[usize::from(code)] as u8))
+            }),
+            (Packing::Halves, _) => pack_with(codes, words, |codes: [u8; 2]| {
+                let [low, high] = codes.map(|code| u32::from(self.values[usize::from(code)] as u16));
+                low | high << 16
+            }),
+        }
+    }
+}
+
+/// Packs by a function of `N` codes; the codes that are missing from the last word stand for zero.
+#[inline(always)]
+fn pack_with<const N: usize>(codes: &[u8], words: &mut [u32], pack: impl Fn([u8; N]) -> u32) {
+    let (chunks, rest) = codes.as_chunks::<N>();
+    for (word, &chunk) in words.iter_mut().zip(chunks) {
+        *word = pack(chunk);
+    }
+    if !rest.is_empty() {
+        let mut last = [0; N];
+        last[..rest.len()].copy_from_slice(rest);
+        words[chunks.len()] = pack(last) & u32::MAX >> (32 - 32 / N * rest.len());
+    }
+}
+
+/// Vectors of outputs that a tile is wide; the last panel of a matrix may be one vector wide.
+const TILE_VECTORS: usize = 2;
+
+/// A weight matrix packed for the dot units: panels of one or two vectors of columns, each panel `[word][column]`.
+pub(super) struct Panels {
+    words: Vec<u32>,
+    depth: usize,
+    columns: usize,
+    lanes: usize,
+}
+
+impl Panels {
+    /// Packs weight codes `[columns][k]` for vectors of `lanes` outputs.
+    pub(super) fn pack(weights: &[u8], k: usize, map: &OperandMap, packing: Packing, lanes: usize) -> Self {
+        let columns = weights.len() / k;
+        let depth = k.div_ceil(packing.per_word());
+        let mut words = vec![0; columns.next_multiple_of(lanes) * depth];
+        let mut column_words = vec![0; depth];
+        let panel_columns = TILE_VECTORS * lanes;
+        for (column, codes) in weights.chunks_exact(k).enumerate() {
+            map.pack(packing, codes, &mut column_words);
+            let first = column / panel_columns * panel_columns;
+            let width = panel_columns.min(columns.next_multiple_of(lanes) - first);
+            let panel = &mut words[first * depth..][..width * depth];
+            for (row, &word) in panel.chunks_exact_mut(width).zip(&column_words) {
+                row[column - first] = word;
+            }
+        }
+        Self { words, depth, columns, lanes }
+    }
+
+    /// Words in a row of activations.
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+}
+
+/// Adds `2^shift · Σ activation · weight` to `out[row][column]`, for packed activations `[row][word]`.
+///
+/// Under AVX2 packed bytes of activations must not exceed 127.
+pub(super) fn multiply_add(
+    instructions: InstructionSet,
+    packing: Packing,
+    activations: &[u32],
+    panels: &Panels,
+    shift: u32,
+    out: &mut [i32],
+) {
+    match (instructions, packing) {
+        // SAFETY: these units need no particular CPU.
+        (InstructionSet::Portable, Packing::Bytes) => unsafe {
+            multiply_panels::<Portable<8>, 2>(activations, panels, shift, out);
+        },
+        // SAFETY: as above.
+        (InstructionSet::Portable, Packing::Halves) => unsafe {
+            multiply_panels::<Portable<16>, 2>(activations, panels, shift, out);
+        },
+        // SAFETY: an `InstructionSet` exists only on CPUs that have it.
+        #[cfg(target_arch = "x86_64")]
+        (InstructionSet::Avx2, Packing::Bytes) => unsafe { bytes_avx2(activations, panels, shift, out) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        (InstructionSet::Avx2, Packing::Halves) => unsafe { halves_avx2(activations, panels, shift, out) },
+    }
+}
+
+// Two rows leave registers for the two sums of each lane; four rows of single sums use as many.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn bytes_avx2(activations: &[u32], panels: &Panels, shift: u32, out: &mut [i32]) {
+    // SAFETY: this function has AVX2.
+    unsafe { multiply_panels::<super::dot::Avx2Bytes, 2>(activations, panels, shift, out) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn halves_avx2(activations: &[u32], panels: &Panels, shift: u32, out: &mut [i32]) {
+    // SAFETY: this function has AVX2.
+    unsafe { multiply_panels::<super::dot::Avx2Halves, 4>(activations, panels, shift, out) }
+}
+
+/// # Safety
+/// The CPU has the unit's instructions.
+#[inline(always)]
+unsafe fn multiply_panels<U: DotUnit, const ROWS: usize>(
+    activations: &[u32],
+    panels: &Panels,
+    shift: u32,
+    out: &mut [i32],
+) {
+    let lanes = U::Vector::LANES;
+    assert_eq!(lanes, panels.lanes, "panels packed for this unit");
+    for first_word in (0..panels.depth).step_by(MAX_WORDS) {
+        let words = MAX_WORDS.min(panels.depth - first_word);
+        for first in (0..panels.columns).step_by(TILE_VECTORS * lanes) {
+            let wide = panels.columns - first > lanes;
+            let width = if wide { TILE_VECTORS * lanes } else { lanes };
+            let weights = &panels.words[first * panels.depth + first_word * width..][..words * width];
+            let tile = Tile { weights, depth: panels.depth, first_word, columns: panels.columns, first, shift };
+            // SAFETY: the caller has the unit's instructions.
+            unsafe {
+                if wide {
+                    tile.multiply_rows::<U, ROWS, TILE_VECTORS>(activations, out);
+                } else {
+                    tile.multiply_rows::<U, 4, 1>(activations, out);
+                }
+            }
+        }
+    }
+}
+
+/// The part of a panel that is multiplied before its sums are stored, and its place in the matrices.
+struct Tile<'a> {
+    weights: &'a [u32],
+    depth: usize,
+    first_word: usize,
+    columns: usize,
+    first: usize,
+    shift: u32,
+}
+
+impl Tile<'_> {
+    /// # Safety
+    /// The CPU has the unit's instructions.
+    #[inline(always)]
+    unsafe fn multiply_rows<U: DotUnit, const ROWS: usize, const VECTORS: usize>(
+        &self,
+        activations: &[u32],
+        out: &mut [i32],
+    ) {
+        let blocks = activations.chunks(ROWS * self.depth).zip(out.chunks_mut(ROWS * self.columns));
+        for (activations, out) in blocks {
+            // SAFETY: the caller has the unit's instructions.
+            unsafe {
+                if activations.len() == ROWS * self.depth {
+                    self.multiply::<U, ROWS, VECTORS>(activations, out);
+                } else {
+                    for (row, out) in activations.chunks_exact(self.depth).zip(out.chunks_exact_mut(self.columns)) {
+                        self.multiply::<U, 1, VECTORS>(row, out);
+                    }
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// The CPU has the unit's instructions.
+    #[inline(always)]
+    unsafe fn multiply<U: DotUnit, const ROWS: usize, const VECTORS: usize>(
+        &self,
+        activations: &[u32],
+        out: &mut [i32],
+    ) {
+        let lanes = U::Vector::LANES;
+        let words = self.weights.len() / (VECTORS * lanes);
+        let rows: [&[u32]; ROWS] =
+            std::array::from_fn(|row| &activations[row * self.depth + self.first_word..][..words]);
+        // SAFETY: the caller has the unit's instructions.
+        unsafe {
+            let mut sums = [[U::zero(); VECTORS]; ROWS];
+            for (word, weights) in self.weights.chunks_exact(VECTORS * lanes).enumerate() {
+                let weights: [U::Vector; VECTORS] =
+                    std::array::from_fn(|vector| U::Vector::load(&weights[vector * lanes..]));
+                for (row, sums) in rows.iter().zip(&mut sums) {
+                    let activation = U::Vector::splat(row[word]);
+                    for (sum, &weight) in sums.iter_mut().zip(&weights) {
+                        *sum = U::add(*sum, activation, weight);
+                    }
+                }
+            }
+            for (row, sums) in sums.iter().enumerate() {
+                let out = &mut out[row * self.columns + self.first..];
+                for (vector, &sum) in sums.iter().enumerate() {
+                    let mut stored = [0; 16];
+                    U::store(sum, &mut stored);
+                    let out = &mut out[vector * lanes..];
+                    let count = lanes.min(self.columns - self.first - vector * lanes);
+                    for (out, sum) in out[..count].iter_mut().zip(stored) {
+                        *out = out.wrapping_add(sum << self.shift);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Which vector instructions the kernels use.
+
+use std::fmt;
+
+/// A set of vector instructions that this CPU has; results do not depend on it.
+///
+/// Made by [`InstructionSet::available`] only: kernels rely on it that the CPU has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InstructionSet {
+    /// What the compiler may assume of every CPU.
+    Portable,
+    /// 256-bit integer vectors.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+}
+
+impl InstructionSet {
+    /// All that this CPU has, the widest last.
+    pub(super) fn available() -> Vec<Self> {
+        let mut sets = vec![Self::Portable];
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            sets.push(Self::Avx2);
+        }
+        sets
+    }
+
+    /// 32-bit lanes of a vector of the matrix product.
+    pub(super) fn lanes(self) -> usize {
+        match self {
+            Self::Portable => 8,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => 8,
+        }
+    }
+
+    /// Largest activation that may be packed as a byte: 127 where two products must fit 16 bits.
+    pub(super) fn largest_byte(self) -> i32 {
+        match self {
+            Self::Portable => 255,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => 127,
+        }
+    }
+}
+
+impl fmt::Display for InstructionSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "AVX2",
+        })
+    }
+}

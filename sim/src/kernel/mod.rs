@@ -1,0 +1,198 @@
+//! Matrix products whose multiplications are look-ups in a [`ProductTable`], bit for bit and fast.
+//!
+//! `out[m][n] = Σ_k product[activation[m][k]][weight[n][k]]` modulo 2^32. A table is a matrix: the exact product is of
+//! rank 1, clearing operand bits keeps it so, and many approximate multipliers are exact integer matrices of low rank.
+//! For these the sum is a few integer matrix products; any other table is looked up, a vector of outputs at a time. A
+//! [`Plan`] says which way is fastest for a shape; all ways give the bits of [`TableGemm::reference`].
+//!
+//! ```
+//! use axtrain_sim::kernel::{Shape, TableGemm};
+//! use axtrain_sim::multiplier::ProductTable;
+//!
+//! let gemm = TableGemm::new(&ProductTable::exact(8, 8, true));
+//! let mut out = [0; 2];
+//! gemm.run(&[3, 4, 5, 6], &[1, -2], Shape { m: 2, k: 2, n: 1 }, &mut out);
+//! assert_eq!(out, [3 - 2 * 4, 5 - 2 * 6]);
+//! ```
+
+mod columns;
+mod dot;
+mod factorise;
+mod gemm;
+mod instructions;
+mod plan;
+mod terms;
+#[cfg(test)]
+mod tests;
+
+pub use plan::{Method, Plan};
+
+use crate::multiplier::ProductTable;
+use columns::Columns;
+use instructions::InstructionSet;
+use plan::Structure;
+use rayon::prelude::*;
+use terms::Terms;
+
+/// Size of a matrix product: `m` rows of `k` activations by `n` columns of `k` weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Rows of activations and of outputs.
+    pub m: usize,
+    /// Products summed for an output.
+    pub k: usize,
+    /// Columns of weights and of outputs.
+    pub n: usize,
+}
+
+impl Shape {
+    /// Table look-ups, each followed by an addition.
+    pub fn multiply_accumulates(self) -> u64 {
+        (self.m * self.k * self.n) as u64
+    }
+
+    /// # Panics
+    /// If a matrix has another size.
+    fn check(self, activations: &[u8], weights: &[i8], out: &[i32]) {
+        assert_eq!(activations.len(), self.m * self.k, "activations [m][k] of {self:?}");
+        assert_eq!(weights.len(), self.n * self.k, "weights [n][k] of {self:?}");
+        assert_eq!(out.len(), self.m * self.n, "outputs [m][n] of {self:?}");
+    }
+}
+
+/// Activation codes below which a table is prepared: experiments use 0…127, for which more tables have low rank, more
+/// operands fit a byte and gathered tables are half as large.
+const CODE_LIMITS: [usize; 2] = [128, 256];
+
+/// A product table prepared for matrix products with any weights.
+///
+/// Operands are 8-bit codes; of a narrower multiplier's operands the upper bits are ignored, as by
+/// [`ProductTable::product`].
+#[derive(Clone, Debug)]
+pub struct TableGemm {
+    /// `[activation][weight]`, 256 × 256.
+    products: Vec<i32>,
+    instructions: InstructionSet,
+    /// One for each of [`CODE_LIMITS`].
+    prepared: [Prepared; 2],
+}
+
+/// A table for activation codes below a limit.
+#[derive(Clone, Debug)]
+struct Prepared {
+    terms: Option<Terms>,
+    columns: Columns,
+}
+
+impl TableGemm {
+    /// Widest operands, in bits.
+    pub const MAX_WIDTH: u32 = 8;
+
+    /// Prepares a table: a few milliseconds.
+    ///
+    /// # Panics
+    /// If an operand is wider than [`Self::MAX_WIDTH`].
+    pub fn new(table: &ProductTable) -> Self {
+        let widest = *InstructionSet::available().last().expect("the portable set at least");
+        Self::with_instructions(table, widest)
+    }
+
+    fn with_instructions(table: &ProductTable, instructions: InstructionSet) -> Self {
+        let width = table.width_a().max(table.width_b());
+        assert!(width <= Self::MAX_WIDTH, "operands of {width} bits; at most {} are supported", Self::MAX_WIDTH);
+        let products: Vec<i32> = (0..1 << 16).map(|codes| table.product(codes >> 8, codes & 0xff)).collect();
+        let prepared = CODE_LIMITS.map(|limit| {
+            let products = &products[..limit * 256];
+            Prepared { terms: Terms::new(products, instructions), columns: Columns::new(products) }
+        });
+        Self { products, instructions, prepared }
+    }
+
+    /// What [`Self::run`] does for activations up to `largest_activation`, and why.
+    pub fn plan(&self, shape: Shape, largest_activation: u8) -> Plan {
+        let range = range_of(largest_activation);
+        let Prepared { terms, columns } = &self.prepared[range];
+        let terms = terms.as_ref().map(|terms| terms.packings().collect());
+        Plan::new(shape, CODE_LIMITS[range], self.instructions, Structure { terms, planes: columns.planes() })
+    }
+
+    /// [`Self::plan`] for the activations of experiments, 0…127.
+    pub fn explain(&self, shape: Shape) -> Plan {
+        self.plan(shape, 127)
+    }
+
+    /// `out[m][n] = Σ_k product[activations[m][k]][weights[n][k]]` modulo 2^32, on this thread.
+    ///
+    /// # Panics
+    /// If a matrix does not have the size of `shape`.
+    pub fn run(&self, activations: &[u8], weights: &[i8], shape: Shape, out: &mut [i32]) {
+        let method = self.plan(shape, largest(activations)).method();
+        self.run_by(method, activations, weights, shape, out);
+    }
+
+    /// As [`Self::run`], by a given method; [`Method::Terms`] falls back to [`Method::Columns`] if the table has no
+    /// low-rank form.
+    ///
+    /// # Panics
+    /// If a matrix does not have the size of `shape`.
+    pub fn run_by(&self, method: Method, activations: &[u8], weights: &[i8], shape: Shape, out: &mut [i32]) {
+        shape.check(activations, weights, out);
+        if shape.multiply_accumulates() == 0 {
+            return out.fill(0);
+        }
+        let weight_codes: Vec<u8> = weights.iter().map(|weight| weight.cast_unsigned()).collect();
+        let Prepared { terms, columns } = &self.prepared[range_of(largest(activations))];
+        match (method, terms) {
+            (Method::Scalar, _) => self.reference(activations, weights, shape, out),
+            (Method::Terms, Some(terms)) => {
+                terms.multiply(self.instructions, activations, &weight_codes, shape.k, out);
+            }
+            (Method::Terms, None) | (Method::Columns, _) => {
+                columns.multiply(self.instructions, activations, &weight_codes, shape.k, out);
+            }
+        }
+    }
+
+    /// As [`Self::run`], the rows shared out over the threads of the current rayon pool; the same bits.
+    ///
+    /// # Panics
+    /// If a matrix does not have the size of `shape`.
+    pub fn run_parallel(&self, activations: &[u8], weights: &[i8], shape: Shape, out: &mut [i32]) {
+        shape.check(activations, weights, out);
+        if shape.multiply_accumulates() == 0 {
+            return out.fill(0);
+        }
+        let rows = shape.m.div_ceil(rayon::current_num_threads());
+        let blocks = activations.par_chunks(rows * shape.k).zip(out.par_chunks_mut(rows * shape.n));
+        blocks.for_each(|(activations, out)| {
+            let shape = Shape { m: activations.len() / shape.k, ..shape };
+            self.run(activations, weights, shape, out);
+        });
+    }
+
+    /// The definition, one product after the other: slow, and what every method is tested against.
+    ///
+    /// # Panics
+    /// If a matrix does not have the size of `shape`.
+    pub fn reference(&self, activations: &[u8], weights: &[i8], shape: Shape, out: &mut [i32]) {
+        shape.check(activations, weights, out);
+        for m in 0..shape.m {
+            for n in 0..shape.n {
+                out[m * shape.n + n] = (0..shape.k).fold(0, |sum: i32, k| {
+                    let activation = usize::from(activations[m * shape.k + k]);
+                    let weight = usize::from(weights[n * shape.k + k].cast_unsigned());
+                    sum.wrapping_add(self.products[activation << 8 | weight])
+                });
+            }
+        }
+    }
+}
+
+fn largest(activations: &[u8]) -> u8 {
+    activations.iter().copied().max().unwrap_or(0)
+}
+
+/// Index of the smallest of [`CODE_LIMITS`] above an activation.
+fn range_of(largest_activation: u8) -> usize {
+    CODE_LIMITS.iter().position(|&limit| usize::from(largest_activation) < limit).expect("256 is above every code")
+}

@@ -1,0 +1,140 @@
+//! Every method on every instruction set against the definition.
+
+use super::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+fn tables(rng: &mut ChaCha8Rng) -> Vec<(String, ProductTable)> {
+    let mut tables = Vec::new();
+    for signed in [false, true] {
+        for (width_a, width_b) in [(8, 8), (4, 4), (8, 4), (3, 7)] {
+            let name = format!("exact {width_a}×{width_b} signed {signed}");
+            tables.push((name, ProductTable::exact(width_a, width_b, signed)));
+        }
+        let exact = ProductTable::exact(8, 8, signed);
+        for (a, b) in [(1, 1), (3, 3), (6, 0), (0, 5)] {
+            let truncated = |x, y| exact.product(x >> a << a, y >> b << b);
+            tables.push((format!("truncated {a}, {b}"), ProductTable::from_fn(8, 8, signed, truncated)));
+        }
+        // Kulkarni's 2×2 cell at the lowest digits: rank 2, and the error depends on both operands.
+        let cell = |x, y| exact.product(x, y) - if x & 3 == 3 && y & 3 == 3 { 2 } else { 0 };
+        tables.push((format!("one cell, signed {signed}"), ProductTable::from_fn(8, 8, signed, cell)));
+        let offset = |x, y| exact.product(x, y) + 77 * x as i32 - 1000 * y as i32 + 12345;
+        tables.push((format!("affine, signed {signed}"), ProductTable::from_fn(8, 8, signed, offset)));
+    }
+    let mut random = |name: &str, range: std::ops::RangeInclusive<i32>| {
+        let products: Vec<i32> = (0..1 << 16).map(|_| rng.random_range(range.clone())).collect();
+        let table = ProductTable::from_fn(8, 8, true, |a, b| products[(a << 8 | b) as usize]);
+        tables.push((format!("random {name}"), table));
+    };
+    random("8,000", -8_000..=8_000);
+    random("16,000", -16_000..=16_000);
+    random("16 bits", 0..=65_535);
+    random("32 bits", i32::MIN..=i32::MAX);
+    let extreme = |a: u32, b: u32| if (a ^ b).count_ones() % 2 == 0 { i32::MAX } else { i32::MIN };
+    tables.push(("extreme".into(), ProductTable::from_fn(8, 8, true, extreme)));
+    let large = |a: u32, b: u32| 40_000 * (a as i32 - 100) + 3 * b as i32;
+    tables.push(("large sum".into(), ProductTable::from_fn(8, 8, false, large)));
+    tables.push(("constant".into(), ProductTable::from_fn(8, 8, false, |_, _| -5)));
+    tables.push(("zero".into(), ProductTable::from_fn(8, 8, false, |_, _| 0)));
+    for (a, b) in [(0, 0), (127, 200), (255, 1)] {
+        let one = move |x, y| if (x, y) == (a, b) { 1 << 20 } else { 0 };
+        tables.push((format!("one product at {a}, {b}"), ProductTable::from_fn(8, 8, false, one)));
+    }
+    tables
+}
+
+fn operands(rng: &mut ChaCha8Rng, shape: Shape, largest_activation: u8) -> (Vec<u8>, Vec<i8>) {
+    let activations = (0..shape.m * shape.k).map(|_| rng.random_range(0..=largest_activation)).collect();
+    (activations, (0..shape.n * shape.k).map(|_| rng.random()).collect())
+}
+
+#[test]
+fn every_method_gives_the_bits_of_the_definition() {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for (name, table) in tables(&mut rng) {
+        for instructions in InstructionSet::available() {
+            let gemm = TableGemm::with_instructions(&table, instructions);
+            for largest_activation in [7, 127, 255] {
+                for _ in 0..4 {
+                    let [m, k, n] = std::array::from_fn(|_| rng.random_range(1..=70));
+                    assert_methods_agree(&gemm, &mut rng, Shape { m, k, n }, largest_activation, &name);
+                }
+            }
+        }
+    }
+}
+
+fn assert_methods_agree(gemm: &TableGemm, rng: &mut ChaCha8Rng, shape: Shape, largest_activation: u8, name: &str) {
+    let (activations, weights) = operands(rng, shape, largest_activation);
+    let mut expected = vec![0; shape.m * shape.n];
+    gemm.reference(&activations, &weights, shape, &mut expected);
+    for method in [Method::Scalar, Method::Terms, Method::Columns] {
+        let mut out = vec![-1; shape.m * shape.n];
+        gemm.run_by(method, &activations, &weights, shape, &mut out);
+        let context = format!("{name}, {shape:?}, {method}, {}, ≤ {largest_activation}", gemm.instructions);
+        assert!(out == expected, "{context}");
+    }
+}
+
+/// The largest operands of equal sign for so long that every 16-bit sum on the way is at its limit.
+#[test]
+fn long_sums_of_extreme_operands_do_not_overflow_on_the_way() {
+    let table = ProductTable::exact(8, 8, true);
+    for instructions in InstructionSet::available() {
+        let gemm = TableGemm::with_instructions(&table, instructions);
+        for (activation, weight) in [(127u8, 127i8), (127, -128), (128, -128), (128, 127), (255, -1)] {
+            let shape = Shape { m: 5, k: 2600, n: 17 };
+            let (activations, weights) = (vec![activation; shape.m * shape.k], vec![weight; shape.n * shape.k]);
+            let product = i32::from(activation.cast_signed()) * i32::from(weight);
+            for method in [Method::Scalar, Method::Terms, Method::Columns] {
+                let mut out = vec![0; shape.m * shape.n];
+                gemm.run_by(method, &activations, &weights, shape, &mut out);
+                assert!(out.iter().all(|&sum| sum == product * 2600), "{activation} × {weight}, {method}");
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_beyond_one_block_and_threads_change_nothing() {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let noise: Vec<i32> = (0..1 << 16).map(|_| rng.random_range(-9_000..9_000)).collect();
+    let random = ProductTable::from_fn(8, 8, true, |a, b| noise[(a << 8 | b) as usize]);
+    for table in [random, ProductTable::exact(8, 8, true)] {
+        let gemm = TableGemm::new(&table);
+        let shape = Shape { m: columns::BLOCK_ROWS + 3, k: 9, n: 11 };
+        assert_methods_agree(&gemm, &mut rng, shape, 127, "many rows");
+        let (activations, weights) = operands(&mut rng, shape, 127);
+        let [mut serial, mut parallel] = [(); 2].map(|()| vec![0; shape.m * shape.n]);
+        gemm.run(&activations, &weights, shape, &mut serial);
+        for threads in [1, 2, 7] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| gemm.run_parallel(&activations, &weights, shape, &mut parallel));
+            assert!(parallel == serial, "{threads} threads");
+        }
+    }
+}
+
+#[test]
+fn empty_products_are_zero() {
+    let gemm = TableGemm::new(&ProductTable::from_fn(8, 8, false, |_, _| 1));
+    let mut out = [7; 6];
+    gemm.run(&[], &[], Shape { m: 2, k: 0, n: 3 }, &mut out);
+    assert_eq!(out, [0; 6]);
+    gemm.run(&[], &[1; 12], Shape { m: 0, k: 4, n: 3 }, &mut []);
+    gemm.run_parallel(&[1; 8], &[], Shape { m: 2, k: 4, n: 0 }, &mut []);
+}
+
+#[test]
+fn plans_use_the_structure_of_the_table() {
+    let shape = Shape { m: 2000, k: 784, n: 128 };
+    let exact = TableGemm::new(&ProductTable::exact(8, 8, true));
+    assert_eq!(exact.explain(shape).method(), Method::Terms);
+    let hash = |a: u32, b: u32| (a.wrapping_mul(0x9E37).wrapping_add(b.wrapping_mul(0x79B9)) >> 3 & 0x3fff) as i32;
+    let unstructured = TableGemm::new(&ProductTable::from_fn(8, 8, true, hash));
+    let plan = unstructured.explain(shape);
+    assert_eq!(plan.method(), Method::Columns);
+    assert!(plan.to_string().contains("→ vector look-ups"), "{plan}");
+    assert_eq!(unstructured.explain(Shape { m: 1, k: 8, n: 1 }).method(), Method::Scalar);
+}
