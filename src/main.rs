@@ -1,2 +1,57 @@
-//! axtrain
-fn main() {}
+//! How much energy a neural network saves on approximate, low-voltage arithmetic before its accuracy suffers, and how
+//! to train it to save more.
+
+mod arguments;
+mod catalogue;
+mod characterize;
+mod check;
+mod failure;
+mod figures;
+mod list;
+mod new;
+mod output;
+mod progress;
+mod simulate;
+mod study;
+mod summary;
+mod weights;
+
+#[cfg(feature = "train")]
+mod run;
+#[cfg(feature = "train")]
+mod train;
+
+use arguments::{Arguments, Verb};
+use clap::Parser;
+use failure::Failure;
+use progress::Console;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    failure::install(arguments.color);
+    match dispatch(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn dispatch(arguments: Arguments) -> Result<(), Failure> {
+    if let Some(threads) = arguments.threads {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
+        pool.build_global().map_err(|error| Failure::other(format!("cannot start {threads} threads: {error}")))?;
+    }
+    let console = Console::new(arguments.quiet, arguments.verbose);
+    match arguments.verb {
+        #[cfg(feature = "train")]
+        Verb::Run(options) => run::run(&options, arguments.seed, &console),
+        #[cfg(feature = "train")]
+        Verb::Train(options) => train::run(&options, &console),
+        Verb::Simulate(options) => simulate::run(&options, arguments.seed, &console),
+        Verb::Characterize(options) => characterize::run(&options, &console),
+        Verb::Plot(options) => figures::run(&options),
+        Verb::List(options) => list::run(&options),
+        Verb::New(options) => new::run(&options),
+        Verb::Check(options) => check::run(&options),
+    }
+}

@@ -48,6 +48,51 @@ impl EnergyComponents {
         ]
     }
 
+    /// Mean of each component; the total is again their sum.
+    ///
+    /// # Panics
+    /// If there is nothing to average.
+    pub fn mean<'a>(energies: impl IntoIterator<Item = &'a EnergyComponents>) -> Self {
+        let mut mean = EnergyComponents::default();
+        let mut count = 0.0;
+        for energy in energies {
+            mean = mean.plus(energy);
+            count += 1.0;
+        }
+        assert!(count > 0.0, "a mean needs values");
+        mean.scaled(1.0 / count).summed()
+    }
+
+    fn plus(self, other: &Self) -> Self {
+        Self {
+            total: 0.0,
+            mac_switching: self.mac_switching + other.mac_switching,
+            mac_leakage: self.mac_leakage + other.mac_leakage,
+            registers: self.registers + other.registers,
+            clock: self.clock + other.clock,
+            idle: self.idle + other.idle,
+            sram_dynamic: self.sram_dynamic + other.sram_dynamic,
+            sram_leakage: self.sram_leakage + other.sram_leakage,
+            dram: self.dram + other.dram,
+            level_shifter: self.level_shifter + other.level_shifter,
+        }
+    }
+
+    fn scaled(self, factor: f64) -> Self {
+        Self {
+            total: 0.0,
+            mac_switching: self.mac_switching * factor,
+            mac_leakage: self.mac_leakage * factor,
+            registers: self.registers * factor,
+            clock: self.clock * factor,
+            idle: self.idle * factor,
+            sram_dynamic: self.sram_dynamic * factor,
+            sram_leakage: self.sram_leakage * factor,
+            dram: self.dram * factor,
+            level_shifter: self.level_shifter * factor,
+        }
+    }
+
     fn summed(mut self) -> Self {
         self.total = self.parts().iter().map(|(_, energy)| energy).sum();
         self
@@ -123,14 +168,7 @@ impl EnergyModel<'_> {
             let layer = self.layer(layer, batch, supply)?;
             cost.cycles += layer.cycles;
             cost.latency_us += layer.latency_us;
-            let (sum, part) = (&mut cost.energy, &layer.energy);
-            sum.mac_switching += part.mac_switching;
-            sum.mac_leakage += part.mac_leakage;
-            sum.registers += part.registers;
-            sum.clock += part.clock;
-            sum.idle += part.idle;
-            sum.sram_dynamic += part.sram_dynamic;
-            sum.sram_leakage += part.sram_leakage;
+            cost.energy = cost.energy.plus(&layer.energy);
         }
         let memories = self.memories;
         let weights: u64 = layers.iter().map(|layer| (layer.inputs * layer.outputs) as u64).sum();

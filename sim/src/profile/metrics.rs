@@ -1,12 +1,12 @@
 //! How far an approximate multiplier is from the exact one.
 
 use crate::multiplier::{ProductTable, operand_value};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Error metrics over all operand pairs, in EvoApproxLib's conventions.
 ///
 /// e = approximate − exact product of an n × m-bit multiplier; averages are over all 2^(n+m) pairs unless said.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ErrorMetrics {
     /// Mean of |e| (mean error distance).
     pub mae: f64,

@@ -10,7 +10,7 @@ use crate::netlist::Netlist;
 use crate::technology::Physical;
 use crate::units::Picoseconds;
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Which transitions to tabulate, and how.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,7 +59,7 @@ pub struct SampledErrors {
 }
 
 /// Timing errors under the stimulus "weight-stationary exhaustive uniform": every triple once.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TimingErrors {
     /// Share of transitions with a wrong product.
     pub error_rate: f64,

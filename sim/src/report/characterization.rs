@@ -2,10 +2,10 @@
 
 use crate::profile::{Design, ErrorMetrics, TimingErrors, TransitionTable};
 use crate::technology::{OperatingPoint, Technology};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Identity of a design.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DesignSummary {
     /// Name.
     pub name: String,
@@ -22,7 +22,7 @@ pub struct DesignSummary {
 }
 
 /// The circuit in its technology, at nominal supply.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Structure {
     /// Number of cells.
     pub cells: usize,
@@ -35,7 +35,7 @@ pub struct Structure {
 }
 
 /// Energy of one operation, fJ.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OperationEnergy {
     /// Switching and leakage.
     pub total_fj: f64,
@@ -48,7 +48,7 @@ pub struct OperationEnergy {
 }
 
 /// A design at one supply and clock.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PointCharacterization {
     /// Supply, V.
     pub supply_v: f64,
@@ -63,20 +63,22 @@ pub struct PointCharacterization {
 }
 
 /// Everything about one design.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Characterization {
     /// Version of this format.
-    pub schema: &'static str,
+    pub schema: String,
     /// Identity.
     pub design: DesignSummary,
     /// How the error metrics were found.
-    pub method: &'static str,
+    pub method: String,
     /// Operand pairs they are over.
     pub vectors: u64,
     /// Approximation error.
     pub error: ErrorMetrics,
     /// Circuit; `null` without a technology.
     pub structure: Option<Structure>,
+    /// Lowest supply at which static timing holds at the clock of the operating points, V, if it holds at any.
+    pub critical_supply_v: Option<f64>,
     /// One entry an operating point.
     pub operating_points: Vec<PointCharacterization>,
 }
@@ -89,7 +91,7 @@ impl Characterization {
     pub fn new(design: &Design) -> Self {
         let spec = &design.spec;
         Self {
-            schema: Self::SCHEMA,
+            schema: Self::SCHEMA.to_owned(),
             design: DesignSummary {
                 name: spec.name().to_owned(),
                 family: spec.family().name().to_owned(),
@@ -98,7 +100,7 @@ impl Characterization {
                 signed: spec.signed(),
                 table_sha256: design.product.sha256(),
             },
-            method: "exhaustive",
+            method: "exhaustive".to_owned(),
             vectors: design.product.products().len() as u64,
             error: design.metrics,
             structure: Some(Structure {
@@ -107,23 +109,27 @@ impl Characterization {
                 critical_path_ps: f64::from(design.critical().0),
                 leakage_nw: design.physical.leakage.0,
             }),
+            critical_supply_v: None,
             operating_points: Vec::new(),
         }
     }
 
-    /// Adds the operating points that `table` was sampled at, in order.
+    /// Adds operating points, each with its place among the points of `table`.
     pub fn with_points(
         mut self,
         design: &Design,
         technology: &Technology,
         table: &TransitionTable,
         stimulus: &str,
-        points: &[OperatingPoint],
+        points: &[(OperatingPoint, usize)],
     ) -> Self {
+        let clock_ps = points.first().map(|(point, _)| point.clock_ps);
+        self.critical_supply_v = clock_ps
+            .and_then(|clock_ps| technology.critical_supply(&design.physical, design.critical(), clock_ps))
+            .map(|supply| supply.0);
         self.operating_points = points
             .iter()
-            .enumerate()
-            .map(|(index, point)| {
+            .map(|&(point, index)| {
                 let nominal = table.mean_energy(&design.physical, point.clock_ps);
                 let switching = technology.switching_factor(point.supply);
                 let leakage_fj = nominal.leakage.0 * technology.leakage_factor(point.supply);

@@ -68,3 +68,24 @@ impl OperatingPoint {
         Ok(window)
     }
 }
+
+impl Technology {
+    /// Lowest supply, to 0.1 mV, at which a circuit with this `critical` path settles before the sampling edge; `None` if
+    /// it does not at the highest supply of the delay law.
+    pub fn critical_supply(&self, physical: &Physical, critical: Picoseconds, clock_ps: f64) -> Option<Volts> {
+        let settles = |supply: f64| {
+            let window = OperatingPoint { supply: Volts(supply), clock_ps }.window(self, physical, critical);
+            window.is_ok_and(|window| window > critical)
+        };
+        let (Volts(mut low), Volts(mut high)) = self.delay_law.range();
+        if !settles(high) {
+            return None;
+        }
+        // Delay falls as the supply rises.
+        while high - low > 1e-4 {
+            let middle = (low + high) / 2.0;
+            if settles(middle) { high = middle } else { low = middle }
+        }
+        Some(Volts(high))
+    }
+}

@@ -1,0 +1,133 @@
+//! The command line as typed.
+
+use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// How much energy can a network save on approximate, low-voltage arithmetic before its accuracy suffers, and how must
+/// it be trained to save more?
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+    /// No progress, only results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say what each stage does and how long it took
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    /// Threads to use (default: all cores); results do not depend on it
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Seed of what is sampled outside training
+    #[arg(long, global = true, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Colours in messages
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: ColorChoice,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Characterise, train, simulate, report and plot an experiment; resumes where it stopped
+    #[cfg(feature = "train")]
+    Run(ExperimentOptions),
+    /// Train each method and seed of an experiment
+    #[cfg(feature = "train")]
+    Train(ExperimentOptions),
+    /// Run an experiment's trained networks on the array: accuracy, cycles, energy
+    Simulate(ExperimentOptions),
+    /// Error metrics, area, delay, and per operating point timing errors and energy of multipliers
+    Characterize(CharacterizeOptions),
+    /// Draw a run's figures again from its records
+    Plot(PlotOptions),
+    /// Show what is built in
+    List(ListOptions),
+    /// Write a commented file to start from
+    New(NewOptions),
+    /// Validate files without running anything
+    Check(CheckOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExperimentOptions {
+    /// Experiment file
+    #[arg(value_name = "EXPERIMENT.toml")]
+    pub(crate) experiment: PathBuf,
+    /// Folder that holds the runs
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+    /// Print the records as one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CharacterizeOptions {
+    /// Design files
+    #[arg(value_name = "DESIGN.toml", required = true)]
+    pub(crate) designs: Vec<PathBuf>,
+    /// Technology: a built-in name or a file
+    #[arg(long, value_name = "NAME|FILE", default_value = "freepdk45")]
+    pub(crate) technology: String,
+    /// Supplies in volts: 0.9, a list 0.8,0.9 or lo:hi:step
+    #[arg(long, value_name = "VOLTS")]
+    pub(crate) supply: Option<String>,
+    /// Clock period in ps (default: what the exact array multiplier of equal width needs at nominal supply)
+    #[arg(long, value_name = "PS")]
+    pub(crate) clock_ps: Option<f64>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlotOptions {
+    /// A run's folder
+    #[arg(value_name = "RUN_DIR")]
+    pub(crate) run: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Catalogue {
+    /// Multiplier families and their parameters
+    Multipliers,
+    /// Technologies
+    Technologies,
+    /// Memory technologies
+    Memories,
+    /// Array presets
+    Arrays,
+    /// Data sets
+    Datasets,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListOptions {
+    /// What to list (default: everything)
+    pub(crate) what: Option<Catalogue>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Starter {
+    /// A design file
+    Multiplier,
+    /// An experiment file
+    Experiment,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewOptions {
+    /// What to start
+    pub(crate) what: Starter,
+    /// File to write; standard output if left out
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckOptions {
+    /// Experiment, design, technology, memory or array files
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+}

@@ -1,0 +1,68 @@
+//! Files inside the program, and how a name becomes one of them or a path.
+
+use crate::failure::Failure;
+use std::path::{Path, PathBuf};
+
+/// A file inside the program.
+pub(crate) struct Embedded {
+    /// Name that configurations use.
+    pub(crate) name: &'static str,
+    /// Content.
+    pub(crate) text: &'static str,
+}
+
+macro_rules! embedded {
+    ($folder:literal: $($name:literal),* $(,)?) => {
+        &[$(Embedded { name: $name, text: include_str!(concat!("../hwconfigs/", $folder, "/", $name, ".toml")) }),*]
+    };
+}
+
+pub(crate) const TECHNOLOGIES: &[Embedded] = embedded!("technology": "freepdk45");
+pub(crate) const MEMORIES: &[Embedded] = embedded!("memory": "cacti7-45nm-hp", "cacti7-45nm-lop", "cacti7-45nm-lstp");
+pub(crate) const ARRAYS: &[Embedded] =
+    embedded!("array": "edge-16x16", "edge-32x32", "eyeriss-12x14", "tpu-128x128", "tpu-256x256");
+
+/// A configuration text and what to call it in messages.
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+impl Source {
+    /// Name and text, for [`Failure::in_file`].
+    pub(crate) fn parts(&self) -> (&str, &str) {
+        (&self.name, &self.text)
+    }
+
+    /// Reads a file.
+    pub(crate) fn read(path: &Path) -> Result<Source, Failure> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Failure::request(
+                format!("cannot read {}: {error}", path.display()),
+                "check the path; relative paths in a configuration start at the file that holds them",
+            )
+        })?;
+        Ok(Source { name: path.display().to_string(), text })
+    }
+
+    /// The embedded file of that name, or else the file at that path, relative to `folder`.
+    pub(crate) fn find(kind: &str, catalogue: &[Embedded], wanted: &str, folder: &Path) -> Result<Source, Failure> {
+        if let Some(found) = catalogue.iter().find(|entry| entry.name == wanted) {
+            return Ok(Source { name: format!("built-in {kind} {wanted}"), text: found.text.to_owned() });
+        }
+        let path = relative(folder, wanted);
+        if path.is_file() {
+            return Source::read(&path);
+        }
+        let names: Vec<&str> = catalogue.iter().map(|entry| entry.name).collect();
+        Err(Failure::request(
+            format!("no {kind} is called \"{wanted}\", and no file is at {}", path.display()),
+            format!("built in: {}", names.join(", ")),
+        ))
+    }
+}
+
+/// A path in a configuration, relative to the folder of the file that holds it.
+pub(crate) fn relative(folder: &Path, path: &str) -> PathBuf {
+    folder.join(path)
+}

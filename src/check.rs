@@ -1,0 +1,50 @@
+//! Validating files without running anything.
+
+use crate::arguments::CheckOptions;
+use crate::catalogue::Source;
+use crate::failure::Failure;
+use crate::output::print_line;
+use crate::study;
+use axtrain_sim::array::ArrayConfig;
+use axtrain_sim::config::DesignFile;
+use axtrain_sim::memory::MemoryTechnology;
+use axtrain_sim::technology::Technology;
+use std::path::Path;
+
+/// Checks each file and says what it is.
+pub(crate) fn run(options: &CheckOptions) -> Result<(), Failure> {
+    for path in &options.files {
+        let kind = check(path)?;
+        print_line(&format!("{}: a sound {kind} file", path.display()));
+    }
+    Ok(())
+}
+
+fn check(path: &Path) -> Result<&'static str, Failure> {
+    let source = Source::read(path)?;
+    let file = source.parts();
+    // The keys that only one kind of file has; what has none of them is taken for an experiment.
+    let table: toml::Table = source.text.parse().map_err(|error: toml::de::Error| {
+        Failure::in_file(file, error.span(), error.message(), Some("this is not TOML".into()))
+    })?;
+    let has = |key: &str| table.contains_key(key);
+    if has("multiplier") {
+        DesignFile::from_toml(&source.text).map_err(|error| Failure::config(file, error))?;
+        Ok("design")
+    } else if has("delay_law") || has("cells") {
+        Technology::from_toml(&source.text)
+            .map_err(|error| Failure::in_file(file, error.span, error.message, None))?;
+        Ok("technology")
+    } else if has("macros") {
+        MemoryTechnology::from_toml(&source.text)
+            .map_err(|error| Failure::in_file(file, error.span, error.message, None))?;
+        Ok("memory")
+    } else if has("rows") || has("dataflow") {
+        ArrayConfig::from_toml(&source.text)
+            .map_err(|error| Failure::in_file(file, error.span, error.message, None))?;
+        Ok("array")
+    } else {
+        study::load(path, Path::new("runs"))?;
+        Ok("experiment")
+    }
+}

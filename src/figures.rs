@@ -1,0 +1,353 @@
+//! Figures of a run, from what the run wrote.
+
+use crate::arguments::PlotOptions;
+use crate::failure::Failure;
+use crate::output::print_line;
+use crate::study::profile_path;
+use axtrain_plots::{
+    Caption, Estimate, PlotError, accuracy_voltage, energy_accuracy, energy_breakdown, error_histogram,
+    error_voltage, training_curves,
+};
+use axtrain_sim::profile::ErrorProfile;
+use axtrain_sim::report::{Aggregate, Characterization, Interval, Record, aggregate};
+use axtrain_sim::units::Volts;
+use std::path::{Path, PathBuf};
+
+/// Draws a run's figures again.
+pub(crate) fn run(options: &PlotOptions) -> Result<(), Failure> {
+    for path in draw(&options.run)? {
+        print_line(&path.display().to_string());
+    }
+    Ok(())
+}
+
+/// What a run left that figures are drawn from.
+struct Run {
+    folder: PathBuf,
+    records: Vec<Record>,
+    characterizations: Vec<Characterization>,
+}
+
+/// Draws every figure of the run in `folder`; returns the files.
+pub(crate) fn draw(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let run = Run::read(folder)?;
+    let points = aggregate(&run.records);
+    let mut files = Vec::new();
+    let mut keep = |drawn: Result<[PathBuf; 2], PlotError>| match drawn {
+        Ok(paths) => {
+            files.extend(paths);
+            Ok(())
+        }
+        Err(error) => Err(Failure::other(format!("cannot draw a figure: {error}"))),
+    };
+    let figures = folder.join("figures");
+    std::fs::create_dir_all(&figures).map_err(|error| Failure::write(&figures, error))?;
+    let baseline = run.baseline();
+    keep(energy_accuracy::draw(&run.energy_accuracy(&points, baseline), &figures.join("energy-accuracy")))?;
+    keep(error_voltage::draw(&run.error_voltage(), &figures.join("error-voltage")))?;
+    let designs: Vec<&str> = run.characterizations.iter().map(|report| report.design.name.as_str()).collect();
+    for design in designs.iter().filter(|design| Some(**design) != baseline) {
+        let named = |figure: &str| figures.join(format!("{figure}_{design}"));
+        keep(accuracy_voltage::draw(&run.accuracy_voltage(&points, design, baseline), &named("accuracy-voltage")))?;
+        keep(error_histogram::draw(&run.error_histogram(design)?, &named("error-histogram")))?;
+    }
+    keep(energy_breakdown::draw(&run.energy_breakdown(&points), &figures.join("energy-breakdown")))?;
+    if let Some(curves) = run.training_curves()? {
+        keep(training_curves::draw(&curves, &figures.join("training-curves")))?;
+    }
+    Ok(files)
+}
+
+impl Run {
+    fn read(folder: &Path) -> Result<Run, Failure> {
+        let text = |name: &str| {
+            let path = folder.join(name);
+            std::fs::read_to_string(&path).map_err(|error| {
+                Failure::request(
+                    format!("cannot read {}: {error}", path.display()),
+                    "name the folder of a finished run, as in `axtrain plot runs/quickstart`",
+                )
+            })
+        };
+        let damaged = |name: &str, error: serde_json::Error| {
+            let path = folder.join(name);
+            Failure::request(
+                format!("{}: {error}", path.display()),
+                "run the experiment again; it writes the file anew",
+            )
+        };
+        let records: Vec<Record> = text("records.jsonl")?
+            .lines()
+            .map(|line| serde_json::from_str(line).map_err(|error| damaged("records.jsonl", error)))
+            .collect::<Result<_, _>>()?;
+        let characterizations = serde_json::from_str(&text("characterization.json")?)
+            .map_err(|error| damaged("characterization.json", error))?;
+        if records.is_empty() {
+            let path = folder.join("records.jsonl");
+            return Err(Failure::request(format!("{} holds no records", path.display()), "run the experiment first"));
+        }
+        Ok(Run { folder: folder.to_owned(), records, characterizations })
+    }
+
+    /// The design that comes with one method only while another has more, if there is such a one: what others are compared
+    /// with.
+    fn baseline(&self) -> Option<&str> {
+        let methods = |design: &str| {
+            let mut methods: Vec<&str> = self
+                .records
+                .iter()
+                .filter(|record| record.point.design == design)
+                .map(|record| record.point.method.as_str())
+                .collect();
+            methods.sort_unstable();
+            methods.dedup();
+            methods.len()
+        };
+        let names = self.characterizations.iter().map(|report| report.design.name.as_str());
+        let most = names.clone().map(methods).max()?;
+        names.into_iter().find(|name| methods(name) == 1 && (most > 1 || self.characterizations.len() > 1))
+    }
+
+    /// Data set, model, array and number of seeds.
+    fn conditions(&self) -> String {
+        let point = &self.records[0].point;
+        let mut seeds: Vec<u64> = self.records.iter().map(|record| record.point.seed).collect();
+        seeds.sort_unstable();
+        seeds.dedup();
+        let (count, plural) = (seeds.len(), if seeds.len() == 1 { "" } else { "s" });
+        let images = self.records[0].images;
+        format!("{}, {images} images, {}, {}, {count} seed{plural}", point.dataset, point.model, point.array)
+    }
+
+    fn circuit(&self) -> String {
+        let point = &self.records[0].point;
+        format!("{}, clock {:.0} ps", point.technology, point.clock_ps)
+    }
+
+    /// Accuracy of the baseline at the highest supply.
+    fn reference(&self, points: &[Aggregate], baseline: Option<&str>) -> Option<f64> {
+        let own = points.iter().filter(|point| Some(point.design.as_str()) == baseline);
+        own.max_by(|a, b| a.supply_v.total_cmp(&b.supply_v)).map(|point| point.accuracy.mean)
+    }
+
+    fn energy_accuracy(&self, points: &[Aggregate], baseline: Option<&str>) -> energy_accuracy::EnergyAccuracy {
+        let series = groups(points, |point| (point.design.clone(), point.method.clone()));
+        let series = series.into_iter().map(|((design, method), members)| energy_accuracy::Series {
+            baseline: Some(design.as_str()) == baseline,
+            method,
+            design,
+            points: members
+                .iter()
+                .map(|point| energy_accuracy::Point {
+                    supply_v: point.supply_v,
+                    energy_uj: point.energy_uj.total,
+                    accuracy: share(point.accuracy),
+                })
+                .collect(),
+        });
+        energy_accuracy::EnergyAccuracy {
+            caption: Caption::new("Energy against accuracy", format!("{}; {}", self.conditions(), self.circuit())),
+            series: series.collect(),
+            exact_at_nominal: self.reference(points, baseline),
+            accuracy_from: None,
+        }
+    }
+
+    fn accuracy_voltage(
+        &self,
+        points: &[Aggregate],
+        design: &str,
+        baseline: Option<&str>,
+    ) -> accuracy_voltage::AccuracyVoltage {
+        let own: Vec<Aggregate> = points.iter().filter(|point| point.design == design).cloned().collect();
+        let series = groups(&own, |point| point.method.clone());
+        let series = series.into_iter().map(|(method, members)| accuracy_voltage::Series {
+            method,
+            points: members
+                .iter()
+                .map(|point| accuracy_voltage::Point { supply_v: point.supply_v, accuracy: share(point.accuracy) })
+                .collect(),
+        });
+        accuracy_voltage::AccuracyVoltage {
+            caption: Caption::new(
+                format!("Accuracy on {design}"),
+                format!("{}; {}", self.conditions(), self.circuit()),
+            ),
+            series: series.collect(),
+            exact_at_nominal: self.reference(points, baseline),
+            accuracy_from: None,
+        }
+    }
+
+    fn error_voltage(&self) -> error_voltage::ErrorVoltage {
+        let designs = self.characterizations.iter().map(|report| error_voltage::Design {
+            name: report.design.name.clone(),
+            critical_v: report.critical_supply_v,
+            points: report
+                .operating_points
+                .iter()
+                .map(|point| error_voltage::Point {
+                    supply_v: point.supply_v,
+                    error_rate: point.timing.error_rate,
+                    energy_fj: Some(point.energy.total_fj),
+                })
+                .collect(),
+        });
+        let stimulus =
+            self.characterizations.iter().flat_map(|report| &report.operating_points).map(|point| &point.stimulus);
+        let stimulus = stimulus.map(String::as_str).next().unwrap_or("no stimulus");
+        error_voltage::ErrorVoltage {
+            caption: Caption::new("Timing errors over supply", format!("{}; {stimulus} operands", self.circuit())),
+            designs: designs.collect(),
+        }
+    }
+
+    /// Approximation error, and the timing error at the highest and lowest supplies that have any.
+    fn error_histogram(&self, design: &str) -> Result<error_histogram::ErrorHistogram, Failure> {
+        let report = self.characterizations.iter().find(|report| report.design.name == design);
+        let points = report.map_or(&[][..], |report| &report.operating_points[..]);
+        let mut failing: Vec<f64> =
+            points.iter().filter(|point| point.timing.error_rate > 0.0).map(|point| point.supply_v).collect();
+        failing.sort_by(f64::total_cmp);
+        failing.dedup();
+        let mut shown: Vec<f64> = failing.last().into_iter().chain(failing.first()).copied().collect();
+        shown.dedup();
+        let mut panels = Vec::new();
+        for supply in shown {
+            let profile = self.profile(design, supply)?;
+            if panels.is_empty() {
+                let pairs = profile.approximation_pmf_value.iter().zip(&profile.approximation_pmf_prob);
+                panels.push(distribution("approximation error, all operands equally likely".to_owned(), pairs));
+            }
+            let pairs = profile.timing_pmf_value.iter().zip(&profile.timing_pmf_prob);
+            panels.push(distribution(format!("timing error at {supply:.2} V"), pairs));
+        }
+        if panels.is_empty()
+            && let Some(point) = points.first()
+        {
+            let profile = self.profile(design, point.supply_v)?;
+            let pairs = profile.approximation_pmf_value.iter().zip(&profile.approximation_pmf_prob);
+            panels.push(distribution("approximation error, all operands equally likely".to_owned(), pairs));
+        }
+        let stimulus = points.first().map_or("", |point| point.stimulus.as_str());
+        Ok(error_histogram::ErrorHistogram {
+            caption: Caption::new(
+                format!("Errors of {design}"),
+                format!("{}; timing under {stimulus} operands", self.circuit()),
+            ),
+            panels,
+        })
+    }
+
+    fn profile(&self, design: &str, supply: f64) -> Result<ErrorProfile, Failure> {
+        let path = profile_path(&self.folder, design, Volts(supply));
+        let help = "run the experiment again; it writes the file anew";
+        let file = std::fs::File::open(&path)
+            .map_err(|error| Failure::request(format!("cannot read {}: {error}", path.display()), help))?;
+        ErrorProfile::read(std::io::BufReader::new(file))
+            .map_err(|error| Failure::request(format!("{}: {error}", path.display()), help))
+    }
+
+    /// Every design at the highest and at the lowest supply, first method.
+    fn energy_breakdown(&self, points: &[Aggregate]) -> energy_breakdown::EnergyBreakdown {
+        let by_design = groups(points, |point| point.design.clone());
+        let mut bars = Vec::new();
+        let mut components = Vec::new();
+        for (design, members) in &by_design {
+            let method = &members[0].method;
+            let mut own: Vec<&&Aggregate> = members.iter().filter(|point| point.method == *method).collect();
+            own.sort_by(|a, b| b.supply_v.total_cmp(&a.supply_v));
+            let mut ends = vec![own[0]];
+            if own.len() > 1 {
+                ends.push(own[own.len() - 1]);
+            }
+            for point in ends {
+                let parts = point.energy_uj.parts();
+                components = parts.iter().map(|(name, _)| name.replace('_', " ")).collect();
+                bars.push(energy_breakdown::Bar {
+                    name: format!("{design} at {:.2} V", point.supply_v),
+                    energy_uj: parts.iter().map(|(_, energy)| *energy).collect(),
+                });
+            }
+        }
+        energy_breakdown::EnergyBreakdown {
+            caption: Caption::new(
+                "Where the energy goes",
+                format!("an image; {}; {}", self.conditions(), self.circuit()),
+            ),
+            components,
+            bars,
+        }
+    }
+
+    /// Mean over seeds of the curves beside the weights; `None` if there are none.
+    fn training_curves(&self) -> Result<Option<training_curves::TrainingCurves>, Failure> {
+        let folder = self.folder.join("weights");
+        let Ok(entries) = std::fs::read_dir(&folder) else { return Ok(None) };
+        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "csv"));
+        paths.sort();
+        // Curves of one method and design, told by the name up to the seed.
+        let mut curves: Vec<(String, Vec<Vec<[f64; 2]>>)> = Vec::new();
+        for path in paths {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let name = stem.rsplit_once("_s").map_or(stem.as_str(), |(name, _)| name).replace('_', " ");
+            let text = std::fs::read_to_string(&path).map_err(|error| {
+                Failure::request(format!("cannot read {}: {error}", path.display()), "train again")
+            })?;
+            let epochs = text.lines().skip(1).filter_map(|line| {
+                let mut numbers = line.split(',').skip(1).map(|number| number.parse::<f64>().ok());
+                Some([numbers.next()??, numbers.next()??])
+            });
+            let epochs: Vec<[f64; 2]> = epochs.collect();
+            match curves.iter_mut().find(|(found, _)| *found == name) {
+                Some((_, seeds)) => seeds.push(epochs),
+                None => curves.push((name, vec![epochs])),
+            }
+        }
+        let curves = curves.into_iter().map(|(method, seeds)| {
+            let epochs = seeds.iter().map(Vec::len).min().unwrap_or(0);
+            let over_seeds = |epoch: usize, what: usize| {
+                let values: Vec<f64> = seeds.iter().map(|seed| seed[epoch][what]).collect();
+                Interval::of(&values)
+            };
+            let epochs = (0..epochs).map(|epoch| training_curves::Epoch {
+                epoch: epoch as u32 + 1,
+                loss: estimate(over_seeds(epoch, 0)),
+                accuracy: share(over_seeds(epoch, 1)),
+            });
+            training_curves::Curve { method, epochs: epochs.collect() }
+        });
+        let curves: Vec<training_curves::Curve> = curves.filter(|curve| !curve.epochs.is_empty()).collect();
+        let caption = Caption::new("Training", format!("training images; {}", self.conditions()));
+        Ok((!curves.is_empty()).then_some(training_curves::TrainingCurves { caption, curves }))
+    }
+}
+
+fn distribution<'a>(name: String, pairs: impl Iterator<Item = (&'a i32, &'a f64)>) -> error_histogram::Distribution {
+    let outcomes =
+        pairs.map(|(&error, &probability)| error_histogram::Outcome { error: f64::from(error), probability });
+    error_histogram::Distribution { name, outcomes: outcomes.collect() }
+}
+
+/// Groups in order of first appearance.
+fn groups<K: PartialEq>(points: &[Aggregate], key: impl Fn(&Aggregate) -> K) -> Vec<(K, Vec<&Aggregate>)> {
+    let mut groups: Vec<(K, Vec<&Aggregate>)> = Vec::new();
+    for point in points {
+        let wanted = key(point);
+        match groups.iter_mut().find(|(found, _)| *found == wanted) {
+            Some((_, members)) => members.push(point),
+            None => groups.push((wanted, vec![point])),
+        }
+    }
+    groups
+}
+
+fn estimate(interval: Interval) -> Estimate {
+    Estimate { mean: interval.mean, low: interval.low, high: interval.high }
+}
+
+/// The interval of a share's mean may reach beyond 0…1; the share does not.
+fn share(interval: Interval) -> Estimate {
+    Estimate { mean: interval.mean, low: interval.low.max(0.0), high: interval.high.min(1.0) }
+}

@@ -1,0 +1,24 @@
+//! The whole way: characterise, train, simulate, report, plot.
+
+use crate::arguments::ExperimentOptions;
+use crate::failure::Failure;
+use crate::output::print_json;
+use crate::progress::Console;
+use crate::study::load;
+use crate::{figures, simulate, summary, train};
+
+/// Runs an experiment. What is on disk already and still fits is not computed again.
+pub(crate) fn run(options: &ExperimentOptions, seed: u64, console: &Console) -> Result<(), Failure> {
+    let study = load(&options.experiment, &options.runs)?;
+    let behaviours = study.characterize(console)?;
+    train::networks(&study, console)?;
+    let records = simulate::records(&study, &behaviours, seed, console)?;
+    let figures = figures::draw(&study.folder)?;
+    if options.json {
+        print_json(&records);
+    } else {
+        summary::print(&study, &records);
+        summary::print_files(&study, &figures);
+    }
+    Ok(())
+}

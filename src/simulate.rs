@@ -1,0 +1,174 @@
+//! Trained networks on the array, at every operating point.
+
+use crate::arguments::ExperimentOptions;
+use crate::failure::Failure;
+use crate::output::{print_json, write_atomically};
+use crate::progress::Console;
+use crate::study::{Behaviour, Study, load};
+use crate::summary;
+use crate::weights::{Job, pairings};
+use axtrain_sim::array::{ElementMeans, EnergyModel, LayerWork, PointRun, TransitionInference};
+use axtrain_sim::kernel::{Shape, TableGemm};
+use axtrain_sim::profile::Design;
+use axtrain_sim::report::{Point, Provenance, Record, wilson_interval};
+use axtrain_sim::technology::OperatingPoint;
+use axtrain_sim::workload::{Dense, WeightsFile, pixel_code};
+use rayon::prelude::*;
+
+/// Pairs of consecutive operations sampled a layer for what accumulators and registers do.
+const ELEMENT_SAMPLES: usize = 1024;
+
+/// Simulates an experiment whose networks are trained.
+pub(crate) fn run(options: &ExperimentOptions, seed: u64, console: &Console) -> Result<(), Failure> {
+    let study = load(&options.experiment, &options.runs)?;
+    // Fail for missing networks before the work, not after.
+    for job in Job::all(&study) {
+        job.required(&study)?;
+    }
+    let behaviours = study.characterize(console)?;
+    let records = records(&study, &behaviours, seed, console)?;
+    if options.json {
+        print_json(&records);
+    } else {
+        summary::print(&study, &records);
+    }
+    Ok(())
+}
+
+/// Runs every network on every design it belongs to and writes `records.jsonl`.
+pub(crate) fn records(
+    study: &Study,
+    behaviours: &[Behaviour],
+    seed: u64,
+    console: &Console,
+) -> Result<Vec<Record>, Failure> {
+    let pairs = pairings(study);
+    let stage = console.stage("inference", pairs.len() as u64);
+    let records: Vec<Vec<Record>> = pairs
+        .par_iter()
+        .map(|(design, job)| {
+            let weights = job.required(study)?;
+            let records = run_network(study, &study.designs[*design], &behaviours[*design], job, &weights, seed)?;
+            stage.step();
+            Ok(records)
+        })
+        .collect::<Result<_, Failure>>()?;
+    let records: Vec<Record> = records.into_iter().flatten().collect();
+    let lines = records.iter().map(|record| serde_json::to_string(record).expect("records serialise") + "\n");
+    write_atomically(&study.folder.join("records.jsonl"), lines.collect::<String>().as_bytes())?;
+    Ok(records)
+}
+
+fn run_network(
+    study: &Study,
+    design: &Design,
+    behaviour: &Behaviour,
+    job: &Job,
+    weights: &WeightsFile,
+    seed: u64,
+) -> Result<Vec<Record>, Failure> {
+    let network = &weights.network;
+    let test = &study.dataset.test;
+    let gemm = TableGemm::new(&design.product);
+    let settled = |layer: &Dense, codes: &[u8]| {
+        let shape = Shape { m: codes.len() / layer.inputs, k: layer.inputs, n: layer.outputs };
+        let mut sums = vec![0; shape.m * shape.n];
+        gemm.run(codes, &layer.weights, shape, &mut sums);
+        sums
+    };
+    let codes: Vec<u8> = test.pixels().iter().map(|&pixel| pixel_code(pixel)).collect();
+    let (batch, bits) = (study.experiment.operation.batch, study.array.accumulator_bits());
+    let inference =
+        TransitionInference::new(network, &behaviour.table, &settled, (codes, test.labels()), batch, bits);
+    let model = EnergyModel {
+        array: &study.array,
+        technology: &study.technology,
+        multiplier: &design.physical,
+        accumulator: &study.accumulator,
+        memories: &study.memories,
+        product_bits: design.spec.width_a() + design.spec.width_b(),
+        clock_ps: study.clock_ps,
+    };
+    let mut records = Vec::new();
+    for (position, &(point, _)) in behaviour.points.iter().enumerate() {
+        let run = inference.run(behaviour.errors(position));
+        let layers = layer_works(study, design, network.layers(), &run, seed);
+        let cost = model
+            .inference(&layers, batch as u64, point.supply)
+            .map_err(|error| Failure::request(error, "choose a smaller batch or network"))?;
+        let images = test.len();
+        let multiplications = network.multiply_accumulates() as f64;
+        let wrong: f64 = run
+            .error_rate
+            .iter()
+            .zip(network.layers())
+            .map(|(rate, layer)| rate * (layer.inputs * layer.outputs) as f64)
+            .sum();
+        records.push(Record {
+            schema: Record::SCHEMA.to_owned(),
+            point: record_point(study, design, job, point),
+            accuracy: run.correct as f64 / images as f64,
+            accuracy_ci95: wilson_interval(run.correct, images),
+            images,
+            cycles: cost.cycles,
+            latency_us: cost.latency_us,
+            energy_uj: cost.energy,
+            product_error_rate: wrong / multiplications,
+            provenance: provenance(study, design, weights, point),
+        });
+    }
+    Ok(records)
+}
+
+fn layer_works(study: &Study, design: &Design, layers: &[Dense], run: &PointRun, seed: u64) -> Vec<LayerWork> {
+    let images = run.predictions.len() as f64;
+    layers
+        .iter()
+        .enumerate()
+        .map(|(index, layer)| LayerWork {
+            name: layer.name.clone(),
+            inputs: layer.inputs,
+            outputs: layer.outputs,
+            multiplier_fj: run.multiplier_fj[index] / images,
+            means: ElementMeans::sample(
+                layer,
+                &design.product,
+                &run.activations[index],
+                study.array.rows() as usize,
+                &study.accumulator,
+                (ELEMENT_SAMPLES, seed.wrapping_add(index as u64)),
+            ),
+        })
+        .collect()
+}
+
+fn record_point(study: &Study, design: &Design, job: &Job, point: OperatingPoint) -> Point {
+    Point {
+        design: design.name().to_owned(),
+        technology: study.technology.name().to_owned(),
+        array: study.experiment.array.clone(),
+        dataset: study.experiment.dataset.clone(),
+        model: study.model(),
+        method: job.method.clone(),
+        seed: job.seed,
+        supply_v: point.supply.0,
+        sram_v: study.memories.technology.nominal_supply_v(),
+        clock_ps: point.clock_ps,
+        fidelity: "transition".to_owned(),
+        chip: None,
+    }
+}
+
+fn provenance(study: &Study, design: &Design, weights: &WeightsFile, point: OperatingPoint) -> Provenance {
+    let mut warnings = Vec::new();
+    if study.accumulator_fails(point.supply) {
+        warnings.push("the accumulator itself would miss this clock; its errors are not simulated".to_owned());
+    }
+    Provenance {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        experiment_sha256: study.experiment_sha256.clone(),
+        table_sha256: design.product.sha256(),
+        weights_fingerprint: weights.fingerprint.clone(),
+        warnings,
+    }
+}

@@ -1,0 +1,278 @@
+//! An experiment with everything it names loaded, and its designs characterised.
+
+use crate::catalogue::{ARRAYS, MEMORIES, Source, TECHNOLOGIES, relative};
+use crate::failure::Failure;
+use crate::output::write_atomically;
+use crate::progress::Console;
+use axtrain_sim::array::{Accumulator, ArrayConfig, Memories, SystolicArray};
+use axtrain_sim::config::Experiment;
+use axtrain_sim::engine::{DelayMode, StaticTiming};
+use axtrain_sim::memory::MemoryTechnology;
+use axtrain_sim::profile::{
+    Design, ErrorProfile, ProfileMetadata, SampledErrors, Stimulus, TransitionSpec, TransitionTable,
+};
+use axtrain_sim::report::Characterization;
+use axtrain_sim::technology::{OperatingPoint, Technology};
+use axtrain_sim::units::{Picoseconds, Volts};
+use axtrain_sim::workload::Dataset;
+use sha2::{Digest, Sha256};
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+/// Names of the training methods, whether or not this build can train.
+pub(crate) const METHODS: [&str; 4] = ["plain", "active", "passive", "hybrid"];
+
+/// Activations are never negative: 7 bits.
+const ACTIVATION_BITS: u32 = 7;
+
+/// An experiment ready to run.
+pub(crate) struct Study {
+    pub(crate) experiment: Experiment,
+    pub(crate) experiment_sha256: String,
+    pub(crate) technology: Technology,
+    pub(crate) memories: Memories,
+    pub(crate) array: SystolicArray,
+    pub(crate) accumulator: Accumulator,
+    pub(crate) dataset: Dataset,
+    pub(crate) designs: Vec<Design>,
+    pub(crate) clock_ps: f64,
+    /// The run's folder.
+    pub(crate) folder: PathBuf,
+    text: String,
+}
+
+/// A design's behaviour at the experiment's operating points.
+pub(crate) struct Behaviour {
+    pub(crate) table: TransitionTable,
+    /// Operating points that can be simulated, and where in the table their errors are.
+    pub(crate) points: Vec<(OperatingPoint, usize)>,
+    /// Why others cannot.
+    pub(crate) refused: Vec<String>,
+}
+
+impl Behaviour {
+    /// Errors at a position of `points`.
+    pub(crate) fn errors(&self, position: usize) -> &SampledErrors {
+        &self.table.points()[self.points[position].1]
+    }
+}
+
+/// The experiment of a file with everything it names found and read.
+pub(crate) fn load(path: &Path, runs: &Path) -> Result<Study, Failure> {
+    let source = Source::read(path)?;
+    let experiment =
+        Experiment::from_toml(&source.text, &METHODS).map_err(|error| Failure::config(source.parts(), error))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let technology = technology(&experiment.technology, folder)?;
+    experiment.check_supplies(&technology).map_err(|error| Failure::config(source.parts(), error))?;
+    let (array, memories) = array(&experiment.array, &experiment.memory, folder)?;
+    let dataset = dataset(&experiment, folder)?;
+    let designs = experiment.designs.iter().map(|spec| Design::new(spec.clone(), &technology));
+    let designs: Vec<Design> = designs
+        .collect::<Result<_, _>>()
+        .map_err(|error| Failure::request(error, "choose other designs or complete the technology file"))?;
+    let accumulator = Accumulator::new(array.accumulator_bits(), &technology)
+        .map_err(|error| Failure::request(error, "complete the technology file"))?;
+    let clock_ps = experiment.operation.clock_ps.unwrap_or(designs[experiment.baseline].minimum_clock_ps());
+    Ok(Study {
+        folder: runs.join(&experiment.name),
+        experiment_sha256: sha256(source.text.as_bytes()),
+        text: source.text,
+        experiment,
+        technology,
+        memories,
+        array,
+        accumulator,
+        dataset,
+        designs,
+        clock_ps,
+    })
+}
+
+/// Reads a technology by name or path.
+pub(crate) fn technology(wanted: &str, folder: &Path) -> Result<Technology, Failure> {
+    let source = Source::find("technology", TECHNOLOGIES, wanted, folder)?;
+    Technology::from_toml(&source.text)
+        .map_err(|error| Failure::in_file(source.parts(), error.span, error.message, None))
+}
+
+fn array(array: &str, memory: &str, folder: &Path) -> Result<(SystolicArray, Memories), Failure> {
+    let source = Source::find("memory", MEMORIES, memory, folder)?;
+    let technology = MemoryTechnology::from_toml(&source.text)
+        .map_err(|error| Failure::in_file(source.parts(), error.span, error.message, None))?;
+    let source = Source::find("array", ARRAYS, array, folder)?;
+    let config = ArrayConfig::from_toml(&source.text)
+        .map_err(|error| Failure::in_file(source.parts(), error.span, error.message, None))?;
+    let sram = |bytes: u64, what: &str| {
+        technology.sram(bytes).ok_or_else(|| {
+            let (smallest, largest) = technology.capacities();
+            let message = format!("{what} of {bytes} bytes: {} has {smallest} to {largest} bytes", technology.name());
+            Failure::in_file(source.parts(), None, message, Some("choose another capacity or memory".into()))
+        })
+    };
+    let memories = Memories {
+        input: sram(config.input_bytes, "an input memory")?,
+        weight: sram(config.weight_bytes, "a weight memory")?,
+        partial_sum: sram(config.output_bytes, "an output memory")?,
+        technology,
+    };
+    Ok((config.array, memories))
+}
+
+fn dataset(experiment: &Experiment, folder: &Path) -> Result<Dataset, Failure> {
+    let mut dataset = match Dataset::embedded(&experiment.dataset) {
+        Some(dataset) => dataset,
+        None => {
+            let path = relative(folder, &experiment.dataset);
+            let help = format!("built in: {}; anything else is a folder of IDX files", Dataset::EMBEDDED.join(", "));
+            Dataset::from_idx_folder(&path).map_err(|error| Failure::request(error, help))?
+        }
+    };
+    if let Some(images) = experiment.training.images {
+        dataset.train = dataset.train.first(images);
+    }
+    if let Some(images) = experiment.operation.images {
+        dataset.test = dataset.test.first(images);
+    }
+    Ok(dataset)
+}
+
+impl Study {
+    /// Name of the network, as records show it.
+    pub(crate) fn model(&self) -> String {
+        let widths: Vec<String> = self.widths().iter().map(usize::to_string).collect();
+        format!("mlp-{}", widths.join("-"))
+    }
+
+    /// Widths of the network's layers, images first and classes last.
+    pub(crate) fn widths(&self) -> Vec<usize> {
+        let mut widths = vec![self.dataset.train.features()];
+        widths.extend(&self.experiment.hidden);
+        widths.push(self.dataset.classes.len());
+        widths
+    }
+
+    /// Name of the multiplier that all others are compared with.
+    pub(crate) fn baseline(&self) -> &Design {
+        &self.designs[self.experiment.baseline]
+    }
+
+    /// Whether the accumulator itself would fail at a supply.
+    pub(crate) fn accumulator_fails(&self, supply: Volts) -> bool {
+        let critical =
+            StaticTiming::new(&self.accumulator.netlist, &self.accumulator.physical.delay).critical_delay();
+        let point = OperatingPoint { supply, clock_ps: self.clock_ps };
+        match point.window(&self.technology, &self.accumulator.physical, critical) {
+            Ok(window) => window <= critical,
+            Err(_) => true,
+        }
+    }
+
+    /// Times every transition of every design and writes what was found: `characterization.json` and the profiles.
+    pub(crate) fn characterize(&self, console: &Console) -> Result<Vec<Behaviour>, Failure> {
+        let points: Vec<OperatingPoint> = self
+            .experiment
+            .operation
+            .supplies
+            .iter()
+            .map(|&supply| OperatingPoint { supply, clock_ps: self.clock_ps })
+            .collect();
+        let mut behaviours = Vec::new();
+        let mut reports = Vec::new();
+        for design in &self.designs {
+            let behaviour = behaviour(design, &self.technology, &points, console)?;
+            for reason in &behaviour.refused {
+                console.note(&format!("{}: {reason}", design.name()));
+            }
+            reports.push(report(design, &self.technology, &behaviour));
+            self.write_profiles(design, &behaviour)?;
+            behaviours.push(behaviour);
+        }
+        write_atomically(&self.folder.join("experiment.toml"), self.text.as_bytes())?;
+        let text = serde_json::to_vec_pretty(&reports).expect("characterisations serialise");
+        write_atomically(&self.folder.join("characterization.json"), &text)?;
+        Ok(behaviours)
+    }
+
+    fn write_profiles(&self, design: &Design, behaviour: &Behaviour) -> Result<(), Failure> {
+        let stimulus = Stimulus::uniform(ACTIVATION_BITS);
+        for (position, (point, _)) in behaviour.points.iter().enumerate() {
+            let errors = behaviour.errors(position);
+            let metadata = ProfileMetadata {
+                schema: ErrorProfile::SCHEMA.to_owned(),
+                design: design.name().to_owned(),
+                width_a: design.spec.width_a(),
+                width_b: design.spec.width_b(),
+                signed: design.spec.signed(),
+                table_sha256: design.product.sha256(),
+                technology: self.technology.name().to_owned(),
+                supply_v: point.supply.0,
+                clock_ps: point.clock_ps,
+                window_ps: errors.window().0,
+                stimulus: stimulus.name().to_owned(),
+                activation_bits: ACTIVATION_BITS,
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            };
+            let factor = self.technology.switching_factor(point.supply);
+            let profile = ErrorProfile::new(metadata, &design.product, &behaviour.table, errors, &stimulus, factor);
+            let mut file = Cursor::new(Vec::new());
+            let path = profile_path(&self.folder, design.name(), point.supply);
+            profile.write(&mut file).map_err(|error| Failure::write(&path, error))?;
+            write_atomically(&path, &file.into_inner())?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a run keeps a design's profile.
+pub(crate) fn profile_path(folder: &Path, design: &str, supply: Volts) -> PathBuf {
+    folder.join("profiles").join(format!("{design}@{:.3}V.npz", supply.0))
+}
+
+/// Simulates every transition of a design, sampled at each operating point that can be simulated.
+pub(crate) fn behaviour(
+    design: &Design,
+    technology: &Technology,
+    points: &[OperatingPoint],
+    console: &Console,
+) -> Result<Behaviour, Failure> {
+    let mut sampled: Vec<(OperatingPoint, Picoseconds)> = Vec::new();
+    let mut refused = Vec::new();
+    for &point in points {
+        match point.window(technology, &design.physical, design.critical()) {
+            Ok(window) => sampled.push((point, window)),
+            Err(error) => refused.push(error.to_string()),
+        }
+    }
+    let mut windows: Vec<Picoseconds> = sampled.iter().map(|&(_, window)| window).collect();
+    windows.sort_unstable();
+    windows.dedup();
+    let bits = if design.spec.signed() { design.spec.width_a().min(8) - 1 } else { design.spec.width_a() };
+    let stage = console.stage("timing", 1 << design.spec.width_b());
+    stage.message(design.name().to_owned());
+    let spec = TransitionSpec {
+        netlist: &design.netlist,
+        physical: &design.physical,
+        signed: design.spec.signed(),
+        activation_bits: bits.max(1),
+        mode: DelayMode::Inertial,
+        windows: &windows,
+    };
+    let table = TransitionTable::build(spec, &|| stage.step())
+        .map_err(|error| Failure::request(error, "operating points need operands of at most 8 bits"))?;
+    let points = sampled
+        .into_iter()
+        .map(|(point, window)| (point, windows.binary_search(&window).expect("every window was tabulated")));
+    Ok(Behaviour { points: points.collect(), table, refused })
+}
+
+/// A design's characterisation with its operating points.
+pub(crate) fn report(design: &Design, technology: &Technology, behaviour: &Behaviour) -> Characterization {
+    let name = Stimulus::uniform(behaviour.table.activation_bits()).name().to_owned();
+    Characterization::new(design).with_points(design, technology, &behaviour.table, &name, &behaviour.points)
+}
+
+/// SHA-256 in hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

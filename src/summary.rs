@@ -1,0 +1,125 @@
+//! The table and the sentence that answer the experiment's question.
+
+use crate::output::print_line;
+use crate::study::Study;
+use axtrain_sim::report::{Aggregate, Record, aggregate, cheapest_within};
+use comfy_table::{CellAlignment, Table, presets};
+use std::path::PathBuf;
+
+/// Accuracy that may be lost against the exact multiplier at nominal supply.
+const ACCEPTED_LOSS: f64 = 0.01;
+
+/// Prints accuracy and energy over supply, one table a design, and the cheapest good point.
+pub(crate) fn print(study: &Study, records: &[Record]) {
+    let points = aggregate(records);
+    for design in &study.designs {
+        let own: Vec<&Aggregate> = points.iter().filter(|point| point.design == design.name()).collect();
+        if own.is_empty() {
+            continue;
+        }
+        let is_baseline = design.name() == study.baseline().name();
+        let role = if is_baseline { " (baseline)" } else { "" };
+        print_line(&format!(
+            "\n{}{role}: accuracy in % (mean of seeds ± half its 95 % interval), energy an image",
+            design.name()
+        ));
+        print_line(&table(&own).to_string());
+    }
+    answer(study, &points);
+}
+
+fn table(points: &[&Aggregate]) -> Table {
+    let mut methods: Vec<&str> = Vec::new();
+    let mut supplies: Vec<f64> = Vec::new();
+    for point in points {
+        if !methods.contains(&point.method.as_str()) {
+            methods.push(&point.method);
+        }
+        if !supplies.contains(&point.supply_v) {
+            supplies.push(point.supply_v);
+        }
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    let mut header = vec!["supply".to_owned(), "wrong products".to_owned()];
+    header.extend(methods.iter().map(|method| (*method).to_owned()));
+    header.push("energy".to_owned());
+    table.set_header(header);
+    for supply in supplies {
+        let row: Vec<&&Aggregate> = points.iter().filter(|point| point.supply_v == supply).collect();
+        let count = row.len() as f64;
+        let rate = row.iter().map(|point| point.product_error_rate).sum::<f64>() / count;
+        let energy = row.iter().map(|point| point.energy_uj.total).sum::<f64>() / count;
+        let mut cells = vec![format!("{supply:.2} V"), percentage(rate)];
+        for method in &methods {
+            let found = row.iter().find(|point| point.method == *method);
+            cells.push(found.map_or(String::new(), |point| {
+                let half = (point.accuracy.high - point.accuracy.mean) * 100.0;
+                format!("{:.1} ±{half:.1}", point.accuracy.mean * 100.0)
+            }));
+        }
+        cells.push(nanojoules(energy));
+        table.add_row(cells);
+    }
+    for column in table.column_iter_mut() {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn percentage(share: f64) -> String {
+    match share * 100.0 {
+        0.0 => "none".to_owned(),
+        small if small < 0.01 => format!("{small:.0e} %"),
+        percent => format!("{percent:.2} %"),
+    }
+}
+
+fn nanojoules(microjoules: f64) -> String {
+    format!("{:.0} nJ", microjoules * 1e3)
+}
+
+fn answer(study: &Study, points: &[Aggregate]) {
+    let baseline = study.baseline().name();
+    let nominal = study.technology.nominal_supply().0;
+    let reference = points.iter().find(|point| point.design == baseline && point.supply_v == nominal);
+    let Some(reference) = reference else {
+        print_line("\nNo point runs the baseline at nominal supply, so there is nothing to compare with.");
+        return;
+    };
+    print_line(&format!(
+        "\n{baseline} at {nominal} V: {:.1} % accuracy, {} an image.",
+        reference.accuracy.mean * 100.0,
+        nanojoules(reference.energy_uj.total),
+    ));
+    print_line(&format!("Least energy within {} point of that accuracy:", ACCEPTED_LOSS * 100.0));
+    let mut lines: Vec<(&str, &str)> = Vec::new();
+    for point in points {
+        if !lines.contains(&(&point.design, &point.method)) {
+            lines.push((&point.design, &point.method));
+        }
+    }
+    for (design, method) in lines {
+        let accuracy = reference.accuracy.mean - ACCEPTED_LOSS;
+        let best = cheapest_within(points, accuracy, |point| point.design == design && point.method == method);
+        let line = match best {
+            None => "never".to_owned(),
+            Some(best) => format!(
+                "{:.2} V, {:.1} %, {} ({:+.0} %)",
+                best.supply_v,
+                best.accuracy.mean * 100.0,
+                nanojoules(best.energy_uj.total),
+                (best.energy_uj.total / reference.energy_uj.total - 1.0) * 100.0,
+            ),
+        };
+        print_line(&format!("  {:<34} {line}", format!("{method} on {design}:")));
+    }
+}
+
+/// Prints where a run left its files.
+pub(crate) fn print_files(study: &Study, figures: &[PathBuf]) {
+    print_line(&format!("\nRecords, profiles and weights are in {}", study.folder.display()));
+    for figure in figures.iter().filter(|path| path.extension().is_some_and(|extension| extension == "svg")) {
+        print_line(&format!("  {}", figure.display()));
+    }
+}
