@@ -25,6 +25,11 @@ pub enum FinalAdder {
 }
 
 impl FinalAdder {
+    /// Whether every sum is right.
+    pub fn is_exact(self) -> bool {
+        !matches!(self, FinalAdder::Loa { lower: 1.. })
+    }
+
     /// Gates for `(x + y) mod 2^width` as this adder computes it; `x` and `y` have the same width.
     pub(super) fn build(self, circuit: &mut NetlistBuilder, x: &[NetId], y: &[NetId]) -> Vec<NetId> {
         match self {
@@ -78,6 +83,18 @@ pub(super) fn ripple(circuit: &mut NetlistBuilder, x: &[NetId], y: &[NetId], mut
         added.sum
     });
     sum.collect()
+}
+
+/// `x + y` as a chain of full adders, one bit wider than the wider operand.
+pub(super) fn sum(circuit: &mut NetlistBuilder, x: &[NetId], y: &[NetId]) -> Vec<NetId> {
+    sum_with_carry(circuit, x, y, NetId::ZERO)
+}
+
+/// `x + y + carry` as a chain of full adders, one bit wider than the wider operand.
+pub(super) fn sum_with_carry(circuit: &mut NetlistBuilder, x: &[NetId], y: &[NetId], carry: NetId) -> Vec<NetId> {
+    let width = x.len().max(y.len()) + 1;
+    let extended = |word: &[NetId]| [word, &vec![NetId::ZERO; width - word.len()]].concat();
+    ripple(circuit, &extended(x), &extended(y), carry)
 }
 
 /// A prefix adder whose carries come from `merges`: in order, group `high` absorbs the group that ends at `low`.

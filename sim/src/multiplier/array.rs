@@ -54,6 +54,12 @@ impl Multiplier for OperandTruncated {
     }
 }
 
+/// The exact product of unsigned words.
+pub(super) fn multiply(circuit: &mut NetlistBuilder, a: &[NetId], b: &[NetId]) -> Vec<NetId> {
+    let operands = Operands { width_a: a.len() as u32, width_b: b.len() as u32, signed: false };
+    carry_save_array(circuit, &PartialProducts::all(operands), a, b)
+}
+
 /// Adds the partial products row by row in carry-save form, then merges with a ripple row.
 pub(super) fn carry_save_array(
     circuit: &mut NetlistBuilder,

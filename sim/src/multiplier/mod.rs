@@ -15,13 +15,32 @@
 
 mod adder;
 mod array;
+mod booth;
+mod catalogue;
+mod compressor_tree;
+mod corrected_log;
+mod dynamic_segment;
 mod family;
 mod incomplete_array;
+mod iterative_log;
+mod logarithm;
+mod mitchell;
 mod partial_product;
+mod reduction;
+mod roba;
+mod sign_magnitude;
 mod spec;
+mod static_segment;
 mod table;
+mod tosam;
+mod tree;
+mod underdesigned;
+mod word;
 
 pub use adder::{FinalAdder, adder_netlist};
+pub use booth::BoothEncoder;
+pub use catalogue::{CATALOGUE, CatalogueEntry, designs};
+pub use compressor_tree::Compressor;
 pub use family::Family;
 pub use spec::{MultiplierSpec, SpecError, Violation};
 pub use table::{ProductTable, operand_value};

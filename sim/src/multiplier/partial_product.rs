@@ -75,12 +75,15 @@ impl PartialProducts {
         bits.collect()
     }
 
+    /// Row `j` for two operand values, in units of 2^j.
+    pub(super) fn row_value(&self, a: i64, b: i64, j: u32) -> u64 {
+        let product = if b >> j & 1 == 1 { a as u64 } else { 0 };
+        (product ^ self.complemented(j)) & self.kept(j)
+    }
+
     /// The sum of all kept bits and the constants for two operand values, not reduced modulo 2^(width_a + width_b).
     pub(super) fn sum(&self, a: i64, b: i64) -> u64 {
-        let rows = (0..self.operands.width_b).map(|j| {
-            let product = if b >> j & 1 == 1 { a as u64 } else { 0 };
-            ((product ^ self.complemented(j)) & self.kept(j)) << j
-        });
+        let rows = (0..self.operands.width_b).map(|j| self.row_value(a, b, j) << j);
         rows.sum::<u64>() + self.constants()
     }
 }

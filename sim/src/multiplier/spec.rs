@@ -2,7 +2,6 @@
 
 use super::{Family, FinalAdder, ProductTable, operand_value};
 use crate::netlist::{Netlist, NetlistBuilder};
-use std::ops::RangeInclusive;
 use thiserror::Error;
 
 /// Widths and number format of a multiplier's operands.
@@ -190,21 +189,36 @@ pub enum Violation {
         /// The widths it is defined for.
         requirement: &'static str,
     },
-    /// A parameter outside its range, which may depend on the widths.
-    #[error("{parameter} = {value} is out of range; choose {min} to {max}", min = range.start(), max = range.end())]
+    /// A parameter outside what the family or the widths allow.
+    #[error("{parameter} = {value} is out of range; {}", choices(allowed))]
     Parameter {
         /// Name of the parameter.
         parameter: &'static str,
         /// Its value.
         value: u32,
-        /// The values allowed at these widths; empty if there are none.
-        range: RangeInclusive<u32>,
+        /// The values allowed at these widths, ascending.
+        allowed: Vec<u32>,
     },
 }
 
-/// Checks that a parameter is in range.
-pub(super) fn require(parameter: &'static str, value: u32, range: RangeInclusive<u32>) -> Result<(), Violation> {
-    if range.contains(&value) { Ok(()) } else { Err(Violation::Parameter { parameter, value, range }) }
+/// Checks that a parameter has one of the allowed values, given in ascending order.
+pub(super) fn require(
+    parameter: &'static str,
+    value: u32,
+    allowed: impl IntoIterator<Item = u32>,
+) -> Result<(), Violation> {
+    let allowed: Vec<u32> = allowed.into_iter().collect();
+    if allowed.contains(&value) { Ok(()) } else { Err(Violation::Parameter { parameter, value, allowed }) }
+}
+
+/// What to choose instead, for an error message.
+fn choices(allowed: &[u32]) -> String {
+    match allowed {
+        [] => "no value is possible at these widths".to_owned(),
+        [only] => format!("choose {only}"),
+        [first, .., last] if (last - first) as usize == allowed.len() - 1 => format!("choose {first} to {last}"),
+        _ => format!("choose one of {}", allowed.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")),
+    }
 }
 
 #[cfg(test)]
