@@ -55,6 +55,7 @@ mod convolution;
 mod cycles;
 mod dataflow;
 mod gemm;
+mod memory;
 mod scale_sim;
 pub mod stepped;
 mod tiling;
@@ -65,6 +66,7 @@ pub use convolution::{Convolution, ConvolutionError};
 pub use cycles::{LayerCycles, SramTraffic};
 pub use dataflow::Dataflow;
 pub use gemm::{Gemm, Layer};
+pub use memory::{DramTraffic, MemorySystem};
 pub use scale_sim::Convention;
 
 use std::num::NonZeroU32;
@@ -223,4 +225,7 @@ pub enum ArrayError {
         /// How many of them.
         groups: u64,
     },
+    /// A sum over layers exceeds 64 bits.
+    #[error("counts of all layers together exceed 2^64 − 1; report them layer by layer")]
+    TotalOverflow,
 }
