@@ -2,7 +2,7 @@
 
 use super::dataflow::Schedule;
 use super::tiling::Tiling;
-use super::{ArrayError, Layer, SystolicArray};
+use super::{ArrayError, DramTraffic, Layer, SystolicArray};
 use serde::Serialize;
 
 /// Words that pass between the array and its on-chip memories.
@@ -19,7 +19,7 @@ pub struct SramTraffic {
 }
 
 /// What a layer costs in time and traffic.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct LayerCycles {
     /// Pieces the layer is cut into.
     pub folds: u64,
@@ -33,18 +33,55 @@ pub struct LayerCycles {
     pub mapping_efficiency: f64,
     /// Words through the array's ports.
     pub sram: SramTraffic,
+    /// Words between on-chip memory and DRAM.
+    pub dram: DramTraffic,
+}
+
+impl SramTraffic {
+    /// Both together, `None` if a count does not fit 64 bits.
+    fn plus(self, other: Self) -> Option<Self> {
+        Some(Self {
+            input_reads: self.input_reads.checked_add(other.input_reads)?,
+            weight_reads: self.weight_reads.checked_add(other.weight_reads)?,
+            output_writes: self.output_writes.checked_add(other.output_writes)?,
+            partial_sum_reads: self.partial_sum_reads.checked_add(other.partial_sum_reads)?,
+        })
+    }
+}
+
+impl LayerCycles {
+    /// Layers of one array taken together: counts add up, shares are weighted by cycles and by folds.
+    pub fn total(layers: &[LayerCycles]) -> Result<LayerCycles, ArrayError> {
+        layers.iter().try_fold(LayerCycles::default(), LayerCycles::plus).ok_or(ArrayError::TotalOverflow)
+    }
+
+    fn plus(self, other: &Self) -> Option<Self> {
+        let mean = |(left, weight): (f64, u64), (right, other): (f64, u64)| {
+            (left * weight as f64 + right * other as f64) / (weight as f64 + other as f64)
+        };
+        let mapping = (other.mapping_efficiency, other.folds);
+        Some(Self {
+            folds: self.folds.checked_add(other.folds)?,
+            cycles: self.cycles.checked_add(other.cycles)?,
+            stall_cycles: self.stall_cycles.checked_add(other.stall_cycles)?,
+            utilization: mean((self.utilization, self.cycles), (other.utilization, other.cycles)),
+            mapping_efficiency: mean((self.mapping_efficiency, self.folds), mapping),
+            sram: self.sram.plus(other.sram)?,
+            dram: self.dram.plus(other.dram)?,
+        })
+    }
 }
 
 impl SystolicArray {
-    /// Cycles and traffic of a layer with memory that never makes the array wait.
+    /// Cycles and traffic of a layer with memory that is unlimited: every word comes from DRAM once, in time.
     pub fn layer_cycles(&self, layer: &Layer) -> Result<LayerCycles, ArrayError> {
         let tiling = self.tiling(layer)?;
         let mapping = self.dataflow().mapping();
         let closed_form = || {
             let cycles = self.schedule(&tiling)?.cycles(tiling.folds)?;
-            Some((cycles, mapping.sram(layer.gemm(), &tiling)?))
+            Some((cycles, mapping.sram(layer.gemm(), &tiling)?, DramTraffic::compulsory(layer)?))
         };
-        let (cycles, sram) = closed_form().ok_or_else(|| layer.overflow())?;
+        let (cycles, sram, dram) = closed_form().ok_or_else(|| layer.overflow())?;
         let elements = self.elements() as f64;
         let mapped = [tiling.extent.rows, tiling.extent.columns, tiling.groups].map(|size| size as f64);
         Ok(LayerCycles {
@@ -54,6 +91,7 @@ impl SystolicArray {
             utilization: layer.multiply_accumulates()? as f64 / (elements * cycles as f64),
             mapping_efficiency: mapped.into_iter().product::<f64>() / (elements * tiling.folds as f64),
             sram,
+            dram,
         })
     }
 
@@ -65,7 +103,7 @@ impl SystolicArray {
 
     /// When the folds of a layer start.
     pub(super) fn schedule(&self, tiling: &Tiling) -> Option<Schedule> {
-        self.dataflow().mapping().schedule(self, tiling.extent.steps)
+        Schedule::new(self, self.dataflow().mapping().sums(), tiling.extent.steps)
     }
 }
 

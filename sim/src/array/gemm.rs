@@ -131,6 +131,11 @@ impl Layer {
         self.distinct_inputs.or_else(|| product([self.gemm.m, self.gemm.k, self.groups]))
     }
 
+    /// Results: M·N·groups.
+    pub(crate) fn output_count(&self) -> Option<u64> {
+        product([self.gemm.m, self.gemm.n, self.groups])
+    }
+
     /// The error for a count of this layer that does not fit 64 bits.
     pub(crate) fn overflow(&self) -> ArrayError {
         ArrayError::Overflow { layer: self.name.clone(), gemm: self.gemm, groups: self.groups }

@@ -58,6 +58,7 @@ mod element;
 mod energy;
 mod gemm;
 mod inference;
+mod memory;
 mod scale_sim;
 pub mod stepped;
 mod tiling;
@@ -71,6 +72,7 @@ pub use element::{Accumulator, ElementMeans};
 pub use energy::{EnergyComponents, EnergyModel, InferenceCost, LayerWork, Memories};
 pub use gemm::{Gemm, Layer};
 pub use inference::{PointRun, SettledGemm, TransitionInference};
+pub use memory::{DramTraffic, MemorySystem};
 pub use scale_sim::Convention;
 
 use std::num::NonZeroU32;
@@ -229,4 +231,7 @@ pub enum ArrayError {
         /// How many of them.
         groups: u64,
     },
+    /// A sum over layers exceeds 64 bits.
+    #[error("counts of all layers together exceed 2^64 − 1; report them layer by layer")]
+    TotalOverflow,
 }

@@ -1,11 +1,11 @@
 //! Activations stay: rows are k, columns m, time n.
 
-use super::{Extent, Mapping, Operand, Point, Schedule};
+use super::{Extent, Mapping, Operand, Point, Reuse, Sums};
+use crate::array::Gemm;
 use crate::array::activity::RegisterWrites;
 use crate::array::cycles::SramTraffic;
 use crate::array::gemm::product;
 use crate::array::tiling::Tiling;
-use crate::array::{Gemm, SystolicArray};
 
 /// Weight-stationary with the operands' parts exchanged: activations are loaded, weights stream.
 pub(super) struct InputStationary;
@@ -23,8 +23,15 @@ impl Mapping for InputStationary {
         Point { m: column, n: step, k: row }
     }
 
-    fn schedule(&self, array: &SystolicArray, steps: u64) -> Option<Schedule> {
-        Schedule::stationary_operand(array, steps)
+    fn sums(&self) -> Sums {
+        Sums::Moving
+    }
+
+    fn reuse(&self, operand: Operand) -> Reuse {
+        match operand {
+            Operand::Input => Reuse::None,
+            Operand::Weight => Reuse::AcrossColumns,
+        }
     }
 
     fn sram(&self, gemm: Gemm, tiling: &Tiling) -> Option<SramTraffic> {

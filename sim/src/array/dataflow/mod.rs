@@ -14,7 +14,7 @@ pub(crate) use schedule::Schedule;
 use super::activity::RegisterWrites;
 use super::cycles::SramTraffic;
 use super::tiling::Tiling;
-use super::{ArrayError, Gemm, SystolicArray};
+use super::{ArrayError, Gemm};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -111,6 +111,26 @@ impl Operand {
     }
 }
 
+/// What becomes of a sum while it grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sums {
+    /// It moves down the column; folds along the rows' dimension each add a part.
+    Moving,
+    /// It stays in its element until complete.
+    Stationary,
+}
+
+/// Which folds need the same words of an operand. Folds run along the rows' dimension first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reuse {
+    /// Each fold has words of its own.
+    None,
+    /// Folds side by side: far apart in time, so that only a whole operand on chip serves them all.
+    AcrossColumns,
+    /// Folds one above the other, which follow each other.
+    AcrossRows,
+}
+
 /// What distinguishes one dataflow from another. Counts are `None` when they do not fit 64 bits.
 pub(crate) trait Mapping: Sync {
     /// The operand that streams through the rows; the other comes down the columns.
@@ -122,8 +142,11 @@ pub(crate) trait Mapping: Sync {
     /// Which multiply-accumulate happens in an element of that array at a step.
     fn point(&self, row: u64, column: u64, step: u64) -> Point;
 
-    /// When folds of `steps` steps start, and how long they take.
-    fn schedule(&self, array: &SystolicArray, steps: u64) -> Option<Schedule>;
+    /// What becomes of a sum while it grows.
+    fn sums(&self) -> Sums;
+
+    /// How often the folds of a layer come back to the same words of an operand.
+    fn reuse(&self, operand: Operand) -> Reuse;
 
     /// Words through the array's ports.
     fn sram(&self, gemm: Gemm, tiling: &Tiling) -> Option<SramTraffic>;

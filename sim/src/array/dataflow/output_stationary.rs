@@ -1,11 +1,11 @@
 //! Sums stay: rows are m, columns n, time k.
 
-use super::{Extent, Mapping, Operand, Point, Schedule};
+use super::{Extent, Mapping, Operand, Point, Reuse, Sums};
+use crate::array::Gemm;
 use crate::array::activity::RegisterWrites;
 use crate::array::cycles::SramTraffic;
 use crate::array::gemm::product;
 use crate::array::tiling::Tiling;
-use crate::array::{Gemm, SystolicArray};
 
 /// Activations enter from the left, weights from the top; finished sums leave down their column.
 pub(super) struct OutputStationary;
@@ -23,8 +23,15 @@ impl Mapping for OutputStationary {
         Point { m: row, n: column, k: step }
     }
 
-    fn schedule(&self, array: &SystolicArray, steps: u64) -> Option<Schedule> {
-        Schedule::stationary_sum(array, steps)
+    fn sums(&self) -> Sums {
+        Sums::Stationary
+    }
+
+    fn reuse(&self, operand: Operand) -> Reuse {
+        match operand {
+            Operand::Input => Reuse::AcrossColumns,
+            Operand::Weight => Reuse::AcrossRows,
+        }
     }
 
     fn sram(&self, gemm: Gemm, tiling: &Tiling) -> Option<SramTraffic> {

@@ -1,5 +1,6 @@
 //! The closed form of time: when folds start and when the last result is out.
 
+use super::Sums;
 use crate::array::SystolicArray;
 use crate::array::gemm::{product, sum};
 
@@ -16,29 +17,22 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// Loading takes R cycles before a fold; the last of T steps crosses the R×C elements diagonally.
-    pub(crate) fn stationary_operand(array: &SystolicArray, steps: u64) -> Option<Self> {
-        let lead = array.rows();
-        let tail = wave(array, steps)?;
-        let single = lead.checked_add(tail)?;
-        Some(Self { lead, period: if array.double_buffering() { steps.max(lead) } else { single }, tail })
-    }
-
-    /// After the last step has crossed the array, its R rows of sums leave through the bottom row.
-    pub(crate) fn stationary_sum(array: &SystolicArray, steps: u64) -> Option<Self> {
-        let drain = array.rows();
-        let tail = wave(array, steps)?.checked_add(drain)?;
-        Some(Self { lead: 0, period: if array.double_buffering() { steps.max(drain) } else { tail }, tail })
+    /// Of folds of `steps` steps: T steps cross the R×C elements diagonally; operands that stay take R cycles to load
+    /// before that, sums that stay R cycles to leave after it. `None` if a time does not fit 64 bits.
+    pub(crate) fn new(array: &SystolicArray, sums: Sums, steps: u64) -> Option<Self> {
+        let (rows, columns) = (array.rows(), array.columns());
+        // R and C are below 2^32: only the steps can overflow.
+        let wave = steps.checked_add(rows + columns - 2 + u64::from(array.product_register()))?;
+        let fold = wave.checked_add(rows)?;
+        let period = if array.double_buffering() { steps.max(rows) } else { fold };
+        Some(match sums {
+            Sums::Moving => Self { lead: rows, period, tail: wave },
+            Sums::Stationary => Self { lead: 0, period, tail: fold },
+        })
     }
 
     /// Cycles of a layer of `folds` folds.
     pub(crate) fn cycles(&self, folds: u64) -> Option<u64> {
         sum([self.lead, product([folds - 1, self.period])?, self.tail])
     }
-}
-
-/// Cycles until T steps have passed the far corner of the array, and its product register if there is one.
-fn wave(array: &SystolicArray, steps: u64) -> Option<u64> {
-    // R and C are below 2^32, so only the steps can overflow.
-    steps.checked_add(array.rows() + array.columns() - 2 + u64::from(array.product_register()))
 }

@@ -1,11 +1,11 @@
 //! Weights stay: rows are k, columns n, time m.
 
-use super::{Extent, Mapping, Operand, Point, Schedule};
+use super::{Extent, Mapping, Operand, Point, Reuse, Sums};
+use crate::array::Gemm;
 use crate::array::activity::RegisterWrites;
 use crate::array::cycles::SramTraffic;
 use crate::array::gemm::product;
 use crate::array::tiling::Tiling;
-use crate::array::{Gemm, SystolicArray};
 
 /// Weights enter from the top of their column, the bottom row's first, and stay; then activations stream.
 pub(super) struct WeightStationary;
@@ -23,8 +23,15 @@ impl Mapping for WeightStationary {
         Point { m: step, n: column, k: row }
     }
 
-    fn schedule(&self, array: &SystolicArray, steps: u64) -> Option<Schedule> {
-        Schedule::stationary_operand(array, steps)
+    fn sums(&self) -> Sums {
+        Sums::Moving
+    }
+
+    fn reuse(&self, operand: Operand) -> Reuse {
+        match operand {
+            Operand::Input => Reuse::AcrossColumns,
+            Operand::Weight => Reuse::None,
+        }
     }
 
     fn sram(&self, gemm: Gemm, tiling: &Tiling) -> Option<SramTraffic> {
