@@ -4,7 +4,7 @@ use crate::arguments::{Catalogue, ListOptions};
 use crate::catalogue::{ARRAYS, Embedded, MEMORIES, TECHNOLOGIES};
 use crate::failure::Failure;
 use crate::output::print_line;
-use axtrain_sim::multiplier::FamilyEntry;
+use axtrain_sim::multiplier::{CATALOGUE, CatalogueEntry};
 use axtrain_sim::workload::Dataset;
 
 /// Lists one catalogue, or all.
@@ -27,7 +27,7 @@ fn print(what: Catalogue) {
     match what {
         Catalogue::Multipliers => {
             print_line("multiplier families");
-            FamilyEntry::ALL.iter().for_each(print_family);
+            CATALOGUE.iter().for_each(print_family);
         }
         Catalogue::Technologies => files("technologies", TECHNOLOGIES),
         Catalogue::Memories => files("memories", MEMORIES),
@@ -46,6 +46,14 @@ fn print(what: Catalogue) {
             }
         }
     }
+}
+
+fn print_family(entry: &CatalogueEntry) {
+    print_line(&format!("  {:<18} {}", entry.name, entry.description));
+    for (name, meaning) in entry.parameters {
+        print_line(&format!("  {:<18}   {name}: {meaning}", ""));
+    }
+    print_line(&format!("  {:<18}   widths: {}; {}", "", entry.widths, entry.source));
 }
 
 /// Names with the first line of each file's head comment.

@@ -4,7 +4,7 @@ use crate::catalogue::{ARRAYS, MEMORIES, Source, TECHNOLOGIES, relative};
 use crate::failure::Failure;
 use crate::output::write_atomically;
 use crate::progress::Console;
-use axtrain_sim::array::{Accumulator, ArrayConfig, Memories, SystolicArray};
+use axtrain_sim::array::{Accumulator, ArrayFile, Dataflow, Memories, SystolicArray};
 use axtrain_sim::config::Experiment;
 use axtrain_sim::engine::{DelayMode, StaticTiming};
 use axtrain_sim::memory::MemoryTechnology;
@@ -17,6 +17,7 @@ use axtrain_sim::units::{Picoseconds, Volts};
 use axtrain_sim::workload::Dataset;
 use sha2::{Digest, Sha256};
 use std::io::Cursor;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 /// Names of the training methods, whether or not this build can train.
@@ -101,9 +102,20 @@ fn array(array: &str, memory: &str, folder: &Path) -> Result<(SystolicArray, Mem
     let technology = MemoryTechnology::from_toml(&source.text)
         .map_err(|error| Failure::in_file(source.parts(), error.span, error.message, None))?;
     let source = Source::find("array", ARRAYS, array, folder)?;
-    let config = ArrayConfig::from_toml(&source.text)
-        .map_err(|error| Failure::in_file(source.parts(), error.span, error.message, None))?;
-    let sram = |bytes: u64, what: &str| {
+    let file: ArrayFile = toml::from_str(&source.text)
+        .map_err(|error| Failure::in_file(source.parts(), error.span(), error.message(), None))?;
+    let array = file.array.build().map_err(|error| Failure::in_file(source.parts(), None, error, None))?;
+    if array.dataflow() != Dataflow::WeightStationary {
+        let help = "experiments run on weight-stationary arrays; `axtrain cycles` takes the others".to_owned();
+        let message = "dataflow is not weight-stationary";
+        return Err(Failure::in_file(source.parts(), None, message, Some(help)));
+    }
+    let Some(capacities) = file.memory else {
+        let help = "add a table [memory] as in the built-in arrays".to_owned();
+        return Err(Failure::in_file(source.parts(), None, "the array has no memories", Some(help)));
+    };
+    let sram = |kib: NonZeroU64, what: &str| {
+        let bytes = kib.get().saturating_mul(1024);
         technology.sram(bytes).ok_or_else(|| {
             let (smallest, largest) = technology.capacities();
             let message = format!("{what} of {bytes} bytes: {} has {smallest} to {largest} bytes", technology.name());
@@ -111,12 +123,12 @@ fn array(array: &str, memory: &str, folder: &Path) -> Result<(SystolicArray, Mem
         })
     };
     let memories = Memories {
-        input: sram(config.input_bytes, "an input memory")?,
-        weight: sram(config.weight_bytes, "a weight memory")?,
-        partial_sum: sram(config.output_bytes, "an output memory")?,
+        input: sram(capacities.input_sram_kib, "an input memory")?,
+        weight: sram(capacities.weight_sram_kib, "a weight memory")?,
+        partial_sum: sram(capacities.output_sram_kib, "an output memory")?,
         technology,
     };
-    Ok((config.array, memories))
+    Ok((array, memories))
 }
 
 fn dataset(experiment: &Experiment, folder: &Path) -> Result<Dataset, Failure> {

@@ -36,7 +36,7 @@ impl DesignFile {
         toml::from_str::<File>(text)?.multiplier.checked()
     }
 
-    /// The design it describes. Defaults: 8 × 8 bits, unsigned in a design file, a name made of the parts.
+    /// The design it describes. Defaults: 8 × 8 bits, unsigned, a name made of the parts.
     pub fn checked(self) -> Result<MultiplierSpec, ConfigError> {
         let mut table = toml::Table::new();
         table.insert("family".into(), self.family.get_ref().clone().into());
@@ -56,7 +56,7 @@ impl DesignFile {
             Some(Width::Rectangular([a, b])) => (a, b),
         };
         let signed = self.signed.unwrap_or(false);
-        let name = self.name.unwrap_or_else(|| default_name(&family, a, b, signed));
+        let name = self.name.unwrap_or_else(|| family.design_name(a, b, signed));
         let place = self.width.map_or(span, |width| width.span());
         let refused = |error: crate::multiplier::SpecError| ConfigError {
             message: error.to_string(),
@@ -71,20 +71,6 @@ impl DesignFile {
     }
 }
 
-/// `operand-truncated`, `{ a = 3, b = 3 }`, signed 8 × 8 → `operand-truncated_a3_b3_s8`.
-fn default_name(family: &Family, a: u32, b: u32, signed: bool) -> String {
-    let sign = if signed { "s" } else { "u" };
-    let width = if a == b { format!("{sign}{a}") } else { format!("{sign}{a}x{b}") };
-    let parameters = toml::Value::try_from(family).ok();
-    let parameters = parameters.as_ref().and_then(|value| value.get("parameters")?.as_table());
-    let parts: Vec<String> = parameters
-        .into_iter()
-        .flatten()
-        .map(|(key, value)| format!("_{key}{}", value.to_string().trim_matches('"')))
-        .collect();
-    format!("{}{}_{width}", family.name(), parts.concat())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,9 +80,9 @@ mod tests {
         let text = "[multiplier]\nfamily = \"operand-truncated\"\nparameters = { a = 3, b = 3 }\n";
         let spec = DesignFile::from_toml(text).unwrap();
         assert_eq!((spec.width_a(), spec.width_b(), spec.signed()), (8, 8, false));
-        assert_eq!(spec.name(), "operand-truncated_a3_b3_u8");
+        assert_eq!(spec.name(), "mul8u_operand_truncated_3_3");
         let text = "[multiplier]\nfamily = \"array\"\nwidth = [8, 4]\nsigned = true\n";
-        assert_eq!(DesignFile::from_toml(text).unwrap().name(), "array_s8x4");
+        assert_eq!(DesignFile::from_toml(text).unwrap().name(), "mul8x4s_array");
     }
 
     #[test]
