@@ -1,0 +1,202 @@
+//! Made-up data with the shapes that real results have. None of it was measured.
+
+use axtrain_plots::accuracy_voltage::{self, AccuracyVoltage};
+use axtrain_plots::energy_accuracy::{self, EnergyAccuracy};
+use axtrain_plots::energy_breakdown::{Bar, EnergyBreakdown};
+use axtrain_plots::error_histogram::{Distribution, ErrorHistogram, Outcome};
+use axtrain_plots::error_voltage::{self, ErrorVoltage};
+use axtrain_plots::training_curves::{Curve, Epoch, TrainingCurves};
+use axtrain_plots::{Caption, Estimate};
+
+const METHODS: [&str; 4] = ["standard", "passive", "active", "passive + active"];
+
+fn caption(title: &str, stimulus: &str) -> Caption {
+    Caption::new(title, format!("Synthetic data for the layout, nothing measured. {stimulus}"))
+}
+
+fn supplies() -> impl Iterator<Item = f64> {
+    (0..13).map(|step| 1.10 - 0.04 * f64::from(step))
+}
+
+/// Falls from 1 to 0 around 0, in steps of a hundredth as wide as `width`.
+fn fall(distance: f64, width: f64) -> f64 {
+    1.0 / (1.0 + (-distance / width).exp())
+}
+
+/// Accuracy that collapses to a tenth below `wall_v`; intervals widen on the way down.
+fn accuracy(supply_v: f64, best: f64, wall_v: f64) -> Estimate {
+    let kept = fall(supply_v - wall_v, 0.015);
+    let mean = 0.1 + (best - 0.1) * kept;
+    let half = 0.003 + 0.3 * kept * (1.0 - kept) * (best - 0.1);
+    Estimate { mean, low: (mean - half).max(0.0), high: (mean + half).min(1.0) }
+}
+
+pub(crate) fn energy_accuracy() -> EnergyAccuracy {
+    let designs =
+        [("exact 8×8", 0.34, 0.0, 0.0), ("bam8_h2_v5", 0.25, 0.012, -0.05), ("drum8_k4", 0.20, 0.03, -0.02)];
+    let series = designs.iter().flat_map(|(design, nominal_uj, loss, wall)| {
+        METHODS.iter().enumerate().step_by(if *wall == 0.0 { 4 } else { 2 }).map(move |(rank, method)| {
+            let gain = rank as f64;
+            let points = supplies().map(|supply_v| energy_accuracy::Point {
+                supply_v,
+                energy_uj: nominal_uj * (0.9 * (supply_v / 1.1).powi(2) + 0.1 * supply_v / 1.1),
+                accuracy: accuracy(supply_v, 0.982 - loss / (1.0 + gain), 0.90 + wall - 0.03 * gain),
+            });
+            let baseline = *wall == 0.0;
+            energy_accuracy::Series {
+                method: (*method).into(),
+                design: (*design).into(),
+                baseline,
+                points: points.collect(),
+            }
+        })
+    });
+    EnergyAccuracy {
+        caption: caption("Energy and accuracy under voltage scaling", "Digits, MLP 64-32-10, 16×16 array, 5 seeds"),
+        series: series.collect(),
+        exact_at_nominal: Some(0.982),
+        accuracy_from: Some(0.6),
+    }
+}
+
+pub(crate) fn error_voltage(with_energy: bool) -> ErrorVoltage {
+    let designs = [("exact 8×8 (Wallace)", 0.97, 520.0), ("bam8_h2_v5", 0.90, 365.0), ("drum8_k4", 0.885, 290.0)];
+    let designs = designs.map(|(name, critical_v, nominal_fj)| {
+        let points = supplies().map(|supply_v| {
+            let below = critical_v - 0.012 - supply_v;
+            error_voltage::Point {
+                supply_v,
+                error_rate: if below > 0.0 { (3e-5 * (below * 65.0).exp()).min(0.55) } else { 0.0 },
+                energy_fj: with_energy.then_some(nominal_fj * (supply_v / 1.1_f64).powi(2)),
+            }
+        });
+        error_voltage::Design { name: name.into(), critical_v: Some(critical_v), points: points.collect() }
+    });
+    ErrorVoltage {
+        caption: caption(
+            "Timing errors under voltage scaling",
+            "Clock 1500 ps; weight-stationary exhaustive uniform",
+        ),
+        designs: designs.into(),
+    }
+}
+
+/// Many designs, with names and a title too long for any line.
+pub(crate) fn crowded() -> ErrorVoltage {
+    let mut data = error_voltage(true);
+    let design = |index: usize| {
+        let name = format!("a multiplier whose name its author did not wish to be short, number {index}");
+        error_voltage::Design { name, ..data.designs[index % 3].clone() }
+    };
+    data.designs = (0..7).map(design).collect();
+    data.caption.title = [data.caption.title.as_str(); 4].join(", ");
+    data
+}
+
+pub(crate) fn error_histogram() -> ErrorHistogram {
+    let approximation = (1..=48).map(|step| {
+        let step = f64::from(step);
+        Outcome { error: -2.0 * step, probability: 0.08 * (-step / 9.0).exp() }
+    });
+    let with_correct = |mut outcomes: Vec<Outcome>| {
+        let wrong: f64 = outcomes.iter().map(|outcome| outcome.probability).sum();
+        outcomes.push(Outcome { error: 0.0, probability: 1.0 - wrong });
+        outcomes
+    };
+    let timing = |rate: f64| {
+        let bits = (4..16).flat_map(move |bit| {
+            let probability = rate * 2f64.powi(bit - 16);
+            [-1.0, 1.0]
+                .map(|sign| Outcome { error: sign * 2f64.powi(bit), probability: probability * (1.2 + 0.3 * sign) })
+        });
+        with_correct(bits.collect())
+    };
+    let panels = [
+        ("approximation error, settled products", with_correct(approximation.collect())),
+        ("timing error at 0.86 V", timing(0.004)),
+        ("timing error at 0.78 V", timing(0.2)),
+    ];
+    let panels = panels.map(|(name, outcomes)| Distribution { name: name.into(), outcomes });
+    ErrorHistogram {
+        caption: caption("Errors of bam8_h2_v5", "Clock 1500 ps; weight-stationary exhaustive uniform"),
+        panels: panels.into(),
+    }
+}
+
+pub(crate) fn accuracy_voltage(accuracy_from: Option<f64>) -> AccuracyVoltage {
+    let series = METHODS.iter().enumerate().map(|(rank, method)| {
+        let gain = rank as f64;
+        let point = |supply_v| accuracy_voltage::Point {
+            supply_v,
+            accuracy: accuracy(supply_v, 0.972 + 0.002 * gain, 0.88 - 0.035 * gain),
+        };
+        accuracy_voltage::Series { method: (*method).into(), points: supplies().map(point).collect() }
+    });
+    AccuracyVoltage {
+        caption: caption("Accuracy under voltage scaling", "Digits, MLP 64-32-10, bam8_h2_v5, 5 seeds"),
+        series: series.collect(),
+        exact_at_nominal: Some(0.982),
+        accuracy_from,
+    }
+}
+
+pub(crate) fn energy_breakdown() -> EnergyBreakdown {
+    let components = [
+        ("MAC switching", 0.120),
+        ("MAC leakage", 0.008),
+        ("registers", 0.045),
+        ("clock", 0.038),
+        ("idle elements", 0.022),
+        ("SRAM dynamic", 0.060),
+        ("SRAM leakage", 0.012),
+        ("DRAM", 0.051),
+        ("level shifters", 0.004),
+    ];
+    let bars = [
+        ("exact 8×8 at 1.10 V", 1.0, 1.0),
+        ("exact 8×8 at 0.98 V", 1.0, 0.79),
+        ("bam8_h2_v5 at 1.10 V", 0.70, 1.0),
+        ("bam8_h2_v5 at 0.86 V", 0.70, 0.61),
+        ("drum8_k4 at 0.86 V", 0.55, 0.61),
+        ("drum8_k4 at 0.70 V, late products dropped", 0.55, 0.41),
+    ];
+    let bars = bars.map(|(name, multiplier, supply)| {
+        let energy = |(index, (component, energy_uj)): (usize, &(&str, f64))| match index {
+            0 | 1 => energy_uj * multiplier * supply,
+            2..=4 => energy_uj * supply,
+            _ if *component == "level shifters" && supply == 1.0 => 0.0,
+            _ => *energy_uj,
+        };
+        Bar { name: name.into(), energy_uj: components.iter().enumerate().map(energy).collect() }
+    });
+    EnergyBreakdown {
+        caption: caption(
+            "Energy per image by component",
+            "Digits, MLP 64-32-10, 16×16 array, batch 1, SRAM at 1.10 V",
+        ),
+        components: components.map(|(name, _)| name.into()).into(),
+        bars: bars.into(),
+    }
+}
+
+pub(crate) fn training_curves() -> TrainingCurves {
+    let curve = |(rank, method): (usize, &&str)| {
+        let gain = rank as f64;
+        let epoch = |epoch: u32| {
+            let progress = (-f64::from(epoch) / (4.0 + 1.5 * gain)).exp();
+            let loss = 0.08 + 0.03 * gain + (2.2 - 0.03 * gain) * progress;
+            let accuracy = 0.975 - 0.008 * gain - 0.87 * progress.powf(1.6);
+            let around = |mean: f64, half: f64| Estimate { mean, low: mean - half, high: mean + half };
+            Epoch {
+                epoch,
+                loss: around(loss, 0.02 + 0.06 * progress),
+                accuracy: around(accuracy, 0.004 + 0.03 * progress),
+            }
+        };
+        Curve { method: (*method).into(), epochs: (0..=30).map(epoch).collect() }
+    };
+    TrainingCurves {
+        caption: caption("Training", "Digits, MLP 64-32-10, test set after each epoch, 5 seeds"),
+        curves: METHODS.iter().enumerate().map(curve).collect(),
+    }
+}
