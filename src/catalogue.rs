@@ -1,26 +1,21 @@
 //! Files inside the program, and how a name becomes one of them or a path.
 
 use crate::failure::Failure;
+use axtrain_sim::array::BUILT_IN_ARRAYS;
 use std::path::{Path, PathBuf};
 
-/// A file inside the program.
-pub(crate) struct Embedded {
-    /// Name that configurations use.
-    pub(crate) name: &'static str,
-    /// Content.
-    pub(crate) text: &'static str,
-}
+/// A file inside the program: the name that configurations use, and the text.
+pub(crate) type Embedded = (&'static str, &'static str);
 
 macro_rules! embedded {
     ($folder:literal: $($name:literal),* $(,)?) => {
-        &[$(Embedded { name: $name, text: include_str!(concat!("../hwconfigs/", $folder, "/", $name, ".toml")) }),*]
+        &[$(($name, include_str!(concat!("../hwconfigs/", $folder, "/", $name, ".toml")))),*]
     };
 }
 
 pub(crate) const TECHNOLOGIES: &[Embedded] = embedded!("technology": "freepdk45");
 pub(crate) const MEMORIES: &[Embedded] = embedded!("memory": "cacti7-45nm-hp", "cacti7-45nm-lop", "cacti7-45nm-lstp");
-pub(crate) const ARRAYS: &[Embedded] =
-    embedded!("array": "edge-16x16", "edge-32x32", "eyeriss-12x14", "tpu-128x128", "tpu-256x256");
+pub(crate) const ARRAYS: &[Embedded] = &BUILT_IN_ARRAYS;
 
 /// A configuration text and what to call it in messages.
 pub(crate) struct Source {
@@ -47,14 +42,14 @@ impl Source {
 
     /// The embedded file of that name, or else the file at that path, relative to `folder`.
     pub(crate) fn find(kind: &str, catalogue: &[Embedded], wanted: &str, folder: &Path) -> Result<Source, Failure> {
-        if let Some(found) = catalogue.iter().find(|entry| entry.name == wanted) {
-            return Ok(Source { name: format!("built-in {kind} {wanted}"), text: found.text.to_owned() });
+        if let Some((_, text)) = catalogue.iter().find(|(name, _)| *name == wanted) {
+            return Ok(Source { name: format!("built-in {kind} {wanted}"), text: (*text).to_owned() });
         }
         let path = relative(folder, wanted);
         if path.is_file() {
             return Source::read(&path);
         }
-        let names: Vec<&str> = catalogue.iter().map(|entry| entry.name).collect();
+        let names: Vec<&str> = catalogue.iter().map(|(name, _)| *name).collect();
         Err(Failure::request(
             format!("no {kind} is called \"{wanted}\", and no file is at {}", path.display()),
             format!("built in: {}", names.join(", ")),

@@ -16,7 +16,7 @@ struct Problem {
     #[help]
     help: Option<String>,
     #[source_code]
-    source: Option<NamedSource<String>>,
+    file: Option<NamedSource<String>>,
     #[label("here")]
     span: Option<SourceSpan>,
 }
@@ -49,7 +49,7 @@ impl Failure {
     /// The request cannot be met as it stands.
     pub(crate) fn request(message: impl Display, help: impl Display) -> Self {
         let (message, help) = (message.to_string(), Some(help.to_string()));
-        Self::new(2, Problem { message, help, source: None, span: None })
+        Self::new(2, Problem { message, help, file: None, span: None })
     }
 
     /// A file is wrong at `span`.
@@ -62,7 +62,7 @@ impl Failure {
         let source = NamedSource::new(name, text.to_owned());
         // A message about the whole file still shows which file it is.
         let message = if span.is_none() { format!("{name}: {message}") } else { message.to_string() };
-        Self::new(2, Problem { message, help, source: Some(source), span: span.map(SourceSpan::from) })
+        Self::new(2, Problem { message, help, file: Some(source), span: span.map(SourceSpan::from) })
     }
 
     /// A configuration file is wrong.
@@ -73,7 +73,7 @@ impl Failure {
 
     /// The request is sound, but something else went wrong.
     pub(crate) fn other(message: impl Display) -> Self {
-        Self::new(1, Problem { message: message.to_string(), help: None, source: None, span: None })
+        Self::new(1, Problem { message: message.to_string(), help: None, file: None, span: None })
     }
 
     /// The file system refused to write.

@@ -59,8 +59,8 @@ fn print_family(entry: &CatalogueEntry) {
 /// Names with the first line of each file's head comment.
 fn files(title: &str, entries: &[Embedded]) {
     print_line(title);
-    for entry in entries {
-        let about = entry.text.lines().next().unwrap_or("").trim_start_matches('#').trim();
-        print_line(&format!("  {:<18} {about}", entry.name));
+    for (name, text) in entries {
+        let about = text.lines().next().unwrap_or("").trim_start_matches('#').trim();
+        print_line(&format!("  {name:<18} {about}"));
     }
 }

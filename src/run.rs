@@ -2,10 +2,11 @@
 
 use crate::arguments::ExperimentOptions;
 use crate::failure::Failure;
-use crate::output::print_json;
+use crate::output::{print_json, print_line};
 use crate::progress::Console;
-use crate::study::load;
+use crate::study::{Study, load};
 use crate::{figures, simulate, summary, train};
+use std::path::PathBuf;
 
 /// Runs an experiment. What is on disk already and still fits is not computed again.
 pub(crate) fn run(options: &ExperimentOptions, seed: u64, console: &Console) -> Result<(), Failure> {
@@ -18,7 +19,14 @@ pub(crate) fn run(options: &ExperimentOptions, seed: u64, console: &Console) -> 
         print_json(&records);
     } else {
         summary::print(&study, &records);
-        summary::print_files(&study, &figures);
+        print_files(&study, &figures);
     }
     Ok(())
+}
+
+fn print_files(study: &Study, figures: &[PathBuf]) {
+    print_line(&format!("\nRecords, profiles and weights are in {}", study.folder.display()));
+    for figure in figures.iter().filter(|path| path.extension().is_some_and(|extension| extension == "svg")) {
+        print_line(&format!("  {}", figure.display()));
+    }
 }

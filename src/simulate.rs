@@ -164,6 +164,10 @@ fn provenance(study: &Study, design: &Design, weights: &WeightsFile, point: Oper
     if study.accumulator_fails(point.supply) {
         warnings.push("the accumulator itself would miss this clock; its errors are not simulated".to_owned());
     }
+    if study.array.double_buffering() {
+        let message = "the first transition of each fold also changes the weight; it is taken as one from zero";
+        warnings.push(message.to_owned());
+    }
     Provenance {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         experiment_sha256: study.experiment_sha256.clone(),

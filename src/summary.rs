@@ -4,7 +4,6 @@ use crate::output::print_line;
 use crate::study::Study;
 use axtrain_sim::report::{Aggregate, Record, aggregate, cheapest_within};
 use comfy_table::{CellAlignment, Table, presets};
-use std::path::PathBuf;
 
 /// Accuracy that may be lost against the exact multiplier at nominal supply.
 const ACCEPTED_LOSS: f64 = 0.01;
@@ -40,7 +39,7 @@ fn table(points: &[&Aggregate]) -> Table {
         }
     }
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     let mut header = vec!["supply".to_owned(), "wrong products".to_owned()];
     header.extend(methods.iter().map(|method| (*method).to_owned()));
     header.push("energy".to_owned());
@@ -113,13 +112,5 @@ fn answer(study: &Study, points: &[Aggregate]) {
             ),
         };
         print_line(&format!("  {:<34} {line}", format!("{method} on {design}:")));
-    }
-}
-
-/// Prints where a run left its files.
-pub(crate) fn print_files(study: &Study, figures: &[PathBuf]) {
-    print_line(&format!("\nRecords, profiles and weights are in {}", study.folder.display()));
-    for figure in figures.iter().filter(|path| path.extension().is_some_and(|extension| extension == "svg")) {
-        print_line(&format!("  {}", figure.display()));
     }
 }

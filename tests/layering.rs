@@ -6,8 +6,20 @@ use std::path::{Path, PathBuf};
 
 /// Modules of `sim`, lowest first: a module may use only those before it.
 const LAYERS: [&str; 14] = [
-    "units", "netlist", "multiplier", "technology", "engine", "energy", "profile", "memory", "kernel", "workload",
-    "array", "report", "config", "lib",
+    "units",
+    "netlist",
+    "multiplier",
+    "technology",
+    "engine",
+    "energy",
+    "profile",
+    "memory",
+    "kernel",
+    "workload",
+    "array",
+    "report",
+    "config",
+    "lib",
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

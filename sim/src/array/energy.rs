@@ -195,7 +195,8 @@ impl EnergyModel<'_> {
         let flip_flop = self.technology.flip_flop();
         let accumulator_bits = f64::from(self.array.accumulator_bits());
         let product_bits = if self.array.product_register() { f64::from(self.product_bits) } else { 0.0 };
-        let flip_flops = ACTIVATION_BITS + WEIGHT_BITS + product_bits + accumulator_bits;
+        let weight_registers = if self.array.double_buffering() { 2.0 } else { 1.0 };
+        let flip_flops = ACTIVATION_BITS + weight_registers * WEIGHT_BITS + product_bits + accumulator_bits;
         let pin = flip_flop.clock_capacitance_ff * self.technology.nominal_supply().0.powi(2);
         let clock_fj = flip_flops * (flip_flop.clock_energy_fj + pin) * switching;
         let gates = self.multiplier.leakage + self.accumulator.physical.leakage;
