@@ -8,7 +8,7 @@
 use super::family::Multiplier;
 use super::reduction::{Bit, Columns, TreeAdder};
 use super::spec::{Operands, Violation, require};
-use crate::netlist::{NetId, NetlistBuilder};
+use crate::netlist::{CellKind, NetId, NetlistBuilder};
 use serde::{Deserialize, Serialize};
 
 /// How an approximate Booth multiplier computes the partial products of its low columns; h, m and l are the recoded bits
@@ -110,10 +110,8 @@ impl Multiplier for Booth {
                     let (bit, bit_below) = (extended(a, Some(j)), extended(a, j.checked_sub(1)));
                     match self.encoder(2 * r + j) {
                         None => {
-                            let single = circuit.and(bit, one);
-                            let double = circuit.and(bit_below, two);
-                            let magnitude = circuit.or(single, double);
-                            circuit.xor(magnitude, negative)
+                            let complement = circuit.cell(CellKind::Aoi22, &[bit, one, bit_below, two]).output(0);
+                            circuit.xnor(complement, negative)
                         }
                         Some(BoothEncoder::Abe1) => {
                             let signed = circuit.xor(bit, high);
