@@ -8,7 +8,7 @@
 use super::family::Multiplier;
 use super::reduction::{Bit, Columns, TreeAdder};
 use super::spec::{Operands, Violation, require};
-use crate::netlist::{NetId, NetlistBuilder};
+use crate::netlist::{CellKind, NetId, NetlistBuilder};
 use serde::{Deserialize, Serialize};
 
 /// How an approximate Booth multiplier computes the partial products of its low columns; h, m and l are the recoded bits
@@ -71,6 +71,50 @@ impl Booth {
     }
 }
 
+/// A recoded digit as nets.
+struct Digit {
+    /// The digit is ±1.
+    one: NetId,
+    /// The digit is ±2.
+    two: NetId,
+    /// The digit is below 0; not the 0 that is written 111.
+    negative: NetId,
+    /// b_(2r+1)
+    high: NetId,
+}
+
+impl Digit {
+    fn recode(circuit: &mut NetlistBuilder, [low, middle, high]: [NetId; 3]) -> Self {
+        let one = circuit.xor(middle, low);
+        let not_one = circuit.inv(one);
+        let differs = circuit.xor(high, middle);
+        let two = circuit.and(not_one, differs);
+        let not_ones = circuit.nand(middle, low);
+        let negative = circuit.and(high, not_ones);
+        Self { one, two, negative, high }
+    }
+
+    /// Bit j of the row, given bits j of a and of 2·a.
+    fn partial_product(
+        &self,
+        circuit: &mut NetlistBuilder,
+        encoder: Option<BoothEncoder>,
+        [single, double]: [NetId; 2],
+    ) -> NetId {
+        match encoder {
+            None => {
+                let complement = circuit.cell(CellKind::Aoi22, &[single, self.one, double, self.two]).output(0);
+                circuit.xnor(complement, self.negative)
+            }
+            Some(BoothEncoder::Abe1) => {
+                let signed = circuit.xor(single, self.high);
+                circuit.and(signed, self.one)
+            }
+            Some(BoothEncoder::Abe2) => circuit.xor(single, self.high),
+        }
+    }
+}
+
 /// Rows of the recoded operand.
 fn row_count(operands: Operands) -> u32 {
     if operands.signed { operands.width_b.div_ceil(2) } else { operands.width_b / 2 + 1 }
@@ -97,36 +141,18 @@ impl Multiplier for Booth {
             Some(_) => NetId::ZERO,
         };
         let rows = (0..row_count(operands) as usize).map(|r| {
-            let [low, middle, high] = [-1, 0, 1].map(|offset| extended(b, (2 * r).checked_add_signed(offset)));
-            let one = circuit.xor(middle, low);
-            let not_one = circuit.inv(one);
-            let differs = circuit.xor(high, middle);
-            let two = circuit.and(not_one, differs);
-            // Not for the digit 0 that is written 111.
-            let not_ones = circuit.nand(middle, low);
-            let negative = circuit.and(high, not_ones);
+            let recoded = [-1, 0, 1].map(|offset| extended(b, (2 * r).checked_add_signed(offset)));
+            let digit = Digit::recode(circuit, recoded);
             let mut bits: Vec<NetId> = (0..row_width(operands) as usize)
                 .map(|j| {
-                    let (bit, bit_below) = (extended(a, Some(j)), extended(a, j.checked_sub(1)));
-                    match self.encoder(2 * r + j) {
-                        None => {
-                            let single = circuit.and(bit, one);
-                            let double = circuit.and(bit_below, two);
-                            let magnitude = circuit.or(single, double);
-                            circuit.xor(magnitude, negative)
-                        }
-                        Some(BoothEncoder::Abe1) => {
-                            let signed = circuit.xor(bit, high);
-                            circuit.and(signed, one)
-                        }
-                        Some(BoothEncoder::Abe2) => circuit.xor(bit, high),
-                    }
+                    let multiples = [extended(a, Some(j)), extended(a, j.checked_sub(1))];
+                    digit.partial_product(circuit, self.encoder(2 * r + j), multiples)
                 })
                 .collect();
             let sign = bits.len() - 1;
             bits[sign] = circuit.inv(bits[sign]);
-            let correction = if self.encoder(2 * r) == Some(BoothEncoder::Abe2) { high } else { negative };
-            Row { bits, correction }
+            let abe2 = self.encoder(2 * r) == Some(BoothEncoder::Abe2);
+            Row { bits, correction: if abe2 { digit.high } else { digit.negative } }
         });
         let rows: Vec<_> = rows.collect();
         self.adder.build(circuit, Booth::columns(operands, rows.into_iter()))

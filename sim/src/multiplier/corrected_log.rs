@@ -168,4 +168,15 @@ mod tests {
         // MBM's correction of 0.078125.
         assert_eq!(corrections(1), [5]);
     }
+
+    /// No correction is so near a rounding boundary that another platform's logarithm could move it across.
+    #[test]
+    fn corrections_do_not_depend_on_the_platform() {
+        for segments in [1, 4, 8, 16] {
+            for (i, j) in (0..segments).flat_map(|i| (0..segments).map(move |j| (i, j))) {
+                let steps = correction(segments, i, j) * f64::powi(2.0, PRECISION as i32);
+                assert!((steps.fract() - 0.5).abs() > 1e-6, "{segments} segments, {i} {j}: {steps}");
+            }
+        }
+    }
 }

@@ -119,7 +119,7 @@ impl MultiplierSpec {
         self.reference()(a_code, b_code)
     }
 
-    /// All products, or `None` if the operands are wider than [`ProductTable::MAX_INPUT_BITS`] together.
+    /// All products, computed pair by pair, or `None` if the operands are wider than [`ProductTable::MAX_INPUT_BITS`] together.
     pub fn table(&self) -> Option<ProductTable> {
         let Operands { width_a, width_b, signed } = self.operands;
         let product = self.reference();

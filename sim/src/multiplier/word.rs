@@ -79,9 +79,13 @@ pub(super) fn shift_left_if(
     distance: usize,
     width: usize,
 ) -> Vec<NetId> {
-    let bit = |position: Option<usize>| position.and_then(|position| word.get(position)).copied();
-    let bit = |position| bit(position).unwrap_or(NetId::ZERO);
-    (0..width).map(|to| circuit.mux(enable, bit(to.checked_sub(distance)), bit(Some(to)))).collect()
+    let at = |position: usize| word.get(position).copied().unwrap_or(NetId::ZERO);
+    let keep = circuit.inv(enable);
+    let bits = (0..width).map(|to| match to.checked_sub(distance) {
+        Some(from) => circuit.mux(enable, at(from), at(to)),
+        None => circuit.and(keep, at(to)),
+    });
+    bits.collect()
 }
 
 /// Barrel shifter: `word · 2^amount`, the low `width` bits; one row of multiplexers for each bit of the amount.
