@@ -24,10 +24,13 @@ use std::str::FromStr;
 #[serde(rename_all = "kebab-case")]
 pub enum Dataflow {
     /// Element (k, n) holds weight k, n; activations move right, partial sums down.
+    #[serde(alias = "ws")]
     WeightStationary,
     /// Element (m, n) adds up result m, n; activations move right, weights down.
+    #[serde(alias = "os")]
     OutputStationary,
     /// Element (k, m) holds activation m, k; weights move right, partial sums down.
+    #[serde(alias = "is")]
     InputStationary,
 }
 
