@@ -1,7 +1,8 @@
 //! How fast the array's models are: `cargo bench -p axtrain-sim --bench array`.
 //!
-//! The stepped model in element-cycles a second (all elements, busy or not), with a product table as the multiplier; the
-//! closed form in time for a whole network (cycles, traffic on and off chip, activity). Best of several runs; set-up is not timed.
+//! The stepped model in element-cycles a second (all elements, busy or not), with a product table as the multiplier;
+//! the closed form in time for a whole network (cycles, traffic on and off chip, activity). Best of several runs;
+//! set-up is not timed.
 
 use axtrain_sim::array::stepped::{self, Operands};
 use axtrain_sim::array::{ArrayFile, BUILT_IN_ARRAYS, Dataflow, Gemm, Layer, SystolicArray};

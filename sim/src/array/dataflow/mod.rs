@@ -1,8 +1,8 @@
 //! Dataflows: which operand stays in an element, which move, and what that costs in time and traffic.
 //!
-//! A dataflow assigns the three loops of a matrix product (m, n, k) to the array's rows, its columns and time. All
-//! else follows from that and from the two kinds of element: with a *stationary operand* (weight- and
-//! input-stationary) partial sums move down the columns; with a *stationary sum* (output-stationary) both operands move.
+//! A dataflow assigns the three loops of a matrix product (m, n, k) to the array's rows, its columns and time. All else
+//! follows from that and from the two kinds of element: with a *stationary operand* (weight- and input-stationary)
+//! partial sums move down the columns; with a *stationary sum* (output-stationary) both operands move.
 
 mod input_stationary;
 mod output_stationary;

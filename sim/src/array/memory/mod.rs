@@ -1,8 +1,8 @@
 //! The memories behind the array: what fits on chip, what goes to DRAM, and how long the array waits for it.
 //!
 //! Three on-chip memories hold activations, weights, and partial sums with results. Of each, one half is worked from
-//! while the other is filled or emptied. DRAM has one port of fixed width and a latency that every fold's request sees in
-//! full, because it can only be sent once half a memory is free.
+//! while the other is filled or emptied. DRAM has one port of fixed width and a latency that every fold's request sees
+//! in full, because it can only be sent once half a memory is free.
 //!
 //! Time goes by slots, one a fold. While the array works on fold i, the port writes back what fold i − 1 has completed
 //! and fetches what fold i + 1 needs and is not on chip; the slot is over when both are done. Before the first
@@ -15,9 +15,9 @@
 //! - Results stay for the next layer if they are as many as its activations (nothing was pooled or added between) and
 //!   fit the activation memory together with what this layer works on.
 //!
-//! Every word read from DRAM is also written to an on-chip memory and the reverse; [`SramTraffic`] counts the array's side
-//! only. Not modelled: banks, bursts, refresh, row misses, and tiles of one fold that exceed half a memory (they are taken
-//! to stream through it).
+//! Every word read from DRAM is also written to an on-chip memory and the reverse; [`SramTraffic`] counts the array's
+//! side only. Not modelled: banks, bursts, refresh, row misses, and tiles of one fold that exceed half a memory (they
+//! are taken to stream through it).
 //!
 //! [`SramTraffic`]: super::SramTraffic
 

@@ -242,7 +242,8 @@ mod tests {
         }
     }
 
-    /// Words of an operand fetched fold by fold, keeping the largest that fits: all of it, those of a column of folds, none.
+    /// Words of an operand fetched fold by fold, keeping the largest that fits: all of it, those of a column of folds,
+    /// none.
     fn fetched_words(plan: &Plan<'_>, dataflow: Dataflow, operand: Operand, bits: u64, half: u64) -> u64 {
         let (mapping, tiling) = (dataflow.mapping(), plan.tiling);
         let words_of = |fold: &Fold| {

@@ -10,8 +10,8 @@ const BYTE: NonZeroU64 = NonZeroU64::new(8).expect("not zero");
 /// Reads an array and its memories: `[section]` headings, `Key : value` or `Key = value` lines, `#` and `;` comments.
 ///
 /// Of the section `architecture_presets`, `ArrayHeight`, `ArrayWidth`, `Dataflow` and the three SRAM sizes are needed;
-/// `Bandwidth` counts if `InterfaceBandwidth` is `USER`, in words of one byte a cycle, and is unlimited if it is `CALC`. What
-/// SCALE-Sim has no setting for (registers, latency) is absent. Other keys are not read.
+/// `Bandwidth` counts if `InterfaceBandwidth` is `USER`, in words of one byte a cycle, and is unlimited if it is
+/// `CALC`. What SCALE-Sim has no setting for (registers, latency) is absent. Other keys are not read.
 pub fn read_architecture(text: &str) -> Result<ArrayFile, ArchitectureError> {
     let settings = Settings::read(text)?;
     let array = ArrayConfig {
