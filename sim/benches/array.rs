@@ -1,10 +1,11 @@
 //! How fast the array's models are: `cargo bench -p axtrain-sim --bench array`.
 //!
-//! The stepped model in element-cycles a second (all elements, busy or not), with a product table as the multiplier; the
-//! closed form in time for a whole network. Best of several runs; set-up is not timed.
+//! The stepped model in element-cycles a second (all elements, busy or not), with a product table as the multiplier;
+//! the closed form in time for a whole network (cycles, traffic on and off chip, activity). Best of several runs;
+//! set-up is not timed.
 
 use axtrain_sim::array::stepped::{self, Operands};
-use axtrain_sim::array::{Dataflow, Gemm, Layer, SystolicArray};
+use axtrain_sim::array::{ArrayFile, BUILT_IN_ARRAYS, Dataflow, Gemm, Layer, SystolicArray};
 use axtrain_sim::multiplier::ProductTable;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -55,11 +56,15 @@ fn closed_form_of_a_network() {
     let layer =
         |(i, &[m, n, k]): (usize, &[u64; 3])| Layer::new(format!("layer{i}"), Gemm::new(m, n, k).expect("no zero"));
     let layers: Vec<_> = products.iter().enumerate().map(layer).collect();
+    let (_, text) = BUILT_IN_ARRAYS.into_iter().find(|(name, _)| *name == "tpu-128x128").expect("it is built in");
+    let memory = toml::from_str::<ArrayFile>(text).expect("it is valid").memory.expect("it has one");
     for dataflow in Dataflow::ALL {
         let array = SystolicArray::new(128, 128, dataflow).expect("a valid array");
         let network = || {
-            for layer in black_box(&layers) {
-                black_box((array.layer_cycles(layer).expect("it fits"), array.activity(layer).expect("it fits")));
+            let layers = black_box(&layers);
+            black_box(array.network_cycles(layers, &memory).expect("it fits"));
+            for layer in layers {
+                black_box(array.activity(layer).expect("it fits"));
             }
         };
         let time = best_of(1000, network).as_secs_f64() * 1e6;

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 /// Captures of valid data by the elements' registers.
 ///
-/// Counted are captures of an operand, product or sum that belongs to the layer, wherever the register is: an activation that
-/// crosses 32 columns counts 32 times. The zeros of bubbles are not counted: a register that captures zero after zero
-/// changes nothing but its clock, and clocks are elements times cycles.
+/// Counted are captures of an operand, product or sum that belongs to the layer, wherever the register is: an
+/// activation that crosses 32 columns counts 32 times. The zeros of bubbles are not counted: a register that captures
+/// zero after zero changes nothing but its clock, and clocks are elements times cycles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RegisterWrites {
     /// By activation registers: hops to the right, or down while loading if activations are stationary.
@@ -25,8 +25,8 @@ pub struct RegisterWrites {
 
 /// What the elements do in every cycle of a layer, and their registers.
 ///
-/// `active + bubble + unmapped` is R·C times the cycles, waiting for memory left out. An element belongs to a fold from the
-/// cycle in which the fold's first step reaches it (row + column cycles after element (0, 0)) until the next fold's
+/// `active + bubble + unmapped` is R·C times the cycles, waiting for memory left out. An element belongs to a fold from
+/// the cycle in which the fold's first step reaches it (row + column cycles after element (0, 0)) until the next fold's
 /// does; before the first fold's first step it belongs to the first fold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Activity {

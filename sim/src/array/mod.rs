@@ -13,12 +13,12 @@
 //!
 //! # The machine
 //!
-//! R×C equal elements. Element (r, c) multiplies in cycle t + r + c what entered the array at step t: operands enter row
-//! r with r cycles of delay and column c with c, so that those that belong together meet. Each element has a register
-//! for the operand that moves right, one for the operand that comes down its column (held during a fold when that operand
-//! is stationary), one for the sum, and optionally one between multiplier and adder ([`SystolicArray::product_register`]).
-//! Every operand carries a valid bit. An element adds its product to the sum only if both operands are valid, so
-//! that an approximate multiplier with 0·0 ≠ 0 does no harm where there is no work.
+//! R×C equal elements. Element (r, c) multiplies in cycle t + r + c what entered the array at step t: operands enter
+//! row r with r cycles of delay and column c with c, so that those that belong together meet. Each element has a
+//! register for the operand that moves right, one for the operand that comes down its column (held during a fold when
+//! that operand is stationary), one for the sum, and optionally one between multiplier and adder
+//! ([`SystolicArray::product_register`]). Every operand carries a valid bit. An element adds its product to the sum
+//! only if both operands are valid, so that an approximate multiplier with 0·0 ≠ 0 does no harm where there is no work.
 //!
 //! *Stationary operand* (weight-stationary; input-stationary with the operands exchanged). A fold's R×C operands shift
 //! down the columns in R cycles, the bottom row's first; row r captures only from the r-th of these cycles on, when
@@ -27,23 +27,25 @@
 //! accumulator memory: `partial_sum_reads`. A result counts as out when the bottom element's sum register has captured
 //! it; the memory takes it in the cycle after, beside the next fold's loading.
 //!
-//! *Stationary sum* (output-stationary). Both operands stream for T steps; the first clears the sum. Then the sums shift down
-//! and leave through the bottom row in R cycles. A result counts as out when the memory has captured it.
+//! *Stationary sum* (output-stationary). Both operands stream for T steps; the first clears the sum. Then the sums
+//! shift down and leave through the bottom row in R cycles. A result counts as out when the memory has captured it.
 //!
 //! A fold takes 2R + C + T − 2 cycles either way, because the sequencer waits for the whole array even if a fold leaves
 //! rows or columns without work; the product register adds one cycle. With [`SystolicArray::double_buffering`] a second
-//! register a stationary operand (or sum) lets the next fold load (the last one leave) while this one streams. Loading
-//! then starts in column c with c cycles of delay, like everything else, and folds follow each other every max(T, R) cycles.
+//! register for the stationary operand (or sum) lets the next fold load (the last one leave) while this one streams.
+//! Loading and leaving then start in column c with c cycles of delay, like everything else; folds follow each other
+//! every max(T, R) cycles, F of them take R + (F − 1)·max(T, R) + T + R + C − 2, and the product register adds one
+//! cycle in all.
 //!
 //! # What a multiplier sees
 //!
 //! Weight-stationary, element (k, n) of a fold: a bubble's zero, then x\[0\]\[k\], x\[1\]\[k\], …, x\[T−1\]\[k\] in T
-//! consecutive cycles with the weight unchanged, then zeros again. During the zeros before it, the weights on their way to
-//! the rows below pass through the element's register, and so before its multiplier: those of rows R − 1 down to k, R − k of
-//! them, the last being its own; rows beyond K pass as zeros. With double buffering they pass through the register not in
-//! use, and activation and weight change in the same cycle: if T ≥ R, x\[0\]\[k\] of the next fold directly follows
-//! x\[T−1\]\[k\] of this one; otherwise R − T zeros at the old weight come between. Rows beyond K see zeros
-//! throughout; columns beyond N see the activations at weight zero. [`stepped::run_observed`] shows all of it.
+//! consecutive cycles with the weight unchanged, then zeros again. During the zeros before it, the weights on their way
+//! to the rows below pass through the element's register, and so before its multiplier: those of rows R − 1 down to k,
+//! R − k of them, the last being its own; rows beyond K pass as zeros. With double buffering they pass through the
+//! register not in use, and activation and weight change in the same cycle: if T ≥ R, x\[0\]\[k\] of the next fold
+//! directly follows x\[T−1\]\[k\] of this one; otherwise R − T zeros at the old weight come between. Rows beyond K see
+//! zeros throughout; columns beyond N see the activations at weight zero. [`stepped::run_observed`] shows all of it.
 //!
 //! # Not modelled
 //!

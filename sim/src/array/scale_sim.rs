@@ -1,7 +1,7 @@
 //! SCALE-Sim's way of counting, errors included, so that its published numbers can be compared with.
 //!
-//! SCALE-Sim 3 reports the index of a layer's last cycle, one less than the number of cycles. Its output-stationary fold
-//! is R cycles too short, because its trace writes a result before the last operand has been read; the same trace
+//! SCALE-Sim 3 reports the index of a layer's last cycle, one less than the number of cycles. Its output-stationary
+//! fold is R cycles too short, because its trace writes a result before the last operand has been read; the same trace
 //! writes R + C results too many a fold. It never counts partial sums that are read back. It knows neither double
 //! buffering nor product registers.
 

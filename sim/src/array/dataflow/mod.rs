@@ -1,8 +1,8 @@
 //! Dataflows: which operand stays in an element, which move, and what that costs in time and traffic.
 //!
-//! A dataflow assigns the three loops of a matrix product (m, n, k) to the array's rows, its columns and time. All
-//! else follows from that and from the two kinds of element: with a *stationary operand* (weight- and
-//! input-stationary) partial sums move down the columns; with a *stationary sum* (output-stationary) both operands move.
+//! A dataflow assigns the three loops of a matrix product (m, n, k) to the array's rows, its columns and time. All else
+//! follows from that and from the two kinds of element: with a *stationary operand* (weight- and input-stationary)
+//! partial sums move down the columns; with a *stationary sum* (output-stationary) both operands move.
 
 mod input_stationary;
 mod output_stationary;
@@ -24,10 +24,13 @@ use std::str::FromStr;
 #[serde(rename_all = "kebab-case")]
 pub enum Dataflow {
     /// Element (k, n) holds weight k, n; activations move right, partial sums down.
+    #[serde(alias = "ws")]
     WeightStationary,
     /// Element (m, n) adds up result m, n; activations move right, weights down.
+    #[serde(alias = "os")]
     OutputStationary,
     /// Element (k, m) holds activation m, k; weights move right, partial sums down.
+    #[serde(alias = "is")]
     InputStationary,
 }
 

@@ -1,8 +1,8 @@
 //! The memories behind the array: what fits on chip, what goes to DRAM, and how long the array waits for it.
 //!
 //! Three on-chip memories hold activations, weights, and partial sums with results. Of each, one half is worked from
-//! while the other is filled or emptied. DRAM has one port of fixed width and a latency that every fold's request sees in
-//! full, because it can only be sent once half a memory is free.
+//! while the other is filled or emptied. DRAM has one port of fixed width and a latency that every fold's request sees
+//! in full, because it can only be sent once half a memory is free.
 //!
 //! Time goes by slots, one a fold. While the array works on fold i, the port writes back what fold i − 1 has completed
 //! and fetches what fold i + 1 needs and is not on chip; the slot is over when both are done. Before the first
@@ -15,8 +15,9 @@
 //! - Results stay for the next layer if they are as many as its activations (nothing was pooled or added between) and
 //!   fit the activation memory together with what this layer works on.
 //!
-//! Every word read from DRAM is also written to an on-chip memory and the reverse; [`SramTraffic`] counts the array's side
-//! only. Not modelled: banks, bursts, refresh, and row misses.
+//! Every word read from DRAM is also written to an on-chip memory and the reverse; [`SramTraffic`] counts the array's
+//! side only. Not modelled: banks, bursts, refresh, row misses, and tiles of one fold that exceed half a memory (they
+//! are taken to stream through it).
 //!
 //! [`SramTraffic`]: super::SramTraffic
 
@@ -38,8 +39,8 @@ pub struct MemorySystem {
     pub weight_sram_kib: NonZeroU64,
     /// On-chip memory for partial sums and results, KiB, both halves.
     pub output_sram_kib: NonZeroU64,
-    /// Bits that DRAM gives or takes in a cycle of the array.
-    pub dram_bits_per_cycle: NonZeroU64,
+    /// Bits that DRAM gives or takes in a cycle of the array; unlimited if not given.
+    pub dram_bits_per_cycle: Option<NonZeroU64>,
     /// Cycles of the array from a request to its first word.
     #[serde(default)]
     pub dram_latency_cycles: u64,
@@ -152,7 +153,7 @@ mod tests {
 
     fn memory(sram_kib: [u64; 3], dram_bits_per_cycle: u64, dram_latency_cycles: u64) -> MemorySystem {
         let [input_sram_kib, weight_sram_kib, output_sram_kib] = sram_kib.map(|kib| NonZeroU64::new(kib).unwrap());
-        let dram_bits_per_cycle = NonZeroU64::new(dram_bits_per_cycle).unwrap();
+        let dram_bits_per_cycle = NonZeroU64::new(dram_bits_per_cycle);
         MemorySystem {
             input_sram_kib,
             weight_sram_kib,
@@ -184,6 +185,8 @@ mod tests {
         // 32 bits a cycle: 12 cycles, hidden but for the first.
         assert_eq!(count(memory([64; 3], 32, 0)).stall_cycles, 12 + 8);
         assert_eq!(slow.dram, DramTraffic::compulsory(&layers[0]).unwrap());
+        // Zero here stands for no limit.
+        assert_eq!(count(memory([64; 3], 0, 0)), array.layer_cycles(&layers[0]).unwrap());
     }
 
     #[test]

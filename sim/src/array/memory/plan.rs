@@ -157,7 +157,7 @@ impl<'a> Plan<'a> {
     fn port_cycles(&self, fetched_bits: u64, written_bits: u64) -> Option<u64> {
         let latency = if fetched_bits > 0 { self.memory.dram_latency_cycles } else { 0 };
         let bits = fetched_bits.checked_add(written_bits)?;
-        latency.checked_add(bits.div_ceil(self.memory.dram_bits_per_cycle.get()))
+        latency.checked_add(self.memory.dram_bits_per_cycle.map_or(0, |width| bits.div_ceil(width.get())))
     }
 
     /// Bits a fold needs that are not on chip.
@@ -216,7 +216,7 @@ mod tests {
             input_sram_kib: kibibyte,
             weight_sram_kib: kibibyte,
             output_sram_kib: kibibyte,
-            dram_bits_per_cycle: NonZeroU64::new(random.random_range(1..=200)).unwrap(),
+            dram_bits_per_cycle: NonZeroU64::new(random.random_range(1..=200)),
             dram_latency_cycles: random.random_range(0..=50),
             activation_bits: word,
             weight_bits: word,
@@ -242,7 +242,8 @@ mod tests {
         }
     }
 
-    /// Words of an operand fetched fold by fold, keeping the largest that fits: all of it, those of a column of folds, none.
+    /// Words of an operand fetched fold by fold, keeping the largest that fits: all of it, those of a column of folds,
+    /// none.
     fn fetched_words(plan: &Plan<'_>, dataflow: Dataflow, operand: Operand, bits: u64, half: u64) -> u64 {
         let (mapping, tiling) = (dataflow.mapping(), plan.tiling);
         let words_of = |fold: &Fold| {

@@ -3,7 +3,8 @@
 use crate::array::convolution::{Convolution, ConvolutionError};
 use crate::array::{ArrayError, Convention, Gemm, Layer};
 
-/// Reads a topology: a header, then a layer a line; blank lines and trailing commas do not count.
+/// Reads a topology: a header, then a layer a line; blank lines, lines that begin with `#` and trailing commas do not
+/// count.
 ///
 /// Two forms, told apart by the header's second field:
 /// - matrix products, `Layer, M, N, K`;
@@ -14,8 +15,7 @@ use crate::array::{ArrayError, Convention, Gemm, Layer};
 /// Optional columns may follow in any order: `Batch Size`; for convolutions `Stride Width`, `Padding`, `Dilation`,
 /// `Groups` (this format's own; `Channels` and `Num Filter` count all groups, and the name no longer matters); and
 /// `Sparsity`, of which only dense is understood. Columns after one without a name are notes and not read, nor is what
-/// follows a field that begins with `#`. `convention`
-/// decides on the output's size ([`Convolution::output`]).
+/// follows a field that begins with `#`. `convention` decides on the output's size ([`Convolution::output`]).
 ///
 /// ```
 /// use axtrain_sim::array::{Convention, topology};
@@ -27,8 +27,8 @@ use crate::array::{ArrayError, Convention, Gemm, Layer};
 pub fn read_layers(text: &str, convention: Convention) -> Result<Vec<Layer>, TopologyError> {
     // Spreadsheets put a byte-order mark in front.
     let text = text.trim_start_matches('\u{feff}');
-    let mut lines =
-        (1..).zip(text.lines()).filter(|(_, line)| line.contains(|c: char| c != ',' && !c.is_whitespace()));
+    let blank = |line: &str| line.starts_with('#') || line.chars().all(|c| c == ',' || c.is_whitespace());
+    let mut lines = (1..).zip(text.lines()).filter(|(_, line)| !blank(line));
     let (line, header) = lines.next().ok_or(TopologyError::Empty)?;
     let header = Header::read(line, header)?;
     let layers: Vec<_> =
@@ -350,7 +350,10 @@ mod tests {
     fn notes_beside_the_table_are_not_read() {
         let text = format!("{CONVOLUTIONS},,,Eh,Ew\n,,,,,,,,\nc,9,9,3,3,1,1,2,,,7,7\n");
         assert_eq!(shapes(&text), [shape("c", "16x1x9", 1)]);
-        assert_eq!(shapes("Layer,M,N,K\na,1,2,3,# the first, and only\n"), [shape("a", "1x2x3", 1)]);
+        assert_eq!(
+            shapes("# Products\nLayer,M,N,K\n# a,4,5,6\na,1,2,3,# the first, and only\n"),
+            [shape("a", "1x2x3", 1)]
+        );
     }
 
     #[test]
