@@ -39,8 +39,8 @@ fn table(points: &[&Aggregate]) -> Table {
         }
     }
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    let mut header = vec!["supply".to_owned(), "wrong products".to_owned()];
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    let mut header = vec!["supply".to_owned(), "wrong".to_owned()];
     header.extend(methods.iter().map(|method| (*method).to_owned()));
     header.push("energy".to_owned());
     table.set_header(header);

@@ -180,6 +180,9 @@ fn for_each_transition(
 }
 
 impl WeightLayout {
+    /// Going through all outputs is cheaper than finding those of each wrong weight if there are more than one in this many.
+    const DENSE: usize = 8;
+
     fn new(layer: &Dense) -> Self {
         let (inputs, outputs) = (layer.inputs, layer.outputs);
         let mut codes = vec![0u8; inputs * outputs];
@@ -216,17 +219,33 @@ impl WeightLayout {
             return 0;
         }
         let mut wrong = 0;
+        let mut by_code = [0i32; 256];
         for_each_transition(codes, self.codes.len() / self.outputs, batch, |row, input, previous, activation| {
             // A product that arrives with the bubble belongs to no sum.
             let Some(row) = row else { return };
             let (weights, deltas) = errors.row(table.pair(previous, activation));
             let sums = &mut sums[row * self.outputs..][..self.outputs];
-            let starts = &self.starts[input * 257..][..257];
-            for (&weight, &delta) in weights.iter().zip(deltas) {
-                let group = starts[usize::from(weight)] as usize..starts[usize::from(weight) + 1] as usize;
-                wrong += group.len() as u64;
-                for &output in &self.grouped[group] {
-                    sums[output as usize] = sums[output as usize].wrapping_add(delta);
+            if weights.len() > self.outputs / Self::DENSE {
+                for (&weight, &delta) in weights.iter().zip(deltas) {
+                    by_code[usize::from(weight)] = delta;
+                }
+                let codes = &self.codes[input * self.outputs..][..self.outputs];
+                for (sum, &weight) in sums.iter_mut().zip(codes) {
+                    let delta = by_code[usize::from(weight)];
+                    wrong += u64::from(delta != 0);
+                    *sum = sum.wrapping_add(delta);
+                }
+                for &weight in weights {
+                    by_code[usize::from(weight)] = 0;
+                }
+            } else {
+                let starts = &self.starts[input * 257..][..257];
+                for (&weight, &delta) in weights.iter().zip(deltas) {
+                    let group = starts[usize::from(weight)] as usize..starts[usize::from(weight) + 1] as usize;
+                    wrong += group.len() as u64;
+                    for &output in &self.grouped[group] {
+                        sums[output as usize] = sums[output as usize].wrapping_add(delta);
+                    }
                 }
             }
         });
