@@ -5,7 +5,7 @@
 //! table columns and costs less the more rows follow.
 
 use super::instructions::InstructionSet;
-use super::look_up::add_products;
+use super::look_up::{Products, add_products};
 
 /// Activation rows for which one gathered table is used: enough to make gathering cheap, few enough that their sums
 /// stay in the second-level cache.
@@ -72,16 +72,12 @@ impl Columns {
                 .map(|weight| products[weight..].iter().step_by(256).map(|&product| part(product)).collect())
                 .collect()
         };
-        let planes = match Plane::new(&columns(|product| product), 0) {
-            Some(plane) => vec![plane],
-            None => {
-                let halves = [
-                    Plane::new(&columns(|product| product & 0xffff), 0),
-                    Plane::new(&columns(|product| product >> 16), 16),
-                ];
-                halves.into_iter().map(|plane| plane.expect("half a product spreads over 16 bits")).collect()
-            }
+        let halves = || {
+            let low = Plane::new(&columns(|product| product & 0xffff), 0);
+            let high = Plane::new(&columns(|product| product >> 16), 16);
+            [low, high].map(|half| half.expect("half a product spreads over no more than 16 bits")).to_vec()
         };
+        let planes = Plane::new(&columns(|product| product), 0).map_or_else(halves, |plane| vec![plane]);
         Self { codes, planes }
     }
 
@@ -140,43 +136,38 @@ impl Outputs<'_> {
             let codes = interleave::<DEPTH>(activations, self.k);
             for first in (0..self.columns).step_by(16) {
                 if self.columns - first > 8 {
-                    self.add_columns::<CODES, DEPTH, 16, 2>(&codes, first, out);
+                    self.add_columns::<CODES, DEPTH, 2>(&codes, first, out);
                 } else {
-                    self.add_columns::<CODES, DEPTH, 8, 1>(&codes, first, out);
+                    self.add_columns::<CODES, DEPTH, 1>(&codes, first, out);
                 }
             }
         }
     }
 
-    /// Adds to up to `OUTPUTS` (8 · `VECTORS`) columns of `out`, from column `first`.
-    fn add_columns<const CODES: usize, const DEPTH: usize, const OUTPUTS: usize, const VECTORS: usize>(
+    /// Adds to up to 8 · `VECTORS` columns of `out`, from column `first`.
+    fn add_columns<const CODES: usize, const DEPTH: usize, const VECTORS: usize>(
         &self,
         codes: &[[u8; DEPTH]],
         first: usize,
         out: &mut [i32],
     ) {
         let rows = out.len() / self.columns;
-        let count = OUTPUTS.min(self.columns - first);
-        let mut sums = vec![[0i32; OUTPUTS]; rows];
-        let mut table = vec![[[[0i16; OUTPUTS]; CODES]; DEPTH]; 1];
+        let count = (8 * VECTORS).min(self.columns - first);
+        let mut sums = vec![[[0; 8]; VECTORS]; rows];
+        let mut table = vec![[[[0; 8]; VECTORS]; CODES]; DEPTH];
+        let table: &mut [_; DEPTH] = table.first_chunk_mut().expect("a table for each depth");
         for (group, codes) in codes.chunks_exact(rows).enumerate() {
-            for (depth, products) in table[0].iter_mut().enumerate() {
+            for (depth, products) in table.iter_mut().enumerate() {
                 let k = group * DEPTH + depth;
                 gather(products, |output| {
                     let weight = (output < count && k < self.k).then(|| self.weights[(first + output) * self.k + k]);
                     self.plane.column(weight, CODES)
                 });
             }
-            add_products::<CODES, DEPTH, OUTPUTS, VECTORS>(
-                self.instructions,
-                self.plane.group,
-                &table[0],
-                codes,
-                &mut sums,
-            );
+            add_products(self.instructions, self.plane.group, table, codes, &mut sums);
         }
         for (out, sums) in out.chunks_exact_mut(self.columns).zip(&sums) {
-            for (out, &sum) in out[first..][..count].iter_mut().zip(sums) {
+            for (out, &sum) in out[first..][..count].iter_mut().zip(sums.as_flattened()) {
                 *out = out.wrapping_add(sum << self.plane.shift);
             }
         }
@@ -188,25 +179,29 @@ fn interleave<const DEPTH: usize>(activations: &[u8], k: usize) -> Vec<[u8; DEPT
     let rows = activations.len() / k;
     let mut codes = vec![[0; DEPTH]; k.div_ceil(DEPTH) * rows];
     for (row, activations) in activations.chunks_exact(k).enumerate() {
-        for (group, chunk) in activations.chunks(DEPTH).enumerate() {
-            codes[group * rows + row][..chunk.len()].copy_from_slice(chunk);
+        let (chunks, rest) = activations.as_chunks();
+        for (group, chunk) in chunks.iter().enumerate() {
+            codes[group * rows + row] = *chunk;
+        }
+        if !rest.is_empty() {
+            codes[chunks.len() * rows + row][..rest.len()].copy_from_slice(rest);
         }
     }
     codes
 }
 
-/// Transposes one table column an output into `table[code][output]`.
-fn gather<'a, const CODES: usize, const OUTPUTS: usize>(
-    table: &mut [[i16; OUTPUTS]; CODES],
+/// Transposes one table column an output into the products of each code.
+fn gather<'a, const CODES: usize, const VECTORS: usize>(
+    table: &mut [Products<VECTORS>; CODES],
     column: impl Fn(usize) -> &'a [i16],
 ) {
-    for first in (0..OUTPUTS).step_by(8) {
+    for vector in 0..VECTORS {
         let columns: [&[[i16; 8]]; 8] =
-            std::array::from_fn(|output| &column(first + output).as_chunks().0[..CODES / 8]);
+            std::array::from_fn(|output| &column(8 * vector + output).as_chunks().0[..CODES / 8]);
         for (block, rows) in table.as_chunks_mut::<8>().0.iter_mut().enumerate() {
             let square = std::array::from_fn(|output| columns[output][block]);
             for (row, products) in rows.iter_mut().zip(transpose(square)) {
-                row[first..first + 8].copy_from_slice(&products);
+                row[vector] = products;
             }
         }
     }

@@ -2,9 +2,8 @@
 
 use super::instructions::InstructionSet;
 
-/// Products `[depth][code][output]` of a few weights.
-pub(super) type Table<const CODES: usize, const DEPTH: usize, const OUTPUTS: usize> =
-    [[[i16; OUTPUTS]; CODES]; DEPTH];
+/// Products of a few weights with an activation code, eight outputs a vector.
+pub(super) type Products<const VECTORS: usize> = [[i16; 8]; VECTORS];
 
 /// Eight outputs side by side.
 ///
@@ -22,78 +21,61 @@ trait SumUnit {
     unsafe fn store(total: Self::Total, sums: &mut [i32; 8]);
 }
 
-/// `sums[row][output] += Σ over depth of table[depth][codes[row][depth]][output]`, where `group` (4, 2 or 1) products
-/// never exceed 16 bits. `VECTORS` is an eighth of `OUTPUTS`.
-pub(super) fn add_products<const CODES: usize, const DEPTH: usize, const OUTPUTS: usize, const VECTORS: usize>(
+/// `sums[row] += Σ over depth of table[depth][codes[row][depth]]`, where `group` (4, 2 or 1) products never exceed 16
+/// bits together. Codes are below `CODES`.
+pub(super) fn add_products<const CODES: usize, const DEPTH: usize, const VECTORS: usize>(
     instructions: InstructionSet,
     group: usize,
-    table: &Table<CODES, DEPTH, OUTPUTS>,
+    table: &[[Products<VECTORS>; CODES]; DEPTH],
     codes: &[[u8; DEPTH]],
-    sums: &mut [[i32; OUTPUTS]],
+    sums: &mut [[[i32; 8]; VECTORS]],
 ) {
     // SAFETY: the portable unit needs no particular CPU, and an `InstructionSet` exists only on a CPU that has it.
     unsafe {
         match (instructions, group) {
-            (InstructionSet::Portable, 4) => add::<Portable, CODES, DEPTH, OUTPUTS, VECTORS, 4>(table, codes, sums),
-            (InstructionSet::Portable, 2) => add::<Portable, CODES, DEPTH, OUTPUTS, VECTORS, 2>(table, codes, sums),
-            (InstructionSet::Portable, _) => add::<Portable, CODES, DEPTH, OUTPUTS, VECTORS, 1>(table, codes, sums),
+            (InstructionSet::Portable, 4) => add_groups::<Portable, CODES, DEPTH, VECTORS, 4>(table, codes, sums),
+            (InstructionSet::Portable, 2) => add_groups::<Portable, CODES, DEPTH, VECTORS, 2>(table, codes, sums),
+            (InstructionSet::Portable, _) => add_groups::<Portable, CODES, DEPTH, VECTORS, 1>(table, codes, sums),
             #[cfg(target_arch = "x86_64")]
-            (InstructionSet::Avx2, 4) => add_avx2::<CODES, DEPTH, OUTPUTS, VECTORS, 4>(table, codes, sums),
+            (InstructionSet::Avx2, 4) => add_groups_avx2::<CODES, DEPTH, VECTORS, 4>(table, codes, sums),
             #[cfg(target_arch = "x86_64")]
-            (InstructionSet::Avx2, 2) => add_avx2::<CODES, DEPTH, OUTPUTS, VECTORS, 2>(table, codes, sums),
+            (InstructionSet::Avx2, 2) => add_groups_avx2::<CODES, DEPTH, VECTORS, 2>(table, codes, sums),
             #[cfg(target_arch = "x86_64")]
-            (InstructionSet::Avx2, _) => add_avx2::<CODES, DEPTH, OUTPUTS, VECTORS, 1>(table, codes, sums),
+            (InstructionSet::Avx2, _) => add_groups_avx2::<CODES, DEPTH, VECTORS, 1>(table, codes, sums),
         }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn add_avx2<
-    const CODES: usize,
-    const DEPTH: usize,
-    const OUTPUTS: usize,
-    const VECTORS: usize,
-    const GROUP: usize,
->(
-    table: &Table<CODES, DEPTH, OUTPUTS>,
+fn add_groups_avx2<const CODES: usize, const DEPTH: usize, const VECTORS: usize, const GROUP: usize>(
+    table: &[[Products<VECTORS>; CODES]; DEPTH],
     codes: &[[u8; DEPTH]],
-    sums: &mut [[i32; OUTPUTS]],
+    sums: &mut [[[i32; 8]; VECTORS]],
 ) {
     // SAFETY: this function has AVX2.
-    unsafe { add::<avx2::Avx2, CODES, DEPTH, OUTPUTS, VECTORS, GROUP>(table, codes, sums) }
+    unsafe { add_groups::<avx2::Avx2, CODES, DEPTH, VECTORS, GROUP>(table, codes, sums) }
 }
 
 /// # Safety
 /// The CPU has the unit's instructions.
 #[inline(always)]
-unsafe fn add<
-    U: SumUnit,
-    const CODES: usize,
-    const DEPTH: usize,
-    const OUTPUTS: usize,
-    const VECTORS: usize,
-    const GROUP: usize,
->(
-    table: &Table<CODES, DEPTH, OUTPUTS>,
+unsafe fn add_groups<U: SumUnit, const CODES: usize, const DEPTH: usize, const VECTORS: usize, const GROUP: usize>(
+    table: &[[Products<VECTORS>; CODES]; DEPTH],
     codes: &[[u8; DEPTH]],
-    sums: &mut [[i32; OUTPUTS]],
+    sums: &mut [[[i32; 8]; VECTORS]],
 ) {
-    const { assert!(OUTPUTS == 8 * VECTORS && DEPTH.is_multiple_of(GROUP)) };
-    // The remainder tells the compiler what the caller promised.
-    let products = |codes: &[u8; DEPTH], depth: usize, vector: usize| -> &[i16; 8] {
-        &table[depth][usize::from(codes[depth]) % CODES].as_chunks().0[vector]
-    };
     for (sums, codes) in sums.iter_mut().zip(codes) {
-        let sums: &mut [[i32; 8]] = sums.as_chunks_mut().0;
+        // The remainder tells the compiler what the caller promised.
+        let products = |depth: usize| &table[depth][usize::from(codes[depth]) % CODES];
         // SAFETY: the caller has the unit's instructions.
         unsafe {
             let mut totals: [U::Total; VECTORS] = std::array::from_fn(|vector| U::load(&sums[vector]));
             for first in (0..DEPTH).step_by(GROUP) {
                 for (vector, total) in totals.iter_mut().enumerate() {
-                    let mut partial = U::partial(products(codes, first, vector));
+                    let mut partial = U::partial(&products(first)[vector]);
                     for depth in first + 1..first + GROUP {
-                        partial = U::add(partial, products(codes, depth, vector));
+                        partial = U::add(partial, &products(depth)[vector]);
                     }
                     *total = U::widen(*total, partial);
                 }

@@ -31,7 +31,7 @@ fn tables(rng: &mut ChaCha8Rng) -> Vec<(String, ProductTable)> {
     random("16,000", -16_000..=16_000);
     random("16 bits", 0..=65_535);
     random("32 bits", i32::MIN..=i32::MAX);
-    let extreme = |a: u32, b: u32| if (a ^ b).count_ones() % 2 == 0 { i32::MAX } else { i32::MIN };
+    let extreme = |a: u32, b: u32| if (a ^ b).count_ones().is_multiple_of(2) { i32::MAX } else { i32::MIN };
     tables.push(("extreme".into(), ProductTable::from_fn(8, 8, true, extreme)));
     let large = |a: u32, b: u32| 40_000 * (a as i32 - 100) + 3 * b as i32;
     tables.push(("large sum".into(), ProductTable::from_fn(8, 8, false, large)));
