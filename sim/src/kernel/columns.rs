@@ -5,7 +5,7 @@
 //! table columns and costs less the more rows follow.
 
 use super::instructions::InstructionSet;
-use super::look_up::{Products, add_products};
+use super::look_up::{AddProducts, add_eight, add_sixteen};
 
 /// Activation rows for which one gathered table is used: enough to make gathering cheap, few enough that their sums
 /// stay in the second-level cache.
@@ -136,25 +136,26 @@ impl Outputs<'_> {
             let codes = interleave::<DEPTH>(activations, self.k);
             for first in (0..self.columns).step_by(16) {
                 if self.columns - first > 8 {
-                    self.add_columns::<CODES, DEPTH, 2>(&codes, first, out);
+                    self.add_columns(add_sixteen::<CODES, DEPTH>, &codes, first, out);
                 } else {
-                    self.add_columns::<CODES, DEPTH, 1>(&codes, first, out);
+                    self.add_columns(add_eight::<CODES, DEPTH>, &codes, first, out);
                 }
             }
         }
     }
 
-    /// Adds to up to 8 · `VECTORS` columns of `out`, from column `first`.
-    fn add_columns<const CODES: usize, const DEPTH: usize, const VECTORS: usize>(
+    /// Adds to up to `OUTPUTS` columns of `out`, from column `first`, by the look-up for so many.
+    fn add_columns<const CODES: usize, const DEPTH: usize, const OUTPUTS: usize>(
         &self,
+        add_products: AddProducts<CODES, DEPTH, OUTPUTS>,
         codes: &[[u8; DEPTH]],
         first: usize,
         out: &mut [i32],
     ) {
         let rows = out.len() / self.columns;
-        let count = (8 * VECTORS).min(self.columns - first);
-        let mut sums = vec![[[0; 8]; VECTORS]; rows];
-        let mut table = vec![[[[0; 8]; VECTORS]; CODES]; DEPTH];
+        let count = OUTPUTS.min(self.columns - first);
+        let mut sums = vec![[0; OUTPUTS]; rows];
+        let mut table = vec![[[0; OUTPUTS]; CODES]; DEPTH];
         let table: &mut [_; DEPTH] = table.first_chunk_mut().expect("a table for each depth");
         for (group, codes) in codes.chunks_exact(rows).enumerate() {
             for (depth, products) in table.iter_mut().enumerate() {
@@ -167,7 +168,7 @@ impl Outputs<'_> {
             add_products(self.instructions, self.plane.group, table, codes, &mut sums);
         }
         for (out, sums) in out.chunks_exact_mut(self.columns).zip(&sums) {
-            for (out, &sum) in out[first..][..count].iter_mut().zip(sums.as_flattened()) {
+            for (out, &sum) in out[first..][..count].iter_mut().zip(sums) {
                 *out = out.wrapping_add(sum << self.plane.shift);
             }
         }
@@ -191,17 +192,17 @@ fn interleave<const DEPTH: usize>(activations: &[u8], k: usize) -> Vec<[u8; DEPT
 }
 
 /// Transposes one table column an output into the products of each code.
-fn gather<'a, const CODES: usize, const VECTORS: usize>(
-    table: &mut [Products<VECTORS>; CODES],
+fn gather<'a, const CODES: usize, const OUTPUTS: usize>(
+    table: &mut [[i16; OUTPUTS]; CODES],
     column: impl Fn(usize) -> &'a [i16],
 ) {
-    for vector in 0..VECTORS {
+    for first in (0..OUTPUTS).step_by(8) {
         let columns: [&[[i16; 8]]; 8] =
-            std::array::from_fn(|output| &column(8 * vector + output).as_chunks().0[..CODES / 8]);
+            std::array::from_fn(|output| &column(first + output).as_chunks().0[..CODES / 8]);
         for (block, rows) in table.as_chunks_mut::<8>().0.iter_mut().enumerate() {
             let square = std::array::from_fn(|output| columns[output][block]);
             for (row, products) in rows.iter_mut().zip(transpose(square)) {
-                row[vector] = products;
+                row[first..first + 8].copy_from_slice(&products);
             }
         }
     }
