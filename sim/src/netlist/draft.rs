@@ -81,8 +81,10 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// Most cells, and most module instances, of a circuit.
-    pub(super) const MAX_CELLS: usize = 1 << 20;
+    /// Most cells of a circuit.
+    const MAX_CELLS: usize = 1 << 20;
+    /// Most module instances that are no cells.
+    pub(super) const MAX_INSTANCES: usize = 1 << 18;
     /// Most wires: declared bits, cell outputs and intermediate values.
     const MAX_WIRES: usize = 1 << 24;
     /// Most bit operations, those that fold away included.
@@ -205,7 +207,8 @@ impl Draft {
                 path.push(wire);
                 if path.len() > self.sources.len() {
                     let round = path.iter().rev().skip(1).position(|&earlier| earlier == wire).unwrap_or(0);
-                    let wires = path[path.len() - 1 - round..].to_vec();
+                    // From the driven back to the driver is against the signal.
+                    let wires = path[path.len() - 1 - round..].iter().rev().copied().collect();
                     return Err(Flaw::Loop { wires, at: self.driven_at[wire.index()] });
                 }
                 wire = next;

@@ -83,10 +83,9 @@ impl LibraryCell {
             let sized = size.starts_with(|c: char| c.is_ascii_digit()) || ["m", "lp", "lp2"].contains(&size);
             return sky130(if sized { base } else { cell });
         }
-        if name == "LOGIC0_X1" || name == "LOGIC1_X1" {
-            let (output, function) = ("Z", Function::Constants);
-            let outputs = if name.contains('1') { vec![output, ""] } else { vec!["", output] };
-            return Some(LibraryCell { inputs: Vec::new(), outputs, function });
+        if let "LOGIC0_X1" | "LOGIC1_X1" = name {
+            let outputs = if name == "LOGIC1_X1" { ["Z", ""] } else { ["", "Z"] };
+            return Some(LibraryCell::new(Vec::new(), &outputs, Function::Constants));
         }
         let (base, size) = match name.strip_prefix("CLKBUF") {
             Some(size) if !size.contains('X') => ("CLKBUF", size),

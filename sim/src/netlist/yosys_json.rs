@@ -322,3 +322,122 @@ fn check_width(cell: &Cell, pin: &str, expected: usize, found: usize, at: Span) 
     let what = format!("pin `{pin}` of `{}`", cell.kind);
     Err(Fault::new(at, Problem::WidthMismatch { what, expected, found }))
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    /// `p = a * b` of four bits, by the command that errors recommend; attributes and hidden names taken off.
+    const MULTIPLIER: &str = include_str!("../../tests/data/multiplier4.json");
+
+    #[test]
+    fn a_synthesised_multiplier_multiplies() {
+        let netlist = read(MULTIPLIER.as_bytes(), None).unwrap();
+        assert_eq!(
+            (netlist.name(), netlist.inputs()[0].name(), netlist.outputs()[0].width()),
+            ("multiplier4", "a", 8)
+        );
+        for code in 0..256 {
+            assert_eq!(netlist.evaluate(&[code >> 4, code & 15]), [(code >> 4) * (code & 15)]);
+        }
+    }
+
+    /// A module with inputs z and a (in that order) and output y, and the given cells.
+    fn module(cells: &str) -> String {
+        format!(
+            r#"{{"modules":{{"m":{{"ports":{{"z":{{"direction":"input","bits":[2,3]}},
+            "a":{{"direction":"input","bits":[4,5]}},"y":{{"direction":"output","bits":[6,7,"1",3]}}}},
+            "cells":{{{cells}}},"netnames":{{"w":{{"bits":[8,9]}}}}}}}}}}"#
+        )
+    }
+
+    fn cell(name: &str, kind: &str, pins: &str) -> String {
+        format!(r#""{name}":{{"type":"{kind}","connections":{{{pins}}}}}"#)
+    }
+
+    #[test]
+    fn ports_keep_their_order_and_adders_stay_adders() {
+        let adders = cell("row", "$fa", r#""A":[2,3],"B":[4,5],"C":["0",8],"X":[8,9],"Y":[6,7]"#);
+        let netlist = read(module(&adders).as_bytes(), None).unwrap();
+        assert_eq!(netlist.inputs()[0].name(), "z");
+        assert_eq!(netlist.cell_counts().into_iter().collect::<Vec<_>>(), [(CellKind::FullAdder, 2)]);
+        for code in 0..16 {
+            let (z, a) = (code & 3, code >> 2);
+            assert_eq!(netlist.evaluate(&[z, a]), [(z + a) & 3 | 4 | z >> 1 << 3]);
+        }
+    }
+
+    #[test]
+    fn gates_of_yosys_and_of_libraries() {
+        let gates = [
+            cell("g", "$_AOI4_", r#""A":[2],"B":[3],"C":[4],"D":[5],"Y":[6]"#),
+            cell("l", "sky130_fd_sc_hd__nand2b_1", r#""A_N":[2],"B":[4],"Y":[7],"VPWR":[99]"#),
+        ];
+        let netlist = read(module(&gates.join(",")).as_bytes(), Some("m")).unwrap();
+        for code in 0..16 {
+            let bit = |index: u64| code >> index & 1;
+            let y = (1 - (bit(0) & bit(1) | bit(2) & bit(3))) | (1 - ((1 - bit(0)) & bit(2))) << 1 | 4 | bit(1) << 3;
+            assert_eq!(netlist.evaluate(&[code & 3, code >> 2]), [y]);
+        }
+    }
+
+    #[test]
+    fn errors_name_cell_and_problem() {
+        let error = |cells: &str| {
+            let text = module(&format!("{cells},\n{}", cell("ok", "$_NOT_", r#""A":[2],"Y":[7]"#)));
+            let error = read(text.as_bytes(), None).unwrap_err();
+            (text[error.bytes()].to_string(), error.problem().to_string())
+        };
+        let bad = |kind: &str, pins: &str| error(&cell("bad", kind, pins));
+        let at = |place: &str, message: &str| (format!("\"{place}\""), message.to_string());
+        assert_eq!(bad("$dff", ""), at("bad", "cell type `$dff` is not a combinational gate"));
+        assert_eq!(bad("$add", ""), at("bad", "cell type `$add` is not a combinational gate"));
+        assert_eq!(bad("$_NOT_", r#""A":[2],"Q":[6]"#), at("bad", "`$_NOT_` has no `Q`; it has A, Y"));
+        assert_eq!(bad("$_NOT_", r#""Y":[6]"#), at("bad", "`bad.A` is read but nothing drives it"));
+        assert_eq!(
+            bad("$_NOT_", r#""A":["x"],"Y":[6]"#),
+            at("bad", "`an undefined bit` is read but nothing drives it")
+        );
+        assert_eq!(bad("$_NOT_", r#""A":[9],"Y":[6]"#), at("bad", "`w[1]` is read but nothing drives it"));
+        assert_eq!(
+            bad("$_NOT_", r#""A":[2,3],"Y":[6]"#),
+            at("bad", "pin `A` of `$_NOT_` has 1 bits, what is connected has 2")
+        );
+        assert_eq!(bad("$_NOT_", r#""A":[2],"Y":[2]"#), at("bad", "`net 2` has a driver already, at line 1"));
+        assert_eq!(bad("$_NOT_", r#""A":[6],"Y":[6]"#), at("bad", "combinational loop through net 6"));
+        assert_eq!(bad("$_NOT_", r#""A":[2],"Y":[9]"#), at("y", "`net 6` is read but nothing drives it"));
+        let remedy = read(module(&cell("bad", "$add", "")).as_bytes(), None).unwrap_err().remedy();
+        assert!(remedy.contains("abc -g simple; write_json"), "{remedy}");
+    }
+
+    #[test]
+    fn the_top_is_marked_or_named_or_alone() {
+        let two = MULTIPLIER.replacen("\"modules\":{", "\"modules\":{\"other\":{\"ports\":{},\"cells\":{}},", 1);
+        assert_eq!(read(two.as_bytes(), None).unwrap().name(), "multiplier4");
+        assert_eq!(read(two.as_bytes(), Some("other")).unwrap().name(), "other");
+        let error = read(two.as_bytes(), Some("third")).unwrap_err();
+        assert_eq!(error.remedy(), "Choose one of other, multiplier4.");
+    }
+
+    #[test]
+    fn text_that_is_no_netlist_is_refused() {
+        let error = read(b"{\n  \"modules\": [1]\n}", None).unwrap_err();
+        assert_eq!(error.line(), 2);
+        assert!(read(&b"[".repeat(100_000), None).is_err());
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        for _ in 0..300 {
+            let mut text = MULTIPLIER.as_bytes().to_vec();
+            let at = random.random_range(0..text.len());
+            match random.random_range(0..3) {
+                0 => text.truncate(at),
+                1 => drop(text.remove(at)),
+                _ => text[at] = b"0179\"[]{},:xz-"[random.random_range(0..14)],
+            }
+            // Read or refused, never a panic.
+            let _ = read(&text, None);
+        }
+    }
+}

@@ -1,10 +1,10 @@
 //! Truth tables as BLIF writes them, and the cells they become.
 
-use super::super::CellKind;
-use super::super::draft::{Draft, Wire};
-use super::super::library::{Gate, join};
-use super::super::read_error::Span;
-use super::super::recognise::Recognised;
+use crate::netlist::CellKind;
+use crate::netlist::draft::{Draft, Wire};
+use crate::netlist::library::{Gate, join};
+use crate::netlist::read_error::Span;
+use crate::netlist::recognise::Recognised;
 
 /// Product terms of a function or of its complement. Without any, the function is zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

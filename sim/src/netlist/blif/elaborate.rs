@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::Netlist;
-use super::super::bus::group_bits;
-use super::super::draft::{Draft, DraftPort, Flaw, Wire};
-use super::super::library::LibraryCell;
-use super::super::read_error::{Fault, Problem, Span, line_number};
-use super::super::recognise::Recognised;
 use super::parser::{Item, Model, Word};
+use crate::netlist::Netlist;
+use crate::netlist::bus::group_bits;
+use crate::netlist::draft::{Draft, DraftPort, Flaw, Wire};
+use crate::netlist::library::LibraryCell;
+use crate::netlist::read_error::{Fault, Problem, Span, line_number};
+use crate::netlist::recognise::Recognised;
 
 /// The circuit of model `top`, or of the first.
 pub(super) fn elaborate(models: &[Model<'_>], top: Option<&str>, text: &[u8]) -> Result<Netlist, Fault> {
@@ -199,8 +199,8 @@ impl<'m, 's> Elaborator<'m, 's> {
             return Err(Fault::new(name.span, Problem::Recursion { chain }));
         }
         self.paths.push((frame.path, name.text));
-        if self.paths.len() > Draft::MAX_CELLS {
-            let problem = Problem::TooLarge { what: "the number of instances".into(), limit: Draft::MAX_CELLS };
+        if self.paths.len() > Draft::MAX_INSTANCES {
+            let problem = Problem::TooLarge { what: "the number of instances".into(), limit: Draft::MAX_INSTANCES };
             return Err(Fault::new(name.span, problem));
         }
         let mut child = self.open(model, self.paths.len() - 1);

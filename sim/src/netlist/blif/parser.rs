@@ -1,7 +1,7 @@
 //! BLIF text to models.
 
-use super::super::read_error::{Fault, Problem, Span};
 use super::cover::Cover;
+use crate::netlist::read_error::{Fault, Problem, Span};
 
 /// A word and its place.
 #[derive(Clone, Copy, Debug)]

@@ -6,6 +6,9 @@ mod verilog;
 pub use blif::to_blif;
 pub use verilog::to_verilog;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashSet;
 
 use super::{CellKind, Netlist, Port};

@@ -1,10 +1,10 @@
 //! Expressions: operator precedence without recursion; brackets alone nest.
 
-use super::super::read_error::{Fault, Problem, Span};
 use super::lexer::TokenKind;
 use super::number;
 use super::parser::{Parser, unexpected};
 use super::syntax::*;
+use crate::netlist::read_error::{Fault, Problem, Span};
 
 /// Deepest nesting of brackets. Each level takes a few stack frames.
 pub(super) const MAX_NESTING: usize = 200;

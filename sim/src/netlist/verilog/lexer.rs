@@ -1,6 +1,6 @@
 //! Verilog text to tokens.
 
-use super::super::read_error::{Fault, Problem, Span};
+use crate::netlist::read_error::{Fault, Problem, Span};
 
 /// What a token is. Keywords are identifiers; the parser knows them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,12 +4,12 @@
 //! leaves up. A context also says how many low bits are needed at all: the low bits of a sum depend on the low bits
 //! of its operands only, so `assign y = a + 1` with a byte `y` makes 8 adders although the literal has 32 bits.
 
-use super::super::draft::{Draft, Wire};
-use super::super::read_error::{Fault, Problem, Span};
 use super::number::MAX_WIDTH;
 use super::operators::{BitOperation, Operators};
 use super::scope::{Scope, Symbol, Type, checked_width};
 use super::syntax::*;
+use crate::netlist::draft::{Draft, Wire};
+use crate::netlist::read_error::{Fault, Problem, Span};
 
 /// Turns the expressions of one module instance into cells.
 pub(super) struct Lowering<'a, 's> {

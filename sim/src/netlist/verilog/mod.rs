@@ -15,6 +15,7 @@
 
 mod elaborate;
 mod expression;
+mod keywords;
 mod lexer;
 mod lowering;
 mod number;
@@ -25,7 +26,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 
-pub(super) use parser::is_keyword;
+pub(super) use keywords::is_keyword;
 
 use super::Netlist;
 use super::read_error::{ReadError, check_length};

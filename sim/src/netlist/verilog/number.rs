@@ -1,7 +1,7 @@
 //! Number literals.
 
-use super::super::read_error::Problem;
 use super::syntax::Number;
+use crate::netlist::read_error::Problem;
 
 /// Widest vector, in bits.
 pub(super) const MAX_WIDTH: usize = 1 << 16;

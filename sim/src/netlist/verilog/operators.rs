@@ -1,8 +1,8 @@
 //! Operators on words as cells. Constants fold away, so an expression of constants is a constant.
 
-use super::super::CellKind;
-use super::super::draft::{Draft, Wire};
-use super::super::read_error::{Problem, Span};
+use crate::netlist::CellKind;
+use crate::netlist::draft::{Draft, Wire};
+use crate::netlist::read_error::{Problem, Span};
 
 /// The three associative bit operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use super::super::read_error::{Fault, Problem, Span};
+use super::keywords::{is_word_of_the_subset, refused_construct};
 use super::lexer::{Token, TokenKind};
 use super::syntax::*;
+use crate::netlist::read_error::{Fault, Problem, Span};
 
 /// A parser over the tokens of a file; [`super::expression`] adds expressions.
 pub(super) struct Parser<'t, 's> {
@@ -12,89 +13,6 @@ pub(super) struct Parser<'t, 's> {
     at: usize,
     /// Brackets that are open, which bounds the recursion.
     pub(super) nesting: usize,
-}
-
-/// Words that cannot be names, with what they introduce.
-const REFUSED: &[(&str, &str)] = &[
-    ("always", "an `always` block"),
-    ("always_comb", "an `always_comb` block"),
-    ("always_ff", "an `always_ff` block"),
-    ("always_latch", "an `always_latch` block"),
-    ("initial", "an `initial` block"),
-    ("reg", "a `reg`"),
-    ("integer", "an `integer`"),
-    ("real", "a `real`"),
-    ("realtime", "a `realtime`"),
-    ("time", "a `time`"),
-    ("event", "an `event`"),
-    ("bit", "a `bit`"),
-    ("typedef", "a `typedef`"),
-    ("genvar", "a `genvar`"),
-    ("generate", "a `generate` block"),
-    ("for", "a `for` loop"),
-    ("if", "an `if`"),
-    ("case", "a `case`"),
-    ("begin", "a `begin` block"),
-    ("function", "a `function`"),
-    ("task", "a `task`"),
-    ("inout", "an `inout` port"),
-    ("tri", "a `tri` net"),
-    ("tri0", "a `tri0` net"),
-    ("tri1", "a `tri1` net"),
-    ("triand", "a `triand` net"),
-    ("trior", "a `trior` net"),
-    ("trireg", "a `trireg` net"),
-    ("wand", "a `wand` net"),
-    ("wor", "a `wor` net"),
-    ("uwire", "a `uwire` net"),
-    ("defparam", "a `defparam`"),
-    ("specparam", "a `specparam`"),
-    ("primitive", "a user-defined `primitive`"),
-    ("bufif0", "the tri-state gate `bufif0`"),
-    ("bufif1", "the tri-state gate `bufif1`"),
-    ("notif0", "the tri-state gate `notif0`"),
-    ("notif1", "the tri-state gate `notif1`"),
-    ("nmos", "the switch `nmos`"),
-    ("pmos", "the switch `pmos`"),
-    ("cmos", "the switch `cmos`"),
-    ("tran", "the switch `tran`"),
-    ("tranif0", "the switch `tranif0`"),
-    ("tranif1", "the switch `tranif1`"),
-    ("pullup", "a `pullup`"),
-    ("pulldown", "a `pulldown`"),
-];
-
-/// Words with a place in the grammar, which therefore are no names either.
-const KEYWORDS: &[&str] = &[
-    "module",
-    "endmodule",
-    "macromodule",
-    "input",
-    "output",
-    "wire",
-    "logic",
-    "supply0",
-    "supply1",
-    "assign",
-    "signed",
-    "unsigned",
-    "parameter",
-    "localparam",
-    "and",
-    "nand",
-    "or",
-    "nor",
-    "xor",
-    "xnor",
-    "not",
-    "buf",
-    "specify",
-    "endspecify",
-];
-
-/// Whether a plain identifier would be taken for a word of the language.
-pub(in super::super) fn is_keyword(word: &str) -> bool {
-    KEYWORDS.contains(&word) || REFUSED.iter().any(|(refused, _)| *refused == word)
 }
 
 /// Parses a file.
@@ -183,10 +101,10 @@ impl<'t, 's> Parser<'t, 's> {
     pub(super) fn name(&mut self, expected: &str) -> Result<Name<'s>, Fault> {
         let token = self.peek();
         if let TokenKind::Name { text, escaped } = token.kind {
-            if let Some((_, construct)) = REFUSED.iter().find(|(word, _)| !escaped && *word == text) {
+            if let Some(construct) = refused_construct(text).filter(|_| !escaped) {
                 return Err(unsupported(token.span, construct));
             }
-            if escaped || !KEYWORDS.contains(&text) {
+            if escaped || !is_word_of_the_subset(text) {
                 self.at += 1;
                 return Ok(Name { text, span: token.span });
             }
@@ -441,7 +359,7 @@ impl<'t, 's> Parser<'t, 's> {
             module.parameters.push(Parameter { name, signed: shape.signed, range, value, local });
             let next_is_name = matches!(
                 (self.peek().kind, self.tokens.get(self.at + 1).map(|token| token.kind)),
-                (TokenKind::Symbol(","), Some(TokenKind::Name { text, .. })) if !KEYWORDS.contains(&text)
+                (TokenKind::Symbol(","), Some(TokenKind::Name { text, .. })) if !is_word_of_the_subset(text)
             );
             if !next_is_name {
                 return Ok(());

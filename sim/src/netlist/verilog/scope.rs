@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::super::draft::{Draft, Wire};
-use super::super::read_error::{Fault, Problem, Span};
 use super::lowering::Lowering;
 use super::number::MAX_WIDTH;
 use super::syntax::*;
+use crate::netlist::draft::{Draft, Wire};
+use crate::netlist::read_error::{Fault, Problem, Span};
 
 /// Width and signedness of an expression (IEEE 1364-2005, 5.4 and 5.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

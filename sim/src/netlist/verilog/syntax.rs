@@ -1,6 +1,6 @@
 //! The syntax tree of the Verilog subset.
 
-use super::super::read_error::{Fault, Span};
+use crate::netlist::read_error::{Fault, Span};
 
 /// A file: its modules, in order.
 #[derive(Debug)]
