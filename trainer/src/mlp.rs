@@ -69,6 +69,15 @@ impl Mlp {
         self
     }
 
+    /// Adds to each layer's bias; nothing for layers beyond the end of `corrections`.
+    pub(crate) fn with_bias_added(mut self, corrections: Vec<Tensor<1>>) -> Self {
+        for (layer, correction) in self.layers.iter_mut().zip(corrections) {
+            let added = |bias: Tensor<1>| Tensor::from_inner(bias.inner() + correction.inner()).require_grad();
+            layer.bias = layer.bias.clone().map(added);
+        }
+        self
+    }
+
     /// The gradient of `loss` by each layer's weights and bias.
     #[cfg(test)]
     pub(crate) fn gradients(&self, loss: &Tensor<1>) -> Vec<[Vec<f32>; 2]> {
@@ -135,6 +144,13 @@ impl QuantizedMlp {
     /// The layers, first to last.
     pub(crate) fn layers(&self) -> &[QuantizedDense] {
         &self.layers
+    }
+
+    /// The same layers with `correction` added to one's bias.
+    pub(crate) fn with_bias_added(mut self, layer: usize, correction: Tensor<1>) -> Self {
+        let bias = &mut self.layers[layer].bias;
+        *bias = bias.clone() + correction;
+        self
     }
 
     /// Runs `images [batch][features]`, on the grid of [`PIXEL_SCALE`], through the layers on the arithmetic of `gemm`.

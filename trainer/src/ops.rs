@@ -176,3 +176,39 @@ pub(crate) fn round<const D: usize>(values: Tensor<D>, rounding: Rounding) -> Te
 pub(crate) fn multiply(activations: Tensor<2>, weights: Tensor<2>, product: TableProduct) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::multiply(activations.into_dispatch(), weights.into_dispatch(), product))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mlp::to_vec;
+    use crate::testing::{Fixture, truncated};
+    use axtrain_sim::multiplier::ProductTable;
+    use axtrain_sim::workload::PIXEL_SCALE;
+
+    /// Products `[image][output]` of the fixture's first layer, and the gradient of their squares' sum by the weights.
+    fn step(fixture: &Fixture, product: impl Fn(Tensor<2>, Tensor<2>, f32) -> Tensor<2>) -> (Vec<f32>, Vec<f32>) {
+        let network = fixture.network();
+        let layer = &network.layers()[0];
+        let weights = layer.weight.clone().detach().require_grad();
+        let out = product(fixture.images.clone(), weights.clone(), layer.weight_scale);
+        // A fixed gradient, so that only the product's own derivative is compared.
+        let gradients = (out.clone() * fixture.images.clone().slice([0..8, 0..4])).sum().backward();
+        (to_vec(out), to_vec(weights.grad(&gradients).unwrap()))
+    }
+
+    #[test]
+    fn gradients_are_the_exact_products_whatever_the_table() {
+        let real = |images: Tensor<2>, weights: Tensor<2>, _| images.matmul(weights.transpose());
+        for (table, is_exact) in [(ProductTable::exact(8, 8, true), true), (truncated(3), false)] {
+            let fixture = Fixture::new(&[6, 4, 3], 8, &table);
+            let on_codes = |images, weights, weight_scale| {
+                let gemm = fixture.gemm.clone();
+                multiply(images, weights, TableProduct { gemm, activation_scale: PIXEL_SCALE, weight_scale })
+            };
+            let ((found, gradient), (expected, expected_gradient)) = (step(&fixture, on_codes), step(&fixture, real));
+            assert_eq!(gradient, expected_gradient);
+            let largest_difference = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert_eq!(largest_difference < 1e-5, is_exact, "{largest_difference}");
+        }
+    }
+}

@@ -52,49 +52,29 @@ impl TrainingSpec {
     /// Checks the settings against each other and against `dataset`.
     pub(crate) fn validate(&self, dataset: &Dataset) -> Result<(), TrainError> {
         let (features, classes) = (dataset.train.features(), dataset.classes.len());
-        let ends = (self.widths.first().copied(), self.widths.last().copied());
+        let ends = (self.widths.first(), self.widths.last());
         let Sensitivity { lambda, epsilon, .. } = self.sensitivity;
         let positive = |value: f64| value.is_finite() && value > 0.0;
-        let checks = [
-            (
-                "widths",
-                self.widths.len() >= 2 && !self.widths.contains(&0),
-                format!("{:?}", self.widths),
-                "two or more positive numbers".into(),
-            ),
-            (
-                "widths",
-                ends == (Some(features), Some(classes)),
-                format!("{:?}", self.widths),
-                format!("{features} (pixels) first and {classes} (classes) last, as in {}", dataset.name),
-            ),
-            ("epochs", self.epochs > 0, self.epochs.to_string(), "at least 1".into()),
-            ("batch", self.batch > 0, self.batch.to_string(), "at least 1".into()),
-            (
-                "learning_rate",
-                positive(self.learning_rate) && self.learning_rate <= 1.0,
-                self.learning_rate.to_string(),
-                "above 0 and at most 1".into(),
-            ),
-            (
-                "weight_clip",
-                self.weight_clip.is_none_or(|clip| positive(clip.into())),
-                format!("{:?}", self.weight_clip),
-                "a positive number".into(),
-            ),
-            ("sensitivity.lambda", lambda.is_finite() && lambda >= 0.0, lambda.to_string(), "at least 0".into()),
-            ("sensitivity.epsilon", positive(epsilon.into()), epsilon.to_string(), "a positive number".into()),
-            (
-                "validation_share",
-                (0.0..1.0).contains(&self.validation_share),
-                self.validation_share.to_string(),
-                "at least 0 and below 1".into(),
-            ),
-        ];
-        match checks.into_iter().find(|(_, holds, ..)| !holds) {
-            Some((setting, _, found, needed)) => Err(TrainError::Setting { setting, found, needed }),
-            None => Ok(()),
-        }
+        let check = |setting, holds, found: &dyn fmt::Debug, needed: &str| match holds {
+            true => Ok(()),
+            false => Err(TrainError::Setting { setting, found: format!("{found:?}"), needed: needed.to_owned() }),
+        };
+        let layers = self.widths.len() >= 2 && !self.widths.contains(&0);
+        check("widths", layers, &self.widths, "two or more positive numbers")?;
+        let shape = format!("{features} (pixels) first and {classes} (classes) last, as in {}", dataset.name);
+        check("widths", ends == (Some(&features), Some(&classes)), &self.widths, &shape)?;
+        check("epochs", self.epochs > 0, &self.epochs, "at least 1")?;
+        let warm = self.method == Method::Plain || self.warmup_epochs < self.epochs;
+        check("warmup_epochs", warm, &self.warmup_epochs, "below epochs, or the method is never used")?;
+        check("batch", self.batch > 0, &self.batch, "at least 1")?;
+        let rate = self.learning_rate > 0.0 && self.learning_rate <= 1.0;
+        check("learning_rate", rate, &self.learning_rate, "above 0 and at most 1")?;
+        let clip = self.weight_clip.is_none_or(|clip| positive(clip.into()));
+        check("weight_clip", clip, &self.weight_clip, "a positive number")?;
+        check("sensitivity.lambda", lambda.is_finite() && lambda >= 0.0, &lambda, "at least 0")?;
+        check("sensitivity.epsilon", positive(epsilon.into()), &epsilon, "a positive number")?;
+        let share = (0.0..1.0).contains(&self.validation_share);
+        check("validation_share", share, &self.validation_share, "at least 0 and below 1")
     }
 }
 
@@ -105,7 +85,7 @@ pub enum Method {
     Plain,
     /// Plain, and a penalty on how far errors of the weights move the class scores.
     Active,
-    /// The multiplier's errors in the forward pass.
+    /// The multiplier's errors in the forward pass; their mean is taken out by the biases first.
     Passive,
     /// Active and passive.
     Hybrid,

@@ -186,8 +186,12 @@ impl<'a> Run<'a> {
                     method: spec.method,
                     learning_rate: spec.learning_rate,
                 };
-                let network = mlp.quantize().ok_or_else(|| diverged(Quantity::Weight))?;
+                let mut network = mlp.quantize().ok_or_else(|| diverged(Quantity::Weight))?;
                 let batch = self.batch(images);
+                if epoch == spec.warmup_epochs + 1 && seen.images == 0 {
+                    mlp = mlp.with_bias_added(method.bias_corrections(&network, &batch, &calibration));
+                    network = mlp.quantize().ok_or_else(|| diverged(Quantity::Weight))?;
+                }
                 let rng = &mut random(spec.seed, Stream::Step(step));
                 let Objective { loss, scores } = method.objective(&network, &batch, &mut calibration, rng);
                 let batch_loss = f64::from(loss.clone().into_scalar::<f32>());

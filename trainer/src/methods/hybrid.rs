@@ -1,10 +1,12 @@
 //! Active and passive training at once.
 
+use super::compensation::mean_error_corrections;
 use super::sensitivity::output_sensitivity;
 use super::{Arithmetic, Batch, Objective, TrainingMethod, cross_entropy, scores};
 use crate::calibration::Calibration;
 use crate::mlp::QuantizedMlp;
 use crate::spec::Sensitivity;
+use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 
 /// The passive loss plus λ times the sensitivity at the noisy pass: there the network will run, and on coarse multipliers
@@ -17,6 +19,10 @@ pub(crate) struct Hybrid {
 }
 
 impl TrainingMethod for Hybrid {
+    fn bias_corrections(&self, network: &QuantizedMlp, batch: &Batch, calibration: &Calibration) -> Vec<Tensor<1>> {
+        mean_error_corrections(network, &self.arithmetic, &batch.images, calibration)
+    }
+
     fn objective(
         &self,
         network: &QuantizedMlp,

@@ -1,9 +1,10 @@
 //! Training methods: what a step minimises.
 //!
-//! To add one: a file here with a type that implements [`TrainingMethod`], a variant of [`Method`](crate::Method), and
+//! To add one: a file here with a type that implements [`TrainingMethod`], a variant of [`Method`], and
 //! its arm in [`build`].
 
 mod active;
+mod compensation;
 mod hybrid;
 mod passive;
 mod plain;
@@ -22,6 +23,16 @@ use std::sync::Arc;
 
 /// What a training method turns a batch into.
 pub(crate) trait TrainingMethod {
+    /// What to add to each layer's bias before the method's first step, given that step's batch; nothing by default.
+    fn bias_corrections(
+        &self,
+        _network: &QuantizedMlp,
+        _batch: &Batch,
+        _calibration: &Calibration,
+    ) -> Vec<Tensor<1>> {
+        Vec::new()
+    }
+
     /// The loss of `batch` on `network`, differentiable down to its parameters. Draws from `rng`, which is seeded anew
     /// for each step; moves the scales of `calibration` with the pass that is to be deployed.
     fn objective(

@@ -1,8 +1,10 @@
 //! AxTrain's passive method: the hardware's errors in the forward pass.
 
+use super::compensation::mean_error_corrections;
 use super::{Arithmetic, Batch, Objective, TrainingMethod, cross_entropy, scores};
 use crate::calibration::Calibration;
 use crate::mlp::QuantizedMlp;
+use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 
 /// Minimises the mean of the cross-entropies on exact and on the hardware's arithmetic. The exact half keeps gradients
@@ -13,6 +15,10 @@ pub(crate) struct Passive {
 }
 
 impl TrainingMethod for Passive {
+    fn bias_corrections(&self, network: &QuantizedMlp, batch: &Batch, calibration: &Calibration) -> Vec<Tensor<1>> {
+        mean_error_corrections(network, &self.arithmetic, &batch.images, calibration)
+    }
+
     fn objective(
         &self,
         network: &QuantizedMlp,
