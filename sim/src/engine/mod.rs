@@ -4,8 +4,10 @@ mod functional;
 mod lanes;
 mod static_timing;
 mod timed;
+mod verilog;
 
 pub use functional::{FunctionalEngine, exhaustive_codes};
 pub use lanes::{LANES, Lanes, lane_values};
 pub use static_timing::StaticTiming;
 pub use timed::{DelayMode, TimedEngine};
+pub use verilog::{Inexpressible, timed_verilog};

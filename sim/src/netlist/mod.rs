@@ -2,10 +2,12 @@
 
 mod builder;
 mod cell;
+mod delays;
 mod simplify;
 
 pub use builder::{NetlistBuilder, SumCarry};
 pub use cell::CellKind;
+pub use delays::{Delays, EdgeDelay};
 
 use std::collections::BTreeMap;
 
