@@ -6,7 +6,7 @@
 use axtrain_sim::engine::{DelayMode, LANES, Lanes, StaticTiming, TimedEngine, lane_values, timed_verilog};
 use axtrain_sim::multiplier::{Family, MultiplierSpec};
 use axtrain_sim::netlist::{Delays, NetId, Netlist};
-use axtrain_sim::technology::Technology;
+use axtrain_sim::technology::{DelayModel, Technology};
 use axtrain_sim::units::Picoseconds;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -151,8 +151,7 @@ fn count_toggles(path: &Path, netlist: &Netlist, period: u64) -> Vec<u64> {
 
 /// The same from the engine.
 fn engine(netlist: &Netlist, delays: &Delays, mode: DelayMode, pairs: &[[u32; 2]], times: &[Picoseconds]) -> Icarus {
-    let Delays::Single(delay) = delays else { panic!("one delay a net") };
-    let mut engine = TimedEngine::new(netlist, delay, mode);
+    let mut engine = TimedEngine::with_delays(netlist, delays, mode);
     let mut samples = Vec::new();
     let mut toggles = vec![0; netlist.net_count()];
     let product = netlist.outputs()[0].nets();
@@ -179,13 +178,13 @@ fn engine(netlist: &Netlist, delays: &Delays, mode: DelayMode, pairs: &[[u32; 2]
 }
 
 /// Compares samples and toggle counts of every circuit.
-fn compare(name: &str, mode: DelayMode, choose: impl Fn(&Technology, &Netlist) -> Delays) {
+fn compare(name: &str, mode: DelayMode, model: DelayModel) {
     if !icarus_is_there() {
         return;
     }
     let technology = Technology::from_toml(FREEPDK45).unwrap();
     for (index, netlist) in circuits().iter().enumerate() {
-        let delays = choose(&technology, netlist);
+        let delays = technology.weigh(netlist).unwrap().delays(model);
         let critical = StaticTiming::with_delays(netlist, &delays).critical_delay().0;
         // From before the first output changes to past the last change.
         let times: Vec<Picoseconds> =
@@ -206,16 +205,17 @@ fn compare(name: &str, mode: DelayMode, choose: impl Fn(&Technology, &Netlist) -
     }
 }
 
-fn averaged(technology: &Technology, netlist: &Netlist) -> Delays {
-    Delays::Single(technology.weigh(netlist).unwrap().delay)
-}
-
 #[test]
 fn transport_delay_agrees_with_icarus() {
-    compare("transport", DelayMode::Transport, averaged);
+    compare("transport", DelayMode::Transport, DelayModel::Averaged);
 }
 
 #[test]
 fn inertial_delay_agrees_with_icarus() {
-    compare("inertial", DelayMode::Inertial, averaged);
+    compare("inertial", DelayMode::Inertial, DelayModel::Averaged);
+}
+
+#[test]
+fn inertial_delay_with_rise_and_fall_agrees_with_icarus() {
+    compare("rise-fall", DelayMode::Inertial, DelayModel::RiseFall);
 }

@@ -79,13 +79,15 @@ impl Delays {
         }
     }
 
-    /// Whether `netlist` is the one annotated: one entry a net, and no cell output without delay.
-    pub fn fit(&self, netlist: &Netlist) -> bool {
-        let positive = |cell: &Cell| {
-            let pins = 0..cell.inputs().len();
-            let arcs = cell.outputs().flat_map(|net| pins.clone().map(move |pin| self.arc(net, pin)));
-            arcs.into_iter().all(|arc| arc.rise.0 > 0 && arc.fall.0 > 0)
-        };
-        self.net_count() == netlist.net_count() && netlist.cells().iter().all(positive)
+    /// One delay a net, if pins and edges of every cell of `netlist` share it.
+    pub fn merged(&self, netlist: &Netlist) -> Option<Vec<Picoseconds>> {
+        let mut single = vec![Picoseconds(0); self.net_count()];
+        for cell in netlist.cells() {
+            for net in cell.outputs() {
+                let delay = self.pin_independent(cell, net).filter(|delay| delay.rise == delay.fall)?;
+                single[net.index()] = delay.rise;
+            }
+        }
+        Some(single)
     }
 }
