@@ -1,214 +1,221 @@
-//! What is written and read as Verilog means the same to Icarus Verilog.
+//! The timed engine against Icarus Verilog on the exported netlist with the very delays.
+//!
+//! `AXTRAIN_ICARUS_PAIRS=20000 cargo test --release -p axtrain-sim --test icarus` compares as many random pairs; the
+//! default keeps the test short. Without `iverilog` the tests say so and pass, except where `CI=true`.
 
-use std::fmt::Write;
-use std::path::PathBuf;
+use axtrain_sim::engine::{DelayMode, LANES, Lanes, StaticTiming, TimedEngine, lane_values, timed_verilog};
+use axtrain_sim::multiplier::{Family, MultiplierSpec};
+use axtrain_sim::netlist::{Delays, NetId, Netlist};
+use axtrain_sim::technology::{DelayModel, Technology};
+use axtrain_sim::units::Picoseconds;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use axtrain_sim::netlist::{CellKind, Netlist, NetlistBuilder, export, verilog};
-use rand::{Rng, RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+const FREEPDK45: &str = include_str!("../../hwconfigs/technology/freepdk45.toml");
+const SAMPLES: usize = 8;
 
-/// Simulates `design` on input vectors and returns, for each, the output ports as binary numbers.
-///
-/// None if Icarus Verilog is not installed, which is an error where the environment says `CI=true`.
-fn simulate(name: &str, design: &str, ports: &Netlist, vectors: &[Vec<u64>]) -> Option<Vec<Vec<u64>>> {
-    if Command::new("iverilog").arg("-V").output().is_err() {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "CI must have Icarus Verilog");
-        eprintln!("skipped: iverilog is not installed");
-        return None;
+/// Whether to run at all.
+fn icarus_is_there() -> bool {
+    let found = Command::new("iverilog").arg("-V").output().is_ok();
+    assert!(found || std::env::var("CI").as_deref() != Ok("true"), "CI needs iverilog");
+    if !found {
+        println!("skipped: iverilog is not installed");
     }
-    let range = |width: usize| format!("[{}:0]", width - 1);
-    let mut bench = String::from("module bench;\n");
-    let mut pins = Vec::new();
-    for (index, port) in ports.inputs().iter().enumerate() {
-        writeln!(bench, "  reg {} i{index};", range(port.width())).unwrap();
-        pins.push(format!(".{}(i{index})", port.name()));
-    }
-    for (index, port) in ports.outputs().iter().enumerate() {
-        writeln!(bench, "  wire {} o{index};", range(port.width())).unwrap();
-        pins.push(format!(".{}(o{index})", port.name()));
-    }
-    writeln!(bench, "  {} dut ({});\n  initial begin", ports.name(), pins.join(", ")).unwrap();
-    let outputs: Vec<String> = (0..ports.outputs().len()).map(|index| format!("o{index}")).collect();
-    for vector in vectors {
-        for ((index, value), port) in vector.iter().enumerate().zip(ports.inputs()) {
-            write!(bench, "    i{index} = {}'d{value};", port.width()).unwrap();
-        }
-        writeln!(bench, " #1 $display(\"{}\", {});", vec!["%b"; outputs.len()].join(" "), outputs.join(", "))
-            .unwrap();
-    }
-    bench += "  end\nendmodule\n";
-
-    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::create_dir_all(&directory).unwrap();
-    let source = directory.join("bench.v");
-    std::fs::write(&source, format!("{design}\n{bench}")).unwrap();
-    let program = directory.join("bench.vvp");
-    let compiled =
-        Command::new("iverilog").arg("-o").arg(&program).arg("-s").arg("bench").arg(&source).output().unwrap();
-    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
-    let run = Command::new("vvp").arg("-n").arg(&program).output().unwrap();
-    let text = String::from_utf8(run.stdout).unwrap();
-    let number = |word: &str| u64::from_str_radix(word, 2).unwrap_or_else(|_| panic!("{word} is not defined"));
-    Some(text.lines().map(|line| line.split_whitespace().map(number).collect()).collect())
+    found
 }
 
-fn compare(name: &str, design: &str, netlist: &Netlist, vectors: &[Vec<u64>]) {
-    let Some(simulated) = simulate(name, design, netlist, vectors) else { return };
-    assert_eq!(simulated.len(), vectors.len());
-    for (vector, simulated) in vectors.iter().zip(simulated) {
-        for ((port, ours), theirs) in netlist.outputs().iter().zip(netlist.evaluate(vector)).zip(simulated) {
-            assert_eq!(ours, theirs, "{} for inputs {vector:x?}", port.name());
-        }
-    }
+fn pair_count() -> usize {
+    std::env::var("AXTRAIN_ICARUS_PAIRS").map_or(512, |count| count.parse().expect("a number of pairs"))
 }
 
-/// An array multiplier, and one output for every kind of cell on the same inputs.
-fn multiplier_and_cells() -> Netlist {
-    let mut builder = NetlistBuilder::new("mul4");
-    let (a, b) = (builder.input("a", 4), builder.input("b", 4));
-    let mut row: Vec<_> = a.iter().map(|&bit| builder.and(bit, b[0])).collect();
-    let mut product = vec![row[0]];
-    let mut top = None;
-    for &factor in &b[1..] {
-        let products: Vec<_> = a.iter().map(|&bit| builder.and(bit, factor)).collect();
-        let mut next = Vec::new();
-        let mut carry = None;
-        for (column, &bit) in products.iter().enumerate() {
-            let above = if column + 1 < row.len() { Some(row[column + 1]) } else { top };
-            let added = match (above, carry) {
-                (Some(above), Some(carry)) => builder.full_adder(bit, above, carry),
-                (Some(other), None) | (None, Some(other)) => builder.half_adder(bit, other),
-                (None, None) => unreachable!("a row has a carry after its first column"),
-            };
-            next.push(added.sum);
-            carry = Some(added.carry);
+/// An array with full and half adders, one with tied operand bits, and a compressor tree of another shape.
+fn circuits() -> Vec<Netlist> {
+    let families = [
+        ("exact", Family::Array, true),
+        ("truncated", Family::OperandTruncated { a: 2, b: 2 }, true),
+        ("booth", Family::Booth, true),
+    ];
+    let build = |(name, family, signed)| MultiplierSpec::new(name, family, 8, 8, signed).unwrap().netlist();
+    families.into_iter().map(build).collect()
+}
+
+fn random_pairs(count: usize, seed: u64) -> Vec<[u32; 2]> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    (0..count).map(|_| [rng.random_range(0..1 << 16), rng.random_range(0..1 << 16)]).collect()
+}
+
+/// What Icarus makes of a netlist: the product sampled just before each time, and how often each net changes, after
+/// the second operands of each pair are applied to the settled circuit.
+struct Icarus {
+    samples: Vec<Vec<u32>>,
+    toggles: Vec<u64>,
+}
+
+fn icarus(name: &str, netlist: &Netlist, text: &str, pairs: &[[u32; 2]], times: &[Picoseconds]) -> Icarus {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = |name: &str| folder.join(name);
+    // Long enough for anything to settle.
+    let period = times.last().unwrap().0 + 1;
+    let mut steps = String::new();
+    let mut now = 0;
+    for time in times {
+        // The strobe shows what all events of the picosecond before the sampling edge have left.
+        steps += &format!("#{} $fstrobe(file, \"%h\", p); ", time.0 - 1 - now);
+        now = time.0 - 1;
+    }
+    let (count, module) = (pairs.len(), netlist.name());
+    let bench = format!(
+        "`timescale 1ps/1ps
+module bench;
+  reg [15:0] from [0:{last}], to [0:{last}];
+  reg [7:0] a, b;
+  wire [15:0] p;
+  integer pair, file;
+  {module} dut(.a(a), .b(b), .p(p));
+  initial begin
+    $readmemh(\"{from}\", from);
+    $readmemh(\"{to}\", to);
+    file = $fopen(\"{samples}\");
+    $dumpfile(\"{changes}\");
+    $dumpvars(1, dut);
+    #1;
+    for (pair = 0; pair < {count}; pair = pair + 1) begin
+      {{a, b}} = from[pair];
+      #{period} {{a, b}} = to[pair];
+      {steps}
+      #{rest};
+    end
+    $finish(0);
+  end
+endmodule\n",
+        last = count - 1,
+        from = file("from.hex").display(),
+        to = file("to.hex").display(),
+        samples = file("samples.txt").display(),
+        changes = file("changes.vcd").display(),
+        rest = period - now,
+    );
+    let hex = |side: usize| pairs.iter().map(|pair| format!("{:04x}\n", pair[side])).collect::<String>();
+    std::fs::write(file("from.hex"), hex(0)).unwrap();
+    std::fs::write(file("to.hex"), hex(1)).unwrap();
+    std::fs::write(file("bench.v"), bench).unwrap();
+    std::fs::write(file("circuit.v"), text).unwrap();
+    let program = file("bench.vvp");
+    succeed(Command::new("iverilog").arg("-o").arg(&program).args([file("bench.v"), file("circuit.v")]));
+    succeed(Command::new("vvp").arg("-n").arg(&program));
+    let samples: Vec<u32> = std::fs::read_to_string(file("samples.txt"))
+        .unwrap()
+        .lines()
+        .map(|line| u32::from_str_radix(line, 16).expect("a known product"))
+        .collect();
+    assert_eq!(samples.len(), count * times.len());
+    let toggles = count_toggles(&file("changes.vcd"), netlist, u64::from(period));
+    std::fs::remove_dir_all(&folder).unwrap();
+    Icarus { samples: samples.chunks(times.len()).map(<[u32]>::to_vec).collect(), toggles }
+}
+
+fn succeed(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Changes of each net in the second half of each pair's two periods, from a value change dump.
+fn count_toggles(path: &Path, netlist: &Netlist, period: u64) -> Vec<u64> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let names: BTreeMap<String, NetId> = netlist.nets().map(|net| (format!("n{}", net.index()), net)).collect();
+    let mut nets: BTreeMap<&str, NetId> = BTreeMap::new();
+    let mut toggles = vec![0; netlist.net_count()];
+    let mut second_half = false;
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("$var") {
+            let words: Vec<&str> = rest.split_whitespace().collect();
+            if let [_, "1", symbol, name, ..] = words[..]
+                && let Some(&net) = names.get(name)
+            {
+                nets.insert(symbol, net);
+            }
+        } else if let Some(time) = line.strip_prefix('#') {
+            // The first pair's first operands are applied at 1 ps.
+            let time: u64 = time.parse().unwrap();
+            second_half = (time.max(1) - 1) / period % 2 == 1;
+        } else if second_half && let Some(&net) = line.get(1..).and_then(|symbol| nets.get(symbol)) {
+            toggles[net.index()] += 1;
         }
-        (row, top) = (next, carry);
-        product.push(row[0]);
     }
-    product.extend(&row[1..]);
-    product.extend(top);
-    builder.output("p", product);
-    for kind in CellKind::ALL {
-        let outputs: Vec<_> = builder.cell(kind, &[a[0], b[1], a[2], b[3]][..kind.inputs()]).outputs().collect();
-        builder.output(format!("y_{}", kind.name().replace("-", "_")), outputs);
+    toggles
+}
+
+/// The same from the engine.
+fn engine(netlist: &Netlist, delays: &Delays, mode: DelayMode, pairs: &[[u32; 2]], times: &[Picoseconds]) -> Icarus {
+    let mut engine = TimedEngine::with_delays(netlist, delays, mode);
+    let mut samples = Vec::new();
+    let mut toggles = vec![0; netlist.net_count()];
+    let product = netlist.outputs()[0].nets();
+    for block in pairs.chunks(LANES) {
+        let side = |side: usize| block.iter().map(|pair| pair[side]).collect::<Vec<u32>>();
+        let (from, to) = (side(0), side(1));
+        for (port, shift) in [(0, 8), (1, 0)] {
+            for bit in 0..8 {
+                let lanes = |codes: &[u32]| Lanes::gather(codes, shift + bit);
+                engine.set_input(port, bit, lanes(&from), lanes(&to));
+            }
+        }
+        engine.run();
+        let columns: Vec<_> = times
+            .iter()
+            .map(|&time| lane_values(&product.iter().map(|&net| engine.sampled(net, time)).collect::<Vec<_>>()))
+            .collect();
+        samples.extend((0..block.len()).map(|lane| columns.iter().map(|column| column[lane]).collect::<Vec<_>>()));
+        for net in netlist.nets() {
+            toggles[net.index()] += engine.changes(net).map(|(_, lanes)| u64::from(lanes.count_ones())).sum::<u64>();
+        }
     }
-    builder.finish()
+    Icarus { samples, toggles }
+}
+
+/// Compares samples and toggle counts of every circuit.
+fn compare(name: &str, mode: DelayMode, model: DelayModel) {
+    if !icarus_is_there() {
+        return;
+    }
+    let technology = Technology::from_toml(FREEPDK45).unwrap();
+    for (index, netlist) in circuits().iter().enumerate() {
+        let delays = technology.weigh(netlist).unwrap().delays(model);
+        let critical = StaticTiming::with_delays(netlist, &delays).critical_delay().0;
+        // From before the first output changes to past the last change.
+        let times: Vec<Picoseconds> =
+            (1..=SAMPLES as u32).map(|eighth| Picoseconds(critical * eighth / SAMPLES as u32 + 1)).collect();
+        let pairs = random_pairs(pair_count(), index as u64);
+        let text = timed_verilog(netlist, &delays, mode).unwrap();
+        let folder = format!("icarus-{name}-{}", netlist.name());
+        let theirs = icarus(&folder, netlist, &text, &pairs, &times);
+        let ours = engine(netlist, &delays, mode, &pairs, &times);
+        for ((pair, theirs), ours) in pairs.iter().zip(&theirs.samples).zip(&ours.samples) {
+            assert_eq!(theirs, ours, "{}, {mode:?}: {:04x} to {:04x}", netlist.name(), pair[0], pair[1]);
+        }
+        for net in netlist.nets() {
+            let (theirs, ours) = (theirs.toggles[net.index()], ours.toggles[net.index()]);
+            assert_eq!(theirs, ours, "{}, {mode:?}: toggles of {net:?}", netlist.name());
+        }
+        assert!(ours.samples.iter().any(|samples| samples[SAMPLES / 2] != samples[SAMPLES - 1]), "nothing is late");
+    }
 }
 
 #[test]
-fn exported_netlists_simulate_alike() {
-    let netlist = multiplier_and_cells();
-    let vectors: Vec<Vec<u64>> = (0..256).map(|code| vec![code >> 4, code & 15]).collect();
-    for vector in &vectors {
-        assert_eq!(netlist.evaluate(vector)[0], vector[0] * vector[1]);
-    }
-    compare("export", &export::to_verilog(&netlist), &netlist, &vectors);
+fn transport_delay_agrees_with_icarus() {
+    compare("transport", DelayMode::Transport, DelayModel::Averaged);
 }
 
-/// Random expressions over operands of various widths and signs.
-struct ExpressionWriter {
-    random: ChaCha8Rng,
-}
-
-impl ExpressionWriter {
-    fn pick<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        choices[self.random.random_range(0..choices.len())]
-    }
-
-    /// With a width: where a number has none, Icarus widens expressions beyond the 32 bits of the standard.
-    fn constant(&mut self) -> String {
-        let value = self.random.next_u32() % 64;
-        match self.random.random_range(0..5) {
-            0 | 1 => format!("6'd{value}"),
-            2 => format!("7'sh{value:x}"),
-            3 => format!("9'b{value:b}"),
-            _ => format!("3'o{}", value % 8),
-        }
-    }
-
-    fn operand(&mut self) -> String {
-        match self.random.random_range(0..8) {
-            0 => self.constant(),
-            1 => "a[5:2]".into(),
-            2 => "up[4]".into(),
-            3 => "d[WIDTH-1 -: 3]".into(),
-            4 => "up[3+:2]".into(),
-            _ => self.pick(&["a", "b", "c", "d", "up", "SIGNED", "WIDTH"]).into(),
-        }
-    }
-
-    fn expression(&mut self, depth: u32) -> String {
-        if depth == 0 {
-            return self.operand();
-        }
-        let deeper = depth - 1;
-        match self.random.random_range(0..20) {
-            0 => self.operand(),
-            1 => {
-                let operator = self.pick(&["~", "!", "-", "+", "&", "|", "^", "~&", "~|", "~^"]);
-                format!("{operator} {}", self.bracketed(deeper))
-            }
-            2 => format!("{{{}, {}}}", self.sized(deeper), self.sized(0)),
-            3 => format!("{{2{{{}}}}}", self.sized(deeper)),
-            4 => format!("({} ? {} : {})", self.expression(deeper), self.expression(deeper), self.expression(deeper)),
-            5 => format!("$signed({})", self.expression(deeper)),
-            6 => format!("$unsigned({})", self.expression(deeper)),
-            7 => {
-                let operator = self.pick(&["<<", ">>", ">>>", "<<<"]);
-                let amount = if self.random.random() { "c" } else { self.pick(&["3", "0", "a[2:0]", "40", "up"]) };
-                format!("{} {operator} {amount}", self.bracketed(deeper))
-            }
-            8 | 9 => {
-                let operator = self.pick(&["<", "<=", ">", ">=", "==", "!=", "===", "&&", "||"]);
-                format!("({} {operator} {})", self.expression(deeper), self.expression(deeper))
-            }
-            10 => format!("{} * {}", self.bracketed(deeper), self.bracketed(deeper)),
-            11 => format!("({} + {} + c)", self.expression(deeper), self.operand()),
-            12 => format!("({})", self.expression(deeper)),
-            // Without brackets, so that precedence decides.
-            _ => {
-                let operator = self.pick(&["+", "-", "&", "|", "^", "~^", "<<", "==", "<", "&&", "||", "*"]);
-                format!("{} {operator} {}", self.expression(deeper), self.expression(deeper))
-            }
-        }
-    }
-
-    fn bracketed(&mut self, depth: u32) -> String {
-        if depth == 0 { self.operand() } else { format!("({})", self.expression(depth)) }
-    }
-
-    /// An operand that may stand in a concatenation, where numbers without width may not.
-    fn sized(&mut self, depth: u32) -> String {
-        match depth {
-            0 => self.pick(&["a", "b", "c", "d[3:1]", "2'b10"]).into(),
-            _ => format!("({} ^ {})", self.pick(&["a", "b", "4'd9"]), self.sized(0)),
-        }
-    }
-}
-
-/// Width, sign, precedence and truncation of a few hundred random expressions.
 #[test]
-fn expressions_mean_what_icarus_takes_them_for() {
-    let mut writer = ExpressionWriter { random: ChaCha8Rng::seed_from_u64(1364) };
-    let mut ports =
-        vec!["input [7:0] a, input signed [4:0] b, input c, input signed [8:0] d, input [2:7] up".to_string()];
-    let mut body = String::new();
-    for index in 0..300 {
-        let width = [1, 3, 8, 9, 17, 40][index % 6];
-        let signed = if index % 4 == 0 { "signed " } else { "" };
-        ports.push(format!("output {signed}[{}:0] y{index}", width - 1));
-        writeln!(body, "  assign y{index} = {};", writer.expression(1 + index as u32 % 4)).unwrap();
-    }
-    let header = "module expressions #(parameter [5:0] WIDTH = 16-7, parameter signed [5:0] SIGNED = -3)";
-    let design = format!("{header} (\n{}\n);\n{body}endmodule", ports.join(",\n"));
-    let netlist = verilog::read(design.as_bytes(), None).unwrap_or_else(|error| panic!("{error}\n{design}"));
-    let widths: Vec<usize> = netlist.inputs().iter().map(|port| port.width()).collect();
-    let corner = |value: u64| widths.iter().map(|width| value & ((1 << width) - 1)).collect();
-    let mut vectors: Vec<Vec<u64>> = vec![corner(0), corner(u64::MAX)];
-    for _ in 0..30 {
-        vectors.push(widths.iter().map(|width| writer.random.next_u64() & ((1 << width) - 1)).collect());
-    }
-    compare("expressions", &design, &netlist, &vectors);
+fn inertial_delay_agrees_with_icarus() {
+    compare("inertial", DelayMode::Inertial, DelayModel::Averaged);
+}
+
+#[test]
+fn inertial_delay_with_rise_and_fall_agrees_with_icarus() {
+    compare("rise-fall", DelayMode::Inertial, DelayModel::RiseFall);
 }

@@ -19,7 +19,8 @@ impl Lanes {
     /// The same bit in every lane.
     #[inline(always)]
     pub fn splat(bit: bool) -> Lanes {
-        if bit { Lanes::ONES } else { Lanes::ZERO }
+        // Arithmetic, so that no branch depends on the bit.
+        Lanes([u64::from(bit).wrapping_neg(); 8])
     }
 
     /// Bit `bit` of the lane's own number: with bits 0…8 the lanes count from 0 to 511.

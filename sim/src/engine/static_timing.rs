@@ -1,6 +1,6 @@
 //! Static timing: the latest time each net can change.
 
-use crate::netlist::{NetId, Netlist};
+use crate::netlist::{Delays, NetId, Netlist};
 use crate::units::Picoseconds;
 
 /// Latest arrival times of all nets after the inputs change at time 0.
@@ -15,6 +15,16 @@ impl StaticTiming {
     ///
     /// Pessimistic: paths that no input vector sensitises count too.
     pub fn new(netlist: &Netlist, delay: &[Picoseconds]) -> Self {
+        Self::along(netlist, |net, _| delay[net.index()])
+    }
+
+    /// The same with delays by edge or pin: of every arc the slower edge counts, whichever edges can follow each other.
+    pub fn with_delays(netlist: &Netlist, delays: &Delays) -> Self {
+        Self::along(netlist, |net, pin| delays.arc(net, pin).slower())
+    }
+
+    /// Propagates arrival times; `arc` is the delay from input pin `pin` of a net's driver to the net.
+    fn along(netlist: &Netlist, arc: impl Fn(NetId, usize) -> Picoseconds) -> Self {
         let mut arrival = vec![Picoseconds(0); netlist.net_count()];
         let mut latest_input: Vec<Option<NetId>> = vec![None; netlist.net_count()];
         let mut varies = vec![false; netlist.net_count()];
@@ -22,12 +32,15 @@ impl StaticTiming {
             varies[net.index()] = true;
         }
         for cell in netlist.cells() {
-            let changing = cell.inputs().iter().filter(|net| varies[net.index()]);
-            let Some(&last) = changing.max_by_key(|net| arrival[net.index()]) else { continue };
+            let changing = cell.inputs().iter().enumerate().filter(|(_, input)| varies[input.index()]);
+            let changing: Vec<(usize, NetId)> = changing.map(|(pin, &input)| (pin, input)).collect();
             for net in cell.outputs() {
+                let arrivals =
+                    changing.iter().map(|&(pin, input)| (arrival[input.index()].0 + arc(net, pin).0, input));
+                let Some((latest, input)) = arrivals.max_by_key(|&(time, _)| time) else { continue };
                 varies[net.index()] = true;
-                arrival[net.index()] = Picoseconds(arrival[last.index()].0 + delay[net.index()].0);
-                latest_input[net.index()] = Some(last);
+                arrival[net.index()] = Picoseconds(latest);
+                latest_input[net.index()] = Some(input);
             }
         }
         let outputs = netlist.outputs().iter().flat_map(|port| port.nets());

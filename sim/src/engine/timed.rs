@@ -5,9 +5,11 @@
 //!
 //! The circuit is taken as settled before the inputs change (two-vector simulation).
 
-use super::functional::evaluate;
-use super::lanes::{Lanes, multiversion};
-use crate::netlist::{CellKind, NetId, Netlist};
+use super::arc_delay::{Arcs, run_arcs};
+use super::lanes::Lanes;
+use super::single_delay::{run_inertial, run_transport};
+use super::waveforms::Waveforms;
+use crate::netlist::{Delays, NetId, Netlist};
 use crate::units::Picoseconds;
 
 /// What a cell does with pulses shorter than its delay.
@@ -19,67 +21,20 @@ pub enum DelayMode {
     Inertial,
 }
 
-/// The history of one net in every lane: its value before time 0 and the lanes that toggle at each time.
-///
-/// Invariant: times ascend strictly, and no toggle set is empty once the cell has been simulated.
-#[derive(Clone, Debug, Default)]
-struct Waveform {
-    initial: Option<Lanes>,
-    times: Vec<u32>,
-    toggles: Vec<Lanes>,
-}
-
-impl Waveform {
-    fn start(&mut self, initial: Lanes) {
-        self.initial = Some(initial);
-        self.times.clear();
-        self.toggles.clear();
-    }
-
-    fn push(&mut self, time: u32, toggles: Lanes) {
-        self.times.push(time);
-        self.toggles.push(toggles);
-    }
-
-    #[inline(always)]
-    fn initial(&self) -> Lanes {
-        self.initial.unwrap_or(Lanes::ZERO)
-    }
-
-    /// Cancels the pulses that a change of `lanes` at `now` makes too short, and returns the lanes still to toggle.
-    #[inline(always)]
-    fn cancel_pending(&mut self, now: u32, mut lanes: Lanes) -> Lanes {
-        let mut event = self.times.len();
-        while event > 0 && self.times[event - 1] > now {
-            event -= 1;
-            let cancelled = lanes & self.toggles[event];
-            self.toggles[event] ^= cancelled;
-            lanes ^= cancelled;
-        }
-        lanes
-    }
-
-    fn drop_empty(&mut self) {
-        let mut kept = 0;
-        for event in 0..self.times.len() {
-            if !self.toggles[event].is_zero() {
-                self.times[kept] = self.times[event];
-                self.toggles[kept] = self.toggles[event];
-                kept += 1;
-            }
-        }
-        self.times.truncate(kept);
-        self.toggles.truncate(kept);
-    }
-}
-
 /// Simulates [`super::LANES`] transitions from one input vector to another at once.
 #[derive(Clone, Debug)]
 pub struct TimedEngine<'n> {
     netlist: &'n Netlist,
-    delay: Vec<u32>,
+    timing: Timing,
     mode: DelayMode,
-    waveforms: Vec<Waveform>,
+    waveforms: Waveforms,
+}
+
+/// Delays in the form the simulation wants, indexed by net.
+#[derive(Clone, Debug)]
+enum Timing {
+    Single(Vec<u32>),
+    Arcs(Vec<Arcs>),
 }
 
 impl<'n> TimedEngine<'n> {
@@ -89,35 +44,47 @@ impl<'n> TimedEngine<'n> {
     /// If there is not one delay a net.
     pub fn new(netlist: &'n Netlist, delay: &[Picoseconds], mode: DelayMode) -> Self {
         assert_eq!(delay.len(), netlist.net_count(), "one delay a net");
-        let mut waveforms = vec![Waveform::default(); netlist.net_count()];
-        waveforms[NetId::ZERO.index()].start(Lanes::ZERO);
-        waveforms[NetId::ONE.index()].start(Lanes::ONES);
-        for net in netlist.inputs().iter().flat_map(|port| port.nets()) {
-            waveforms[net.index()].start(Lanes::ZERO);
-        }
-        Self { netlist, delay: delay.iter().map(|delay| delay.0).collect(), mode, waveforms }
+        let timing = Timing::Single(delay.iter().map(|delay| delay.0).collect());
+        Self { netlist, timing, mode, waveforms: Waveforms::new(netlist) }
+    }
+
+    /// The same with delays by edge or by pin, at several times the cost if they really differ.
+    ///
+    /// Of pins that change at once, the smallest arc to the output's new value counts. Under transport delay a new
+    /// change of an output deletes those pending at its time or later; under inertial delay it deletes the one pending
+    /// and, the output being at its new value already, is itself dropped.
+    ///
+    /// # Panics
+    /// If the delays are not one entry a net.
+    pub fn with_delays(netlist: &'n Netlist, delays: &Delays, mode: DelayMode) -> Self {
+        assert_eq!(delays.net_count(), netlist.net_count(), "delays of every net");
+        let timing = match delays.merged(netlist) {
+            Some(single) => return Self::new(netlist, &single, mode),
+            None => Timing::Arcs(Arcs::of(netlist, delays)),
+        };
+        Self { netlist, timing, mode, waveforms: Waveforms::new(netlist) }
     }
 
     /// Lets bit `bit` of input port `port` go from `from` to `to` at time 0.
     pub fn set_input(&mut self, port: usize, bit: usize, from: Lanes, to: Lanes) {
-        let net = self.netlist.inputs()[port].nets()[bit];
-        let waveform = &mut self.waveforms[net.index()];
-        waveform.start(from);
-        if from != to {
-            waveform.push(0, from ^ to);
-        }
+        self.waveforms.set_input(self.netlist.inputs()[port].nets()[bit], from, to);
     }
 
     /// Computes every waveform.
     pub fn run(&mut self) {
-        run(self.netlist, &self.delay, self.mode, &mut self.waveforms);
+        self.waveforms.restart();
+        match (&self.timing, self.mode) {
+            (Timing::Single(delay), DelayMode::Transport) => run_transport(self.netlist, delay, &mut self.waveforms),
+            (Timing::Single(delay), DelayMode::Inertial) => run_inertial(self.netlist, delay, &mut self.waveforms),
+            (Timing::Arcs(arcs), mode) => run_arcs(self.netlist, arcs, mode, &mut self.waveforms),
+        }
     }
 
     /// Value of `net` just before `time`: a change at `time` itself comes too late.
     pub fn sampled(&self, net: NetId, time: Picoseconds) -> Lanes {
-        let waveform = &self.waveforms[net.index()];
-        let captured = waveform.times.partition_point(|&event| event < time.0);
-        waveform.toggles[..captured].iter().fold(waveform.initial(), |value, &toggles| value ^ toggles)
+        let (times, toggles) = self.waveforms.changes(net);
+        let captured = times.partition_point(|&event| event < time.0);
+        toggles[..captured].iter().fold(self.initial(net), |value, &toggles| value ^ toggles)
     }
 
     /// [`Self::sampled`] at several ascending times in one pass over the waveform.
@@ -125,13 +92,12 @@ impl<'n> TimedEngine<'n> {
     /// # Panics
     /// If there are more times than room in `values`.
     pub fn sample_all(&self, net: NetId, ascending: &[Picoseconds], values: &mut [Lanes]) {
-        let waveform = &self.waveforms[net.index()];
-        let mut event = 0;
-        let mut value = waveform.initial();
+        let (times, toggles) = self.waveforms.changes(net);
+        let mut changes = times.iter().zip(toggles).peekable();
+        let mut value = self.initial(net);
         for (time, sample) in ascending.iter().zip(&mut values[..ascending.len()]) {
-            while event < waveform.times.len() && waveform.times[event] < time.0 {
-                value ^= waveform.toggles[event];
-                event += 1;
+            while let Some((_, &toggles)) = changes.next_if(|&(&event, _)| event < time.0) {
+                value ^= toggles;
             }
             *sample = value;
         }
@@ -139,7 +105,7 @@ impl<'n> TimedEngine<'n> {
 
     /// Value of `net` before the inputs change.
     pub fn initial(&self, net: NetId) -> Lanes {
-        self.waveforms[net.index()].initial()
+        self.waveforms.initial(net)
     }
 
     /// Value of `net` after everything has settled.
@@ -149,92 +115,12 @@ impl<'n> TimedEngine<'n> {
 
     /// Time of the last change of `net` in any lane, if it changes at all.
     pub fn last_change(&self, net: NetId) -> Option<Picoseconds> {
-        self.waveforms[net.index()].times.last().copied().map(Picoseconds)
+        self.waveforms.changes(net).0.last().copied().map(Picoseconds)
     }
 
     /// The changes of `net`: time and toggling lanes, in order of time.
     pub fn changes(&self, net: NetId) -> impl Iterator<Item = (Picoseconds, Lanes)> {
-        let waveform = &self.waveforms[net.index()];
-        waveform.times.iter().copied().map(Picoseconds).zip(waveform.toggles.iter().copied())
-    }
-}
-
-multiversion! {
-    fn run(netlist: &Netlist, delay: &[u32], mode: DelayMode, waveforms: &mut [Waveform]) = run_cells
-}
-
-#[inline(always)]
-fn run_cells(netlist: &Netlist, delay: &[u32], mode: DelayMode, waveforms: &mut [Waveform]) {
-    for cell in netlist.cells() {
-        let first = cell.output(0).index();
-        let (before, after) = waveforms.split_at_mut(first);
-        let pins = cell.inputs();
-        let pin = |index: usize| &before[pins[index].index()];
-        match (pins.len(), cell.kind().outputs()) {
-            (1, _) => simulate::<1, 1>(cell.kind(), [pin(0)], &mut after[..1], &delay[first..], mode),
-            (2, 1) => simulate::<2, 1>(cell.kind(), [pin(0), pin(1)], &mut after[..1], &delay[first..], mode),
-            (2, _) => simulate::<2, 2>(cell.kind(), [pin(0), pin(1)], &mut after[..2], &delay[first..], mode),
-            (3, 1) => simulate::<3, 1>(cell.kind(), [pin(0), pin(1), pin(2)], &mut after[..1], &delay[first..], mode),
-            (3, _) => simulate::<3, 2>(cell.kind(), [pin(0), pin(1), pin(2)], &mut after[..2], &delay[first..], mode),
-            _ => simulate::<4, 1>(
-                cell.kind(),
-                [pin(0), pin(1), pin(2), pin(3)],
-                &mut after[..1],
-                &delay[first..],
-                mode,
-            ),
-        }
-    }
-}
-
-/// Simulates one cell: steps through the times at which any input changes.
-#[inline(always)]
-fn simulate<const IN: usize, const OUT: usize>(
-    kind: CellKind,
-    inputs: [&Waveform; IN],
-    outputs: &mut [Waveform],
-    delay: &[u32],
-    mode: DelayMode,
-) {
-    let mut pins = [Lanes::ZERO; 4];
-    let mut heads = [u32::MAX; IN];
-    let mut next = [0; IN];
-    for index in 0..IN {
-        pins[index] = inputs[index].initial();
-        heads[index] = inputs[index].times.first().copied().unwrap_or(u32::MAX);
-    }
-    let mut current = evaluate(kind, pins);
-    for (output, value) in outputs.iter_mut().zip(current) {
-        output.start(value);
-    }
-    loop {
-        let now = heads.into_iter().fold(u32::MAX, u32::min);
-        if now == u32::MAX {
-            break;
-        }
-        for index in 0..IN {
-            if heads[index] == now {
-                pins[index] ^= inputs[index].toggles[next[index]];
-                next[index] += 1;
-                heads[index] = inputs[index].times.get(next[index]).copied().unwrap_or(u32::MAX);
-            }
-        }
-        let values = evaluate(kind, pins);
-        for pin in 0..OUT {
-            let mut toggles = values[pin] ^ current[pin];
-            if toggles.is_zero() {
-                continue;
-            }
-            if mode == DelayMode::Inertial {
-                toggles = outputs[pin].cancel_pending(now, toggles);
-            }
-            outputs[pin].push(now + delay[pin], toggles);
-        }
-        current = values;
-    }
-    if mode == DelayMode::Inertial {
-        for output in outputs {
-            output.drop_empty();
-        }
+        let (times, toggles) = self.waveforms.changes(net);
+        times.iter().copied().map(Picoseconds).zip(toggles.iter().copied())
     }
 }

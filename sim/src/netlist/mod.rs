@@ -7,6 +7,7 @@ pub mod blif;
 mod builder;
 mod bus;
 mod cell;
+mod delays;
 mod draft;
 pub mod equivalence;
 pub mod export;
@@ -20,6 +21,7 @@ pub mod yosys_json;
 
 pub use builder::{NetlistBuilder, SumCarry};
 pub use cell::CellKind;
+pub use delays::{Delays, EdgeDelay};
 pub use operands::OperandError;
 pub use read_error::{Problem, ReadError};
 

@@ -8,7 +8,7 @@ pub use file::TechnologyError;
 pub use law::{DelayLaw, LeakageLaw, SupplyOutOfRange};
 pub use operating_point::{OperatingPoint, PointError};
 
-use crate::netlist::{CellKind, NetId, Netlist};
+use crate::netlist::{CellKind, Delays, EdgeDelay, NetId, Netlist};
 use crate::units::{Femtofarads, Femtojoules, Nanowatts, Picoseconds, SquareMicrons, Volts};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,6 +106,8 @@ pub struct Physical {
     /// Delay from a change at any input of the driving cell to this net, rising and falling averaged; 0 for constants
     /// and inputs. Indexed by net.
     pub delay: Vec<Picoseconds>,
+    /// The same delays before averaging.
+    pub edge_delay: Vec<EdgeDelay>,
     /// Energy of one transition of this net: internal energy of its driver, rising and falling averaged, plus ½CV² of
     /// the pins it drives. An input's transition charges only pins. Indexed by net.
     pub transition_energy: Vec<Femtojoules>,
@@ -113,6 +115,26 @@ pub struct Physical {
     pub launch: Picoseconds,
     /// Set-up time of the flip-flop that captures the outputs.
     pub setup: Picoseconds,
+}
+
+/// How much of what a technology knows about delays is simulated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DelayModel {
+    /// Rising and falling averaged: one delay an output, by far the fastest to simulate.
+    #[default]
+    Averaged,
+    /// Rising and falling apart.
+    RiseFall,
+}
+
+impl Physical {
+    /// Delays at nominal supply.
+    pub fn delays(&self, model: DelayModel) -> Delays {
+        match model {
+            DelayModel::Averaged => Delays::Single(self.delay.clone()),
+            DelayModel::RiseFall => Delays::Edge(self.edge_delay.clone()),
+        }
+    }
 }
 
 impl Technology {
@@ -156,8 +178,8 @@ impl Technology {
         (supply / self.nominal_supply).powi(2)
     }
 
-    /// Weighs a netlist. Left out: wires beyond the load per fanout, slews other than the library's 60 ps, and the
-    /// difference between rising and falling edges (averaged).
+    /// Weighs a netlist. Left out: wires beyond the load per fanout, slews other than the library's 60 ps, and
+    /// differences between the pins of a cell.
     pub fn weigh(&self, netlist: &Netlist) -> Result<Physical, MissingCells> {
         let kinds: BTreeSet<CellKind> = netlist.cells().iter().map(|cell| cell.kind()).collect();
         let missing: Vec<String> =
@@ -171,6 +193,7 @@ impl Technology {
             area: SquareMicrons::default(),
             leakage: Nanowatts::default(),
             delay: vec![Picoseconds(0); netlist.net_count()],
+            edge_delay: vec![EdgeDelay::default(); netlist.net_count()],
             transition_energy: netlist.nets().map(charge).collect(),
             launch: Picoseconds(0),
             setup: Picoseconds(self.flip_flop.setup_ps.ceil() as u32),
@@ -183,7 +206,9 @@ impl Technology {
                 let load = loads[net.index()].0;
                 let rise = output.rise_ps + output.rise_ps_per_ff * load;
                 let fall = output.fall_ps + output.fall_ps_per_ff * load;
-                physical.delay[net.index()] = Picoseconds(((rise + fall) / 2.0).round().max(1.0) as u32);
+                let whole = |delay: f64| Picoseconds(delay.round().max(1.0) as u32);
+                physical.delay[net.index()] = whole((rise + fall) / 2.0);
+                physical.edge_delay[net.index()] = EdgeDelay { rise: whole(rise), fall: whole(fall) };
                 let internal = (output.rise_energy_fj + output.fall_energy_fj) / 2.0;
                 physical.transition_energy[net.index()] += Femtojoules(internal);
             }
