@@ -7,7 +7,7 @@ use crate::output::{print_json, print_line};
 use crate::progress::Console;
 use crate::study::{behaviour, report, technology};
 use axtrain_sim::config::{DesignFile, Range};
-use axtrain_sim::multiplier::{Family, MultiplierSpec, ProductTable};
+use axtrain_sim::multiplier::{Family, Multiplier, MultiplierSpec, ProductTable};
 use axtrain_sim::profile::Design;
 use axtrain_sim::report::Characterization;
 use axtrain_sim::technology::{OperatingPoint, Technology};
@@ -22,15 +22,16 @@ pub(crate) fn run(options: &CharacterizeOptions, console: &Console) -> Result<()
     let mut reports = Vec::new();
     for path in &options.designs {
         let source = Source::read(path)?;
-        let spec = DesignFile::from_toml(&source.text).map_err(|error| Failure::config(source.parts(), error))?;
-        let bits = spec.width_a() + spec.width_b();
-        if bits > ProductTable::MAX_INPUT_BITS {
-            let message = format!("{} has {bits} operand bits", spec.name());
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let multiplier =
+            DesignFile::from_toml(&source.text, folder).map_err(|error| Failure::config(source.parts(), error))?;
+        if !multiplier.is_tabulable() {
+            let message = format!("{} has {} operand bits", multiplier.name(), multiplier.product_width());
             let help =
                 format!("operands of at most {} bits together are characterised", ProductTable::MAX_INPUT_BITS);
             return Err(Failure::in_file(source.parts(), None, message, Some(help)));
         }
-        let design = build(spec, &technology)?;
+        let design = build(multiplier, &technology)?;
         let clock_ps = match options.clock_ps {
             Some(clock) => clock,
             None => exact_clock(&design, &technology)?,
@@ -58,8 +59,8 @@ pub(crate) fn run(options: &CharacterizeOptions, console: &Console) -> Result<()
     Ok(())
 }
 
-fn build(spec: MultiplierSpec, technology: &Technology) -> Result<Design, Failure> {
-    Design::new(spec, technology).map_err(|error| Failure::request(error, "complete the technology file"))
+fn build(multiplier: Multiplier, technology: &Technology) -> Result<Design, Failure> {
+    Design::new(multiplier, technology).map_err(|error| Failure::request(error, "complete the technology file"))
 }
 
 fn supplies(options: &CharacterizeOptions, technology: &Technology) -> Result<Vec<Volts>, Failure> {
@@ -84,10 +85,11 @@ fn supplies(options: &CharacterizeOptions, technology: &Technology) -> Result<Ve
 
 /// What the exact array multiplier of equal width and format needs at nominal supply.
 fn exact_clock(design: &Design, technology: &Technology) -> Result<f64, Failure> {
-    let spec = &design.spec;
-    let exact = MultiplierSpec::new("exact", Family::Array, spec.width_a(), spec.width_b(), spec.signed())
+    let multiplier = &design.multiplier;
+    let (width_a, width_b) = (multiplier.width_a(), multiplier.width_b());
+    let exact = MultiplierSpec::new("exact", Family::Array, width_a, width_b, multiplier.signed())
         .map_err(|error| Failure::request(error, "give --clock-ps: there is no exact array of this shape"))?;
-    Ok(build(exact, technology)?.minimum_clock_ps())
+    Ok(build(exact.into(), technology)?.minimum_clock_ps())
 }
 
 fn print(report: &Characterization) {

@@ -29,7 +29,8 @@ fn check(path: &Path) -> Result<&'static str, Failure> {
     })?;
     let has = |key: &str| table.contains_key(key);
     if has("multiplier") {
-        DesignFile::from_toml(&source.text).map_err(|error| Failure::config(file, error))?;
+        DesignFile::from_toml(&source.text, path.parent().unwrap_or(Path::new(".")))
+            .map_err(|error| Failure::config(file, error))?;
         Ok("design")
     } else if has("delay_law") || has("cells") {
         Technology::from_toml(&source.text)

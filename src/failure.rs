@@ -67,7 +67,8 @@ impl Failure {
 
     /// A configuration file is wrong.
     pub(crate) fn config(file: (&str, &str), error: ConfigError) -> Self {
-        let ConfigError { message, span, help } = error;
+        let ConfigError { message, span, help, other_file } = error;
+        let file = other_file.as_ref().map_or(file, |(name, text)| (name, text));
         Self::in_file(file, span, message, help)
     }
 

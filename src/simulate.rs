@@ -79,7 +79,7 @@ fn run_network(
         multiplier: &design.physical,
         accumulator: &study.accumulator,
         memories: &study.memories,
-        product_bits: design.spec.width_a() + design.spec.width_b(),
+        product_bits: design.multiplier.product_width(),
         clock_ps: study.clock_ps,
     };
     let mut records = Vec::new();

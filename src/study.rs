@@ -61,14 +61,14 @@ impl Behaviour {
 /// The experiment of a file with everything it names found and read.
 pub(crate) fn load(path: &Path, runs: &Path) -> Result<Study, Failure> {
     let source = Source::read(path)?;
-    let experiment =
-        Experiment::from_toml(&source.text, &METHODS).map_err(|error| Failure::config(source.parts(), error))?;
     let folder = path.parent().unwrap_or(Path::new("."));
+    let experiment = Experiment::from_toml(&source.text, folder, &METHODS)
+        .map_err(|error| Failure::config(source.parts(), error))?;
     let technology = technology(&experiment.technology, folder)?;
     experiment.check_supplies(&technology).map_err(|error| Failure::config(source.parts(), error))?;
     let (array, memories) = array(&experiment.array, &experiment.memory, folder)?;
     let dataset = dataset(&experiment, folder)?;
-    let designs = experiment.designs.iter().map(|spec| Design::new(spec.clone(), &technology));
+    let designs = experiment.designs.iter().map(|multiplier| Design::new(multiplier.clone(), &technology));
     let designs: Vec<Design> = designs
         .collect::<Result<_, _>>()
         .map_err(|error| Failure::request(error, "choose other designs or complete the technology file"))?;
@@ -213,9 +213,9 @@ impl Study {
             let metadata = ProfileMetadata {
                 schema: ErrorProfile::SCHEMA.to_owned(),
                 design: design.name().to_owned(),
-                width_a: design.spec.width_a(),
-                width_b: design.spec.width_b(),
-                signed: design.spec.signed(),
+                width_a: design.multiplier.width_a(),
+                width_b: design.multiplier.width_b(),
+                signed: design.multiplier.signed(),
                 table_sha256: design.product.sha256(),
                 technology: self.technology.name().to_owned(),
                 supply_v: point.supply.0,
@@ -259,13 +259,14 @@ pub(crate) fn behaviour(
     let mut windows: Vec<Picoseconds> = sampled.iter().map(|&(_, window)| window).collect();
     windows.sort_unstable();
     windows.dedup();
-    let bits = if design.spec.signed() { design.spec.width_a().min(8) - 1 } else { design.spec.width_a() };
-    let stage = console.stage("timing", 1 << design.spec.width_b());
+    let bits =
+        if design.multiplier.signed() { design.multiplier.width_a().min(8) - 1 } else { design.multiplier.width_a() };
+    let stage = console.stage("timing", 1 << design.multiplier.width_b());
     stage.message(design.name().to_owned());
     let spec = TransitionSpec {
-        netlist: &design.netlist,
+        netlist: design.multiplier.netlist(),
         physical: &design.physical,
-        signed: design.spec.signed(),
+        signed: design.multiplier.signed(),
         activation_bits: bits.max(1),
         mode: DelayMode::Inertial,
         windows: &windows,

@@ -66,6 +66,31 @@ fn a_design_in_three_lines_is_characterised() {
 }
 
 #[test]
+fn a_netlist_of_ones_own_is_characterised_and_pointed_at_when_wrong() {
+    let folder = scratch("netlist");
+    let design = |extra: &str| format!("[multiplier]\nverilog = \"mul.v\"\n{extra}");
+    fs::write(folder.join("d.toml"), design("")).unwrap();
+    let verilog = "module mul(input [3:0] x, input [3:0] y, output [7:0] z);\n  assign z = x * y;\nendmodule\n";
+    fs::write(folder.join("mul.v"), verilog).unwrap();
+    let report = json(&axtrain(&folder, &["characterize", "d.toml", "--json"]));
+    assert_eq!((&report["design"]["name"], &report["design"]["family"]), (&"mul".into(), &"verilog".into()));
+    assert_eq!((report["vectors"].as_u64(), report["error"]["wce"].as_u64()), (Some(256), Some(0)));
+    assert!(report["structure"]["area_um2"].as_f64().unwrap() > 0.0);
+
+    fs::write(folder.join("mul.v"), verilog.replace("assign z = x * y;", "always @(x) z = x * y;")).unwrap();
+    let refused = axtrain(&folder, &["characterize", "d.toml"]);
+    let message = unwrapped(&text(&refused.stderr));
+    assert_eq!(refused.status.code(), Some(2), "{message}");
+    for part in ["mul.v:2", "always", "yosys"] {
+        assert!(message.contains(part), "{part} in {message}");
+    }
+    fs::write(folder.join("mul.v"), verilog.replace("[7:0]", "[6:0]")).unwrap();
+    let refused = axtrain(&folder, &["characterize", "d.toml"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(unwrapped(&text(&refused.stderr)).contains("d.toml:2"));
+}
+
+#[test]
 fn every_file_in_hwconfigs_is_sound() {
     let mut files = Vec::new();
     for kind in ["multiplier", "technology", "memory", "array", "experiment"] {

@@ -1,10 +1,11 @@
 //! Experiment files: data, model, training, designs and operating points of one study.
 
 use super::{ConfigError, DesignFile};
-use crate::multiplier::MultiplierSpec;
+use crate::multiplier::Multiplier;
 use crate::technology::Technology;
 use crate::units::Volts;
 use serde::Deserialize;
+use std::path::Path;
 use toml::Spanned;
 
 /// A study: which networks are trained how, for which multipliers, and at which operating points they run.
@@ -27,7 +28,7 @@ pub struct Experiment {
     /// Where and on what they run.
     pub operation: Operation,
     /// Multipliers, in order.
-    pub designs: Vec<MultiplierSpec>,
+    pub designs: Vec<Multiplier>,
     /// Position in `designs` of the one that all are compared with.
     pub baseline: usize,
 }
@@ -162,8 +163,9 @@ fn rounded(value: f64) -> f64 {
 }
 
 impl Experiment {
-    /// Reads and checks an experiment; `methods` are the names of the training methods there are.
-    pub fn from_toml(text: &str, methods: &[&str]) -> Result<Self, ConfigError> {
+    /// Reads and checks an experiment; `methods` are the names of the training methods there are, and paths in it start at
+    /// `folder`.
+    pub fn from_toml(text: &str, folder: &Path, methods: &[&str]) -> Result<Self, ConfigError> {
         let file: File = toml::from_str(text)?;
         let name = file.name.get_ref();
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -175,19 +177,19 @@ impl Experiment {
         if hidden.contains(&0) {
             return Err(ConfigError::at(file.model.hidden.span(), "a layer of width 0", "every layer needs outputs"));
         }
-        let designs: Vec<MultiplierSpec> =
-            file.designs.into_iter().map(DesignFile::checked).collect::<Result<_, _>>()?;
+        let designs: Vec<Multiplier> =
+            file.designs.into_iter().map(|design| design.checked(folder)).collect::<Result<_, _>>()?;
         for (index, design) in designs.iter().enumerate() {
             let fits = design.width_a() == 8 && design.width_b() == 8 && design.signed();
             if !fits || designs[..index].iter().any(|other| other.name() == design.name()) {
                 let message = format!("design {} cannot be used in this experiment", design.name());
                 let help = "an experiment needs designs with different names, signed = true and width = 8";
-                return Err(ConfigError { message, span: None, help: Some(help.into()) });
+                return Err(ConfigError { message, span: None, help: Some(help.into()), other_file: None });
             }
         }
         let wanted = file.baseline.get_ref();
         let baseline = designs.iter().position(|design| design.name() == wanted).ok_or_else(|| {
-            let names: Vec<&str> = designs.iter().map(MultiplierSpec::name).collect();
+            let names: Vec<&str> = designs.iter().map(Multiplier::name).collect();
             let help = format!("designs are: {}", names.join(", "));
             ConfigError::at(file.baseline.span(), format!("no design is called \"{wanted}\""), help)
         })?;
@@ -327,7 +329,7 @@ signed = true
 
     #[test]
     fn a_good_file_is_understood() {
-        let experiment = Experiment::from_toml(GOOD, &METHODS).unwrap();
+        let experiment = Experiment::from_toml(GOOD, Path::new("."), &METHODS).unwrap();
         assert_eq!(experiment.operation.supplies, [0.7, 0.8, 0.9, 1.0, 1.1].map(Volts));
         assert_eq!((experiment.baseline, experiment.designs[0].name()), (0, "exact"));
     }
@@ -354,19 +356,26 @@ signed = true
         for (from, to, place) in cases {
             assert!(GOOD.contains(from), "{from}");
             let text = GOOD.replacen(from, to, 1);
-            let error = Experiment::from_toml(&text, &METHODS).unwrap_err();
+            let error = Experiment::from_toml(&text, Path::new("."), &METHODS).unwrap_err();
             let span = error.span.clone().unwrap_or_else(|| panic!("no place in {error:?}"));
             assert!(text[span.clone()].contains(place), "{error:?} points at {:?}", &text[span]);
         }
         let unsigned = GOOD.replace("signed = true", "signed = false");
-        assert!(Experiment::from_toml(&unsigned, &METHODS).unwrap_err().help.unwrap().contains("signed = true"));
+        assert!(
+            Experiment::from_toml(&unsigned, Path::new("."), &METHODS)
+                .unwrap_err()
+                .help
+                .unwrap()
+                .contains("signed = true")
+        );
     }
 
     #[test]
     fn supplies_beyond_the_law_are_refused_where_they_stand() {
         let technology = Technology::from_toml(include_str!("../../../hwconfigs/technology/freepdk45.toml")).unwrap();
         let text = GOOD.replace("\"0.7:1.1:0.1\"", "[1.1, 0.2]");
-        let error = Experiment::from_toml(&text, &METHODS).unwrap().check_supplies(&technology).unwrap_err();
+        let error =
+            Experiment::from_toml(&text, Path::new("."), &METHODS).unwrap().check_supplies(&technology).unwrap_err();
         assert_eq!(&text[error.span.unwrap()], "[1.1, 0.2]");
     }
 }

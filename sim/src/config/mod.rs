@@ -16,11 +16,13 @@ pub struct ConfigError {
     pub span: Option<std::ops::Range<usize>>,
     /// What would be right.
     pub help: Option<String>,
+    /// Name and text of the file the message is about, if it is one that the configuration names.
+    pub other_file: Option<(String, String)>,
 }
 
 impl ConfigError {
     fn at(span: std::ops::Range<usize>, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { message: message.into(), span: Some(span), help: Some(help.into()) }
+        Self { message: message.into(), span: Some(span), help: Some(help.into()), other_file: None }
     }
 }
 
@@ -33,6 +35,6 @@ impl From<toml::de::Error> for ConfigError {
         {
             message = message.replace(&format!("expected {rust}"), &format!("expected {toml}"));
         }
-        Self { message, span: error.span(), help: None }
+        Self { message, span: error.span(), help: None, other_file: None }
     }
 }

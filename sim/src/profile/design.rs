@@ -2,18 +2,15 @@
 
 use super::ErrorMetrics;
 use crate::engine::{StaticTiming, exhaustive_codes};
-use crate::multiplier::{MultiplierSpec, ProductTable, operand_value};
-use crate::netlist::Netlist;
+use crate::multiplier::{Multiplier, ProductTable, operand_value};
 use crate::technology::{MissingCells, Physical, Technology};
 use crate::units::Picoseconds;
 
 /// A multiplier built from gates, weighed in a technology, and compared with the exact product on all operands.
 #[derive(Clone, Debug)]
 pub struct Design {
-    /// What it was specified as.
-    pub spec: MultiplierSpec,
     /// Its gates.
-    pub netlist: Netlist,
+    pub multiplier: Multiplier,
     /// What the gates compute.
     pub product: ProductTable,
     /// How far that is from the exact product.
@@ -29,22 +26,22 @@ impl Design {
     ///
     /// # Panics
     /// If the operands are wider than a [`ProductTable`] holds.
-    pub fn new(spec: MultiplierSpec, technology: &Technology) -> Result<Self, MissingCells> {
-        let netlist = spec.netlist();
-        let physical = technology.weigh(&netlist)?;
-        let timing = StaticTiming::new(&netlist, &physical.delay);
-        let codes = exhaustive_codes(&netlist);
-        let (width_b, width) = (spec.width_b(), spec.width_a() + spec.width_b());
-        let product = ProductTable::from_fn(spec.width_a(), width_b, spec.signed(), |a, b| {
-            operand_value(codes[(a << width_b | b) as usize], width, spec.signed()) as i32
+    pub fn new(multiplier: Multiplier, technology: &Technology) -> Result<Self, MissingCells> {
+        let netlist = multiplier.netlist();
+        let physical = technology.weigh(netlist)?;
+        let timing = StaticTiming::new(netlist, &physical.delay);
+        let codes = exhaustive_codes(netlist);
+        let (width_b, width) = (multiplier.width_b(), multiplier.product_width());
+        let product = ProductTable::from_fn(multiplier.width_a(), width_b, multiplier.signed(), |a, b| {
+            operand_value(codes[(a << width_b | b) as usize], width, multiplier.signed()) as i32
         });
         let metrics = ErrorMetrics::exhaustive(&product);
-        Ok(Self { spec, netlist, product, metrics, physical, timing })
+        Ok(Self { multiplier, product, metrics, physical, timing })
     }
 
     /// Name of the design.
     pub fn name(&self) -> &str {
-        self.spec.name()
+        self.multiplier.name()
     }
 
     /// Shortest clock period at nominal supply without timing errors: clock-to-output, critical path, set-up, and one

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct DesignSummary {
     /// Name.
     pub name: String,
-    /// Family.
+    /// Family, or kind of the file it was read from.
     pub family: String,
     /// Bits of the first operand.
     pub width_a: u32,
@@ -89,22 +89,22 @@ impl Characterization {
 
     /// Summarises a design, without operating points yet.
     pub fn new(design: &Design) -> Self {
-        let spec = &design.spec;
+        let multiplier = &design.multiplier;
         Self {
             schema: Self::SCHEMA.to_owned(),
             design: DesignSummary {
-                name: spec.name().to_owned(),
-                family: spec.family().name().to_owned(),
-                width_a: spec.width_a(),
-                width_b: spec.width_b(),
-                signed: spec.signed(),
+                name: multiplier.name().to_owned(),
+                family: multiplier.origin().to_owned(),
+                width_a: multiplier.width_a(),
+                width_b: multiplier.width_b(),
+                signed: multiplier.signed(),
                 table_sha256: design.product.sha256(),
             },
             method: "exhaustive".to_owned(),
             vectors: design.product.products().len() as u64,
             error: design.metrics,
             structure: Some(Structure {
-                cells: design.netlist.cells().len(),
+                cells: multiplier.netlist().cells().len(),
                 area_um2: design.physical.area.0,
                 critical_path_ps: f64::from(design.critical().0),
                 leakage_nw: design.physical.leakage.0,
