@@ -1,9 +1,11 @@
 //! What runs on the hardware: data sets and quantised networks.
 
+mod convolution;
 mod dataset;
 mod inference;
 mod network;
 
+pub use convolution::{Convolution, ConvolutionError, Pooling};
 pub use dataset::{Dataset, PIXEL_SCALE, Split, pixel_code};
 pub use inference::{Accuracy, LayerPass, accuracy, classify, infer, infer_reference, infer_with};
 pub use network::{Dense, Network, NetworkError, Requantize};
