@@ -1,5 +1,6 @@
 //! What runs on the hardware: data sets and quantised networks.
 
+mod convolution;
 mod dataset;
 mod embedded;
 mod idx;
@@ -7,6 +8,7 @@ mod inference;
 mod network;
 mod weights;
 
+pub use convolution::{Convolution, ConvolutionError, Pooling};
 pub use dataset::{Dataset, PIXEL_SCALE, Split, pixel_code};
 pub use idx::DataError;
 pub use inference::{Accuracy, LayerPass, accuracy, classify, infer, infer_reference, infer_with};
