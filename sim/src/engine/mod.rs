@@ -3,9 +3,13 @@
 mod functional;
 mod lanes;
 mod static_timing;
+mod sweep;
+mod tape;
 mod timed;
 
-pub use functional::{FunctionalEngine, exhaustive_codes};
+pub use functional::FunctionalEngine;
 pub use lanes::{LANES, Lanes, lane_values};
 pub use static_timing::StaticTiming;
+pub use sweep::{Block, ExhaustiveSweep, LANE_BITS, exhaustive_codes};
+pub use tape::{Settled, Tape};
 pub use timed::{DelayMode, TimedEngine};
