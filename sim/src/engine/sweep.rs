@@ -1,6 +1,6 @@
 //! All operand pairs of a circuit, 512 at a time, each block differing from the one before in one input bit.
 
-use super::lanes::{LANES, Lanes, lane_values};
+use super::lanes::{LANES, Lanes, Transposed};
 use super::tape::{Program, Settled, Tape};
 use crate::netlist::Netlist;
 use rayon::prelude::*;
@@ -32,9 +32,9 @@ pub struct Block<'s, 't> {
 }
 
 impl Block<'_, '_> {
-    /// Output bits, least significant first.
-    pub fn output(&self) -> impl ExactSizeIterator<Item = Lanes> {
-        self.settled.output(0)
+    /// Reads the number each lane shows at the output, of at most 32 bits; `signed` extends its sign to 32.
+    pub fn read(&self, signed: bool, values: &mut Transposed) {
+        self.settled.read(0, signed, values);
     }
 }
 
@@ -127,11 +127,13 @@ pub fn exhaustive_codes(netlist: &Netlist) -> Vec<u32> {
     let part = sweep.run_blocks().max(64).min(sweep.blocks());
     codes.par_chunks_mut(part as usize * LANES).enumerate().for_each(|(index, codes)| {
         let start = gray_place(index as u64) * part;
+        let mut values = Transposed::ZERO;
         sweep.visit(start..start + part, |block| {
-            let planes: Vec<Lanes> = block.output().collect();
+            block.read(false, &mut values);
             let place = block.code as usize % (part as usize * LANES);
-            let count = LANES.min(codes.len());
-            codes[place..place + count].copy_from_slice(&lane_values(&planes)[..count]);
+            for (lane, code) in codes[place..].iter_mut().take(LANES).enumerate() {
+                *code = values.lane(lane);
+            }
         });
     });
     codes
@@ -175,11 +177,12 @@ mod tests {
         let sweep = ExhaustiveSweep::new(&netlist);
         assert_eq!((sweep.blocks(), sweep.run_blocks()), (64, 4));
         let mut seen = vec![0; 64];
+        let mut values = Transposed::ZERO;
         for places in [0..5, 5..6, 6..41, 41..64] {
             sweep.visit(places, |block| {
-                let planes: Vec<Lanes> = block.output().collect();
+                block.read(false, &mut values);
                 let first = block.code as usize;
-                assert_eq!(lane_values(&planes)[..], codes[first..first + LANES]);
+                assert!((0..LANES).all(|lane| values.lane(lane) == codes[first + lane]));
                 seen[first / LANES] += 1;
             });
         }

@@ -1,7 +1,7 @@
 //! A netlist compiled to instructions: small gates packed together, equal instructions in runs.
 
 use super::functional::evaluate;
-use super::lanes::{Lanes, multiversion};
+use super::lanes::{Lanes, Transposed, multiversion};
 use crate::netlist::{CellKind, Driver, NetId, Netlist};
 use std::collections::BTreeMap;
 
@@ -174,6 +174,16 @@ impl Settled<'_> {
     /// Runs every instruction.
     pub fn settle(&mut self) {
         self.tape.program.run(&mut self.nets);
+    }
+
+    /// Reads the number each lane shows at output port `port`, of at most 32 bits; `signed` extends its sign to 32.
+    pub fn read(&self, port: usize, signed: bool, values: &mut Transposed) {
+        let nets = &self.tape.outputs[port];
+        let extension = match nets.last() {
+            Some(sign) if signed => *sign,
+            _ => NetId::ZERO,
+        };
+        values.set(std::array::from_fn(|bit| &self.nets[nets.get(bit).unwrap_or(&extension).index()]));
     }
 
     /// Bits of output port `port`, least significant first.
