@@ -1,8 +1,7 @@
-//! Settled values: 512 input vectors travel through the netlist at once.
+//! Settled values cell by cell: the simple engine, which knows every net and which the compiled one is checked against.
 
 use super::lanes::{LANES, Lanes, lane_values, multiversion};
 use crate::netlist::{CellKind, NetId, Netlist};
-use rayon::prelude::*;
 
 /// Evaluates a netlist on [`LANES`] vectors at a time.
 #[derive(Clone, Debug)]
@@ -89,37 +88,9 @@ pub(super) fn evaluate(kind: CellKind, [a, b, c, d]: [Lanes; 4]) -> [Lanes; 2] {
     [single, Lanes::ZERO]
 }
 
-/// The output code for every pair of operand codes, `[first << width_second | second]`, of a circuit with two input
-/// ports and one output port of at most 32 bits.
-///
-/// # Panics
-/// If the ports are not so, or the operands have more than 28 bits together.
-pub fn exhaustive_codes(netlist: &Netlist) -> Vec<u32> {
-    let [first, second] = netlist.inputs() else { panic!("{} has two operands", netlist.name()) };
-    assert!(netlist.outputs().len() == 1 && netlist.outputs()[0].width() <= 32, "one output of at most 32 bits");
-    let bits = first.width() + second.width();
-    assert!(bits <= 28, "{bits} operand bits are too many to tabulate");
-    let mut codes = vec![0u32; 1 << bits];
-    codes.par_chunks_mut(LANES).enumerate().for_each_init(
-        || FunctionalEngine::new(netlist),
-        |engine, (block, codes)| {
-            for bit in 0..bits {
-                let lanes = if bit < 9 { Lanes::counting(bit) } else { Lanes::splat(block >> (bit - 9) & 1 == 1) };
-                let in_second = bit < second.width();
-                let (port, position) = if in_second { (1, bit) } else { (0, bit - second.width()) };
-                engine.set_input(port, position, lanes);
-            }
-            engine.settle();
-            codes.copy_from_slice(&engine.output(0)[..codes.len()]);
-        },
-    );
-    codes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::netlist::NetlistBuilder;
 
     #[test]
     fn every_cell_kind_follows_its_truth_table() {
@@ -132,24 +103,6 @@ mod tests {
                     assert_eq!(output.0[0] >> lane & 1, u64::from(expected >> pin & 1), "{} {lane}", kind.name());
                 }
             }
-        }
-    }
-
-    #[test]
-    fn codes_agree_with_the_scalar_evaluation() {
-        let mut builder = NetlistBuilder::new("odd");
-        let (a, b) = (builder.input("a", 5), builder.input("b", 7));
-        let mut nets = vec![];
-        for bit in 0..5 {
-            let added = builder.full_adder(a[bit], b[bit], b[bit + 2]);
-            nets.push(builder.mux(added.carry, a[(bit + 1) % 5], added.sum));
-        }
-        builder.output("p", nets);
-        let netlist = builder.finish();
-        let codes = exhaustive_codes(&netlist);
-        for (code, &output) in codes.iter().enumerate() {
-            let (a, b) = (code as u64 >> 7, code as u64 & 127);
-            assert_eq!(netlist.evaluate(&[a, b]), [u64::from(output)]);
         }
     }
 }

@@ -86,11 +86,6 @@ impl Lanes {
     }
 
     #[inline(always)]
-    fn halves(self) -> [u32; 16] {
-        std::array::from_fn(|half| (self.0[half / 2] >> (half % 2 * 32)) as u32)
-    }
-
-    #[inline(always)]
     fn zip(self, other: Lanes, op: impl Fn(u64, u64) -> u64) -> Lanes {
         Lanes(std::array::from_fn(|word| op(self.0[word], other.0[word])))
     }
@@ -127,37 +122,99 @@ impl Not for Lanes {
     }
 }
 
+/// A number in each lane, in the order in which transposing leaves them: lane 8·i + t at `[t][i]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(align(64))]
+pub struct Transposed(pub [[u32; 64]; 8]);
+
+impl Transposed {
+    /// All zero.
+    pub const ZERO: Transposed = Transposed([[0; 64]; 8]);
+
+    /// The lane at `[row][column]`.
+    pub const fn lane_at(row: usize, column: usize) -> usize {
+        8 * column + row
+    }
+
+    /// The number in a lane.
+    #[inline(always)]
+    pub fn lane(&self, lane: usize) -> u32 {
+        self.0[lane % 8][lane / 8]
+    }
+
+    /// Takes the number in each lane, given its 32 bits from the least significant up.
+    pub fn set(&mut self, planes: [&Lanes; 32]) {
+        transpose(planes, self);
+    }
+}
+
 /// The number in each lane, given its bits from the least significant up (at most 32).
-///
-/// Sixteen 32 × 32 bit matrices are transposed side by side (Warren, *Hacker's Delight*, 2nd ed., §7-3).
 pub fn lane_values(planes: &[Lanes]) -> [u32; LANES] {
-    let mut rows = [[0u32; 16]; 32];
-    for (row, plane) in rows.iter_mut().zip(planes) {
-        *row = plane.halves();
-    }
-    let mut mask = 0x0000_ffff_u32;
-    let mut distance = 16;
-    while distance != 0 {
-        let mut low = 0;
-        while low < 32 {
-            let (upper, lower) = rows.split_at_mut(low + distance);
-            for (upper, lower) in upper[low].iter_mut().zip(&mut lower[0]) {
-                let swap = (*upper >> distance ^ *lower) & mask;
-                *upper ^= swap << distance;
-                *lower ^= swap;
+    let mut transposed = Transposed::ZERO;
+    transposed.set(std::array::from_fn(|bit| planes.get(bit).unwrap_or(&Lanes::ZERO)));
+    std::array::from_fn(|lane| transposed.lane(lane))
+}
+
+multiversion! {
+    fn transpose(planes: [&Lanes; 32], values: &mut Transposed) = transpose_bits
+}
+
+/// Bytes of four planes become a 32-bit word; then the 8 × 8 bit matrices in the bytes of eight words are transposed, many
+/// side by side (Warren, *Hacker's Delight*, 2nd ed., §7-3).
+#[inline(always)]
+fn transpose_bits(planes: [&Lanes; 32], values: &mut Transposed) {
+    for word in (0..8).step_by(2) {
+        let rows: [[[u32; 8]; 2]; 8] = std::array::from_fn(|row| {
+            let bytes = |plane: usize| [planes[plane].0[word], planes[plane].0[word + 1]];
+            interleave([bytes(row), bytes(row + 8), bytes(row + 16), bytes(row + 24)])
+        });
+        for half in 0..2 {
+            let mut rows: [[u32; 8]; 8] = std::array::from_fn(|row| rows[row][half]);
+            swap_bits::<4>(&mut rows, 0x0f0f_0f0f);
+            swap_bits::<2>(&mut rows, 0x3333_3333);
+            swap_bits::<1>(&mut rows, 0x5555_5555);
+            for (row, words) in rows.iter().enumerate() {
+                let column = 8 * (word + half);
+                values.0[row][column..column + 8].copy_from_slice(words);
             }
-            low = (low + distance + 1) & !distance;
-        }
-        distance >>= 1;
-        mask ^= mask << distance;
-    }
-    let mut values = [0; LANES];
-    for (row, halves) in rows.iter().enumerate() {
-        for (column, half) in halves.iter().enumerate() {
-            values[column * 32 + row] = *half;
         }
     }
-    values
+}
+
+/// Words made of one byte of each of four byte strings, the first lowest.
+#[inline(always)]
+#[cfg(target_arch = "x86_64")]
+fn interleave(strings: [[u64; 2]; 4]) -> [[u32; 8]; 2] {
+    use std::arch::x86_64::*;
+    // SAFETY: every x86-64 processor has SSE2, and both types are 64 bytes of which every value is valid.
+    unsafe {
+        let [a, b, c, d] = strings.map(|[low, high]| _mm_set_epi64x(high as i64, low as i64));
+        let halves =
+            [(_mm_unpacklo_epi8(a, b), _mm_unpacklo_epi8(c, d)), (_mm_unpackhi_epi8(a, b), _mm_unpackhi_epi8(c, d))];
+        let words = halves.map(|(low, high)| [_mm_unpacklo_epi16(low, high), _mm_unpackhi_epi16(low, high)]);
+        std::mem::transmute::<[[__m128i; 2]; 2], [[u32; 8]; 2]>(words)
+    }
+}
+
+/// Words made of one byte of each of four byte strings, the first lowest.
+#[inline(always)]
+#[cfg(not(target_arch = "x86_64"))]
+fn interleave(strings: [[u64; 2]; 4]) -> [[u32; 8]; 2] {
+    let byte = |string: usize, half: usize, word: usize| strings[string][half] >> (8 * word) as u32 & 0xff;
+    std::array::from_fn(|half| {
+        std::array::from_fn(|word| (0..4).map(|string| (byte(string, half, word) as u32) << (8 * string)).sum())
+    })
+}
+
+/// Exchanges the upper bits (`!mask`) of each row with the lower bits (`mask`) of the row `DISTANCE` below.
+#[inline(always)]
+fn swap_bits<const DISTANCE: usize>(rows: &mut [[u32; 8]; 8], mask: u32) {
+    for upper in (0..8).filter(|row| row & DISTANCE == 0) {
+        let (x, y) = (rows[upper], rows[upper + DISTANCE]);
+        let swap: [u32; 8] = std::array::from_fn(|word| (x[word] >> DISTANCE ^ y[word]) & mask);
+        rows[upper] = std::array::from_fn(|word| x[word] ^ swap[word] << DISTANCE);
+        rows[upper + DISTANCE] = std::array::from_fn(|word| y[word] ^ swap[word]);
+    }
 }
 
 /// Compiles a function body for AVX-512, AVX2 and the baseline from one source, and picks at run time.

@@ -5,12 +5,16 @@ mod functional;
 mod lanes;
 mod single_delay;
 mod static_timing;
+mod sweep;
+mod tape;
 mod timed;
 mod verilog;
 mod waveforms;
 
-pub use functional::{FunctionalEngine, exhaustive_codes};
+pub use functional::FunctionalEngine;
 pub use lanes::{LANES, Lanes, lane_values};
 pub use static_timing::StaticTiming;
+pub use sweep::{Block, ExhaustiveSweep, LANE_BITS, exhaustive_codes};
+pub use tape::{Settled, Tape};
 pub use timed::{DelayMode, TimedEngine};
 pub use verilog::{Inexpressible, timed_verilog};
