@@ -1,5 +1,6 @@
 //! The command line as typed.
 
+use axtrain_sim::array::{Convention, Dataflow, Gemm};
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -40,6 +41,8 @@ pub(crate) enum Verb {
     Simulate(ExperimentOptions),
     /// Error metrics, area, delay, and per operating point timing errors and energy of multipliers
     Characterize(CharacterizeOptions),
+    /// Time and traffic of a network on a systolic array, without its arithmetic
+    Cycles(CyclesOptions),
     /// Draw a run's figures again from its records
     Plot(PlotOptions),
     /// Show what is built in
@@ -80,6 +83,40 @@ pub(crate) struct CharacterizeOptions {
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CyclesOptions {
+    /// Rows of elements; memory is ideal, and there are no product registers and no double buffering
+    #[arg(long, value_name = "R", requires = "columns", required_unless_present_any = ["array", "config"])]
+    pub(crate) rows: Option<u32>,
+    /// Columns of elements
+    #[arg(long = "cols", value_name = "C", requires = "rows")]
+    pub(crate) columns: Option<u32>,
+    /// Array with its memories: a built-in name or a file
+    #[arg(long, value_name = "NAME|FILE", conflicts_with_all = ["rows", "columns"])]
+    pub(crate) array: Option<String>,
+    /// Array with its memories in SCALE-Sim's form
+    #[arg(long, value_name = "FILE.cfg", conflicts_with_all = ["rows", "columns", "array"])]
+    pub(crate) config: Option<PathBuf>,
+    /// What stays in an element: ws, os or is (default: as the file says, or ws)
+    #[arg(long)]
+    pub(crate) dataflow: Option<Dataflow>,
+    /// A layer of M×K activations and K×N weights; may be repeated
+    #[arg(long, value_name = "MxNxK", required_unless_present = "topology", conflicts_with = "topology")]
+    pub(crate) gemm: Vec<Gemm>,
+    /// Layers as comma-separated values, matrix products or convolutions, in SCALE-Sim's form
+    #[arg(long, value_name = "FILE.csv")]
+    pub(crate) topology: Option<PathBuf>,
+    /// Whose way of counting: what registers do, or what SCALE-Sim 3 prints for ideal memory
+    #[arg(long, value_name = "rtl|scale-sim", default_value_t)]
+    pub(crate) convention: Convention,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print comma-separated values, a line a layer
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,7 @@
 //! Files inside the program, and how a name becomes one of them or a path.
 
 use crate::failure::Failure;
-use axtrain_sim::array::BUILT_IN_ARRAYS;
+use axtrain_sim::array::{ArrayFile, BUILT_IN_ARRAYS};
 use std::path::{Path, PathBuf};
 
 /// A file inside the program: the name that configurations use, and the text.
@@ -27,6 +27,12 @@ impl Source {
     /// Name and text, for [`Failure::in_file`].
     pub(crate) fn parts(&self) -> (&str, &str) {
         (&self.name, &self.text)
+    }
+
+    /// Reads an array file; its sizes are not checked yet.
+    pub(crate) fn array(&self) -> Result<ArrayFile, Failure> {
+        toml::from_str(&self.text)
+            .map_err(|error: toml::de::Error| Failure::in_file(self.parts(), error.span(), error.message(), None))
     }
 
     /// Reads a file.

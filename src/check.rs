@@ -5,7 +5,6 @@ use crate::catalogue::Source;
 use crate::failure::Failure;
 use crate::output::print_line;
 use crate::study;
-use axtrain_sim::array::ArrayFile;
 use axtrain_sim::config::DesignFile;
 use axtrain_sim::memory::MemoryTechnology;
 use axtrain_sim::technology::Technology;
@@ -41,9 +40,7 @@ fn check(path: &Path) -> Result<&'static str, Failure> {
             .map_err(|error| Failure::in_file(file, error.span, error.message, None))?;
         Ok("memory")
     } else if has("array") && !has("dataset") {
-        let parsed: Result<ArrayFile, toml::de::Error> = toml::from_str(&source.text);
-        let parsed = parsed.map_err(|error| Failure::in_file(file, error.span(), error.message(), None))?;
-        parsed.array.build().map_err(|error| Failure::in_file(file, None, error, None))?;
+        source.array()?.array.build().map_err(|error| Failure::in_file(file, None, error, None))?;
         Ok("array")
     } else {
         study::load(path, Path::new("runs"))?;

@@ -5,6 +5,7 @@ mod arguments;
 mod catalogue;
 mod characterize;
 mod check;
+mod cycles;
 mod failure;
 mod figures;
 mod list;
@@ -49,6 +50,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Verb::Train(options) => train::run(&options, &console),
         Verb::Simulate(options) => simulate::run(&options, arguments.seed, &console),
         Verb::Characterize(options) => characterize::run(&options, &console),
+        Verb::Cycles(options) => cycles::run(&options),
         Verb::Plot(options) => figures::run(&options),
         Verb::List(options) => list::run(&options),
         Verb::New(options) => new::run(&options),

@@ -4,7 +4,7 @@ use crate::catalogue::{ARRAYS, MEMORIES, Source, TECHNOLOGIES, relative};
 use crate::failure::Failure;
 use crate::output::write_atomically;
 use crate::progress::Console;
-use axtrain_sim::array::{Accumulator, ArrayFile, Dataflow, Memories, SystolicArray};
+use axtrain_sim::array::{Accumulator, Dataflow, Memories, SystolicArray};
 use axtrain_sim::config::Experiment;
 use axtrain_sim::engine::{DelayMode, StaticTiming};
 use axtrain_sim::memory::MemoryTechnology;
@@ -102,8 +102,7 @@ fn array(array: &str, memory: &str, folder: &Path) -> Result<(SystolicArray, Mem
     let technology = MemoryTechnology::from_toml(&source.text)
         .map_err(|error| Failure::in_file(source.parts(), error.span, error.message, None))?;
     let source = Source::find("array", ARRAYS, array, folder)?;
-    let file: ArrayFile = toml::from_str(&source.text)
-        .map_err(|error| Failure::in_file(source.parts(), error.span(), error.message(), None))?;
+    let file = source.array()?;
     let array = file.array.build().map_err(|error| Failure::in_file(source.parts(), None, error, None))?;
     if array.dataflow() != Dataflow::WeightStationary {
         let help = "experiments run on weight-stationary arrays; `axtrain cycles` takes the others".to_owned();

@@ -75,6 +75,16 @@ pub enum ArchitectureError {
     },
 }
 
+impl ArchitectureError {
+    /// The line at fault, if it is one.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Self::Missing { .. } => None,
+            Self::Line { line, .. } | Self::Value { line, .. } => Some(*line),
+        }
+    }
+}
+
 /// Line and value of every setting, by its name in lower case; sections do not share names.
 struct Settings<'a>(HashMap<String, (usize, &'a str)>);
 

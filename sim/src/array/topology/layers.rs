@@ -129,6 +129,23 @@ pub enum TopologyError {
     },
 }
 
+impl TopologyError {
+    /// The line at fault, if it is one.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Self::Empty => None,
+            Self::Header { line, .. }
+            | Self::UnknownColumn { line, .. }
+            | Self::Missing { line, .. }
+            | Self::TooManyFields { line, .. }
+            | Self::Number { line, .. }
+            | Self::Sparse { line, .. }
+            | Self::Convolution { line, .. }
+            | Self::Gemm { line, .. } => Some(*line),
+        }
+    }
+}
+
 /// What a list holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
