@@ -122,7 +122,7 @@ fn print(report: &Characterization) {
         first.clock_ps, first.stimulus
     ));
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header(["supply", "wrong", "mean error", "MAE", "fJ an operation", "of it glitches"]);
     for point in &report.operating_points {
         table.add_row([

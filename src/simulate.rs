@@ -8,9 +8,9 @@ use crate::study::{Behaviour, Study, load};
 use crate::summary;
 use crate::weights::{Job, pairings};
 use axtrain_sim::array::{ElementMeans, EnergyModel, LayerWork, PointRun, TransitionInference};
-use axtrain_sim::kernel::{Shape, TableGemm};
+use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::profile::Design;
-use axtrain_sim::report::{Point, Provenance, Record, wilson_interval};
+use axtrain_sim::report::{Point, Provenance, Record};
 use axtrain_sim::technology::OperatingPoint;
 use axtrain_sim::workload::{Dense, WeightsFile, pixel_code};
 use rayon::prelude::*;
@@ -70,16 +70,9 @@ fn run_network(
     let network = &weights.network;
     let test = &study.dataset.test;
     let gemm = TableGemm::new(&design.product);
-    let settled = |layer: &Dense, codes: &[u8]| {
-        let shape = Shape { m: codes.len() / layer.inputs, k: layer.inputs, n: layer.outputs };
-        let mut sums = vec![0; shape.m * shape.n];
-        gemm.run(codes, &layer.weights, shape, &mut sums);
-        sums
-    };
     let codes: Vec<u8> = test.pixels().iter().map(|&pixel| pixel_code(pixel)).collect();
     let (batch, bits) = (study.experiment.operation.batch, study.array.accumulator_bits());
-    let inference =
-        TransitionInference::new(network, &behaviour.table, &settled, (codes, test.labels()), batch, bits);
+    let inference = TransitionInference::new(network, &behaviour.table, &gemm, (codes, test.labels()), batch, bits);
     let model = EnergyModel {
         array: &study.array,
         technology: &study.technology,
@@ -96,7 +89,6 @@ fn run_network(
         let cost = model
             .inference(&layers, batch as u64, point.supply)
             .map_err(|error| Failure::request(error, "choose a smaller batch or network"))?;
-        let images = test.len();
         let multiplications = network.multiply_accumulates() as f64;
         let wrong: f64 = run
             .error_rate
@@ -107,9 +99,9 @@ fn run_network(
         records.push(Record {
             schema: Record::SCHEMA.to_owned(),
             point: record_point(study, design, job, point),
-            accuracy: run.correct as f64 / images as f64,
-            accuracy_ci95: wilson_interval(run.correct, images),
-            images,
+            accuracy: run.accuracy.fraction(),
+            accuracy_ci95: run.accuracy.interval(0.95),
+            images: run.accuracy.images,
             cycles: cost.cycles,
             latency_us: cost.latency_us,
             energy_uj: cost.energy,

@@ -2,6 +2,7 @@
 
 use axtrain_sim::array::{Accumulator, ElementMeans, TransitionInference};
 use axtrain_sim::engine::{DelayMode, StaticTiming, exhaustive_codes};
+use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::multiplier::{Family, MultiplierSpec, ProductTable};
 use axtrain_sim::profile::{TransitionSpec, TransitionTable};
 use axtrain_sim::technology::Technology;
@@ -11,18 +12,6 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 const FREEPDK45: &str = include_str!("../../hwconfigs/technology/freepdk45.toml");
-
-/// Settled sums by the definition.
-fn settled(product: &ProductTable, layer: &Dense, codes: &[u8]) -> Vec<i32> {
-    let rows = codes.chunks_exact(layer.inputs);
-    rows.flat_map(|row| {
-        layer.weights.chunks_exact(layer.inputs).map(move |weights| {
-            let pairs = row.iter().zip(weights);
-            pairs.map(|(&a, &w)| product.product(a.into(), (w as u8).into())).sum()
-        })
-    })
-    .collect()
-}
 
 fn network(rng: &mut ChaCha8Rng) -> Network {
     let mut layer = |name: &str, inputs: usize, outputs: usize, requantize| Dense {
@@ -65,7 +54,7 @@ fn looked_up_inference_equals_multiplying_one_by_one() {
     let (images, batch, bits) = (23, 8, 18);
     let codes: Vec<u8> = (0..images * 37).map(|_| rng.random_range(0..128)).collect();
     let labels: Vec<u8> = (0..images).map(|_| rng.random_range(0..5)).collect();
-    let gemm = |layer: &Dense, codes: &[u8]| settled(&product, layer, codes);
+    let gemm = TableGemm::new(&product);
     let inference = TransitionInference::new(&network, &table, &gemm, (codes.clone(), &labels), batch, bits);
 
     for errors in table.points() {
@@ -109,7 +98,7 @@ fn looked_up_inference_equals_multiplying_one_by_one() {
             if layer.requantize.is_none() {
                 assert_eq!(run.predictions, predictions);
                 let right = predictions.iter().zip(&labels).filter(|(found, label)| found == label).count();
-                assert_eq!(run.correct, right);
+                assert_eq!((run.accuracy.correct, run.accuracy.images), (right, images));
             }
             activations = next;
         }

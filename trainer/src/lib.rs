@@ -1,1 +1,53 @@
-//! trainer
+//! Networks trained for the arithmetic they will run on.
+//!
+//! A multilayer perceptron is trained in one of four ways ([`Method`]) for a multiplier that is known by its product
+//! table, and comes out as an integer [`Network`](axtrain_sim::workload::Network) for the array:
+//!
+//! ```
+//! use axtrain_sim::multiplier::ProductTable;
+//! use axtrain_sim::workload::{Dataset, Split};
+//! use axtrain_trainer::{Method, TrainingSpec, accuracy, train};
+//! use std::ops::ControlFlow;
+//!
+//! // Two kinds of image: left half bright, right half bright.
+//! let pixels: Vec<u8> = (0..64).flat_map(|image| if image % 2 == 0 { [255, 9] } else { [9, 255] }).collect();
+//! let split = Split::new(2, pixels, (0..64).map(|image| image % 2).collect());
+//! let classes = vec!["left".to_owned(), "right".to_owned()];
+//! let dataset =
+//!     Dataset { name: "halves".to_owned(), shape: [1, 1, 2], classes, train: split.clone(), test: split };
+//!
+//! // A multiplier without the lowest four bits of its operands.
+//! let truncated = |code: u32| i32::from(code as u8 as i8) >> 4 << 4;
+//! let table = ProductTable::from_fn(8, 8, true, |a, b| truncated(a) * truncated(b));
+//!
+//! let spec = TrainingSpec { batch: 16, learning_rate: 0.03, ..TrainingSpec::new(vec![2, 8, 2], Method::Passive) };
+//! let trained = train(&spec, &dataset, &table, &mut |_| ControlFlow::Continue(()))?;
+//! assert_eq!(accuracy(&trained.network, &table, &dataset.test), 1.0);
+//! # Ok::<(), axtrain_trainer::TrainError>(())
+//! ```
+//!
+//! While training, activations, weights, biases and accumulators are rounded exactly as integer inference rounds them;
+//! gradients pass straight through. A run uses one thread, and depends on its settings and data alone: start several at
+//! once to use several cores.
+//!
+//! Not modelled here: convolutions, asymmetric codes, errors that depend on time or voltage (a table has none), gradients
+//! of the table itself.
+
+mod calibration;
+mod error;
+mod export;
+mod methods;
+mod metrics;
+mod mlp;
+mod ops;
+mod product_gemm;
+mod quantizer;
+mod spec;
+#[cfg(test)]
+mod testing;
+mod training;
+
+pub use error::{Quantity, TrainError};
+pub use metrics::accuracy;
+pub use spec::{Method, Sensitivity, TrainingSpec, UnknownMethod, WeightNoise};
+pub use training::{EpochRecord, LayerParameters, Progress, Trained, Validation, train};

@@ -7,12 +7,9 @@
 //! Left out: transitions of the multiplier while weights pass through it (the activation is zero then), and
 //! accumulators that fail themselves (their slack is checked by the caller).
 
+use crate::kernel::TableGemm;
 use crate::profile::{SampledErrors, TransitionTable};
-use crate::workload::{Dense, Network};
-
-/// Computes the accumulators `[row][output]` of a layer from activation codes `[row][input]`, without bias:
-/// the settled products of the design.
-pub type SettledGemm<'a> = dyn Fn(&Dense, &[u8]) -> Vec<i32> + Sync + 'a;
+use crate::workload::{Accuracy, Dense, Network, classify};
 
 /// Inference of one network over one set of images, ready to be repeated at every operating point.
 ///
@@ -20,7 +17,7 @@ pub type SettledGemm<'a> = dyn Fn(&Dense, &[u8]) -> Vec<i32> + Sync + 'a;
 pub struct TransitionInference<'a> {
     network: &'a Network,
     table: &'a TransitionTable,
-    gemm: &'a SettledGemm<'a>,
+    gemm: &'a TableGemm,
     labels: &'a [u8],
     batch: usize,
     accumulator_bits: u32,
@@ -49,7 +46,7 @@ struct WeightLayout {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PointRun {
     /// Images classified as labelled.
-    pub correct: usize,
+    pub accuracy: Accuracy,
     /// Class chosen for each image; the lowest wins a tie.
     pub predictions: Vec<u8>,
     /// Switching energy of each layer's multipliers over all images, fJ at nominal supply.
@@ -61,14 +58,14 @@ pub struct PointRun {
 }
 
 impl<'a> TransitionInference<'a> {
-    /// Prepares `codes` (`[image][input]`, one label each) in batches of `batch` consecutive images.
+    /// Prepares `codes` (`[image][input]`, one label each), `gemm` giving the settled products, in batches of `batch` consecutive images.
     ///
     /// # Panics
     /// If the codes are not `labels.len()` images of the network's inputs, or `batch` is zero.
     pub fn new(
         network: &'a Network,
         table: &'a TransitionTable,
-        gemm: &'a SettledGemm<'a>,
+        gemm: &'a TableGemm,
         (codes, labels): (Vec<u8>, &'a [u8]),
         batch: usize,
         accumulator_bits: u32,
@@ -82,22 +79,17 @@ impl<'a> TransitionInference<'a> {
 
     /// Runs all images with the products sampled as in `errors`, one of the table's points.
     pub fn run(&self, errors: &SampledErrors) -> PointRun {
-        let mut run = PointRun {
-            correct: 0,
-            predictions: Vec::new(),
-            multiplier_fj: Vec::new(),
-            error_rate: Vec::new(),
-            activations: Vec::new(),
-        };
+        let (mut multiplier_fj, mut error_rate, mut activations) = (Vec::new(), Vec::new(), Vec::new());
+        let mut predictions = Vec::new();
         let mut later;
         let mut input = &self.first;
         for (index, (layer, layout)) in self.network.layers().iter().zip(&self.layouts).enumerate() {
             let mut sums = input.settled.clone();
             let wrong = layout.add_errors(self.table, errors, &input.codes, self.batch, &mut sums);
             let multiplications = (input.codes.len() * layer.outputs) as f64;
-            run.multiplier_fj.push(input.energy_units as f64 * self.table.energy_quantum());
-            run.error_rate.push(wrong as f64 / multiplications);
-            run.activations.push(input.codes.clone());
+            multiplier_fj.push(input.energy_units as f64 * self.table.energy_quantum());
+            error_rate.push(wrong as f64 / multiplications);
+            activations.push(input.codes.clone());
             for row in sums.chunks_exact_mut(layer.outputs) {
                 for (sum, bias) in row.iter_mut().zip(&layer.bias) {
                     *sum = wrapped(*sum, self.accumulator_bits).wrapping_add(*bias);
@@ -109,23 +101,12 @@ impl<'a> TransitionInference<'a> {
                 later = LayerInput::new(self.table, self.gemm, next, &self.layouts[index + 1], codes, self.batch);
                 input = &later;
             } else {
-                run.predictions = sums.chunks_exact(layer.outputs).map(largest).collect();
+                predictions = classify(&sums, layer.outputs);
             }
         }
-        run.correct = run.predictions.iter().zip(self.labels).filter(|(found, label)| found == label).count();
-        run
+        let accuracy = Accuracy::of(&predictions, self.labels);
+        PointRun { accuracy, predictions, multiplier_fj, error_rate, activations }
     }
-}
-
-/// Position of the largest score, the lowest if several are.
-fn largest(scores: &[i32]) -> u8 {
-    let mut best = 0;
-    for (class, score) in scores.iter().enumerate() {
-        if *score > scores[best] {
-            best = class;
-        }
-    }
-    best as u8
 }
 
 /// `sum` modulo 2^bits in two's complement.
@@ -137,13 +118,15 @@ fn wrapped(sum: i32, bits: u32) -> i32 {
 impl LayerInput {
     fn new(
         table: &TransitionTable,
-        gemm: &SettledGemm<'_>,
+        gemm: &TableGemm,
         layer: &Dense,
         layout: &WeightLayout,
         codes: Vec<u8>,
         batch: usize,
     ) -> Self {
-        let settled = gemm(layer, &codes);
+        let shape = layer.shape(codes.len() / layer.inputs);
+        let mut settled = vec![0; shape.m * shape.n];
+        gemm.run(&codes, &layer.weights, shape, &mut settled);
         let mut energy_units = 0;
         for_each_transition(&codes, layer.inputs, batch, |_, input, previous, activation| {
             if previous != activation {
@@ -180,6 +163,9 @@ fn for_each_transition(
 }
 
 impl WeightLayout {
+    /// Going through all outputs is cheaper than finding those of each wrong weight if there are more than one in this many.
+    const DENSE: usize = 8;
+
     fn new(layer: &Dense) -> Self {
         let (inputs, outputs) = (layer.inputs, layer.outputs);
         let mut codes = vec![0u8; inputs * outputs];
@@ -216,17 +202,33 @@ impl WeightLayout {
             return 0;
         }
         let mut wrong = 0;
+        let mut by_code = [0i32; 256];
         for_each_transition(codes, self.codes.len() / self.outputs, batch, |row, input, previous, activation| {
             // A product that arrives with the bubble belongs to no sum.
             let Some(row) = row else { return };
             let (weights, deltas) = errors.row(table.pair(previous, activation));
             let sums = &mut sums[row * self.outputs..][..self.outputs];
-            let starts = &self.starts[input * 257..][..257];
-            for (&weight, &delta) in weights.iter().zip(deltas) {
-                let group = starts[usize::from(weight)] as usize..starts[usize::from(weight) + 1] as usize;
-                wrong += group.len() as u64;
-                for &output in &self.grouped[group] {
-                    sums[output as usize] = sums[output as usize].wrapping_add(delta);
+            if weights.len() > self.outputs / Self::DENSE {
+                for (&weight, &delta) in weights.iter().zip(deltas) {
+                    by_code[usize::from(weight)] = delta;
+                }
+                let codes = &self.codes[input * self.outputs..][..self.outputs];
+                for (sum, &weight) in sums.iter_mut().zip(codes) {
+                    let delta = by_code[usize::from(weight)];
+                    wrong += u64::from(delta != 0);
+                    *sum = sum.wrapping_add(delta);
+                }
+                for &weight in weights {
+                    by_code[usize::from(weight)] = 0;
+                }
+            } else {
+                let starts = &self.starts[input * 257..][..257];
+                for (&weight, &delta) in weights.iter().zip(deltas) {
+                    let group = starts[usize::from(weight)] as usize..starts[usize::from(weight) + 1] as usize;
+                    wrong += group.len() as u64;
+                    for &output in &self.grouped[group] {
+                        sums[output as usize] = sums[output as usize].wrapping_add(delta);
+                    }
                 }
             }
         });

@@ -75,7 +75,7 @@ pub use element::{Accumulator, ElementMeans};
 pub use energy::{EnergyComponents, EnergyModel, InferenceCost, LayerWork, Memories};
 pub use file::{ArrayConfig, ArrayFile, BUILT_IN_ARRAYS};
 pub use gemm::{Gemm, Layer};
-pub use inference::{PointRun, SettledGemm, TransitionInference};
+pub use inference::{PointRun, TransitionInference};
 pub use memory::{DramTraffic, MemorySystem};
 pub use scale_sim::Convention;
 

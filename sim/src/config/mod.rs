@@ -26,6 +26,13 @@ impl ConfigError {
 
 impl From<toml::de::Error> for ConfigError {
     fn from(error: toml::de::Error) -> Self {
-        Self { message: error.message().to_owned(), span: error.span(), help: None }
+        // Types as a user of TOML knows them, not as Rust calls them.
+        let mut message = error.message().to_owned();
+        for (rust, toml) in
+            [("usize", "a whole number"), ("u64", "a whole number"), ("u32", "a whole number"), ("f64", "a number")]
+        {
+            message = message.replace(&format!("expected {rust}"), &format!("expected {toml}"));
+        }
+        Self { message, span: error.span(), help: None }
     }
 }

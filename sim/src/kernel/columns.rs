@@ -5,10 +5,16 @@
 //! table columns and costs less the more rows follow.
 
 use super::instructions::InstructionSet;
+use super::look_up::{AddProducts, add_eight, add_sixteen};
 
 /// Activation rows for which one gathered table is used: enough to make gathering cheap, few enough that their sums
 /// stay in the second-level cache.
 pub(super) const BLOCK_ROWS: usize = 2048;
+
+/// Products summed from one gathered table: as many as keep it, of 16 outputs, in 32 KiB of first-level cache.
+pub(super) const fn depth(codes: usize) -> usize {
+    1024 / codes
+}
 
 /// The table column of a weight that is not there.
 static ZERO_COLUMN: [i16; 256] = [0; 256];
@@ -51,8 +57,9 @@ impl Plane {
         Some(Self { residual, centre: centres, shift, group })
     }
 
-    fn column(&self, weight: Option<&u8>, codes: usize) -> &[i16] {
-        weight.map_or(&ZERO_COLUMN[..codes], |&weight| &self.residual[usize::from(weight) * codes..][..codes])
+    /// The residuals of a weight's products with all `codes` activations.
+    fn column(&self, weight: Option<u8>, codes: usize) -> &[i16] {
+        weight.map_or(&ZERO_COLUMN[..codes], |weight| &self.residual[usize::from(weight) * codes..][..codes])
     }
 }
 
@@ -65,22 +72,18 @@ impl Columns {
                 .map(|weight| products[weight..].iter().step_by(256).map(|&product| part(product)).collect())
                 .collect()
         };
-        let planes = match Plane::new(&columns(|product| product), 0) {
-            Some(plane) => vec![plane],
-            None => {
-                let halves = [
-                    Plane::new(&columns(|product| product & 0xffff), 0),
-                    Plane::new(&columns(|product| product >> 16), 16),
-                ];
-                halves.into_iter().map(|plane| plane.expect("half a product spreads over 16 bits")).collect()
-            }
+        let halves = || {
+            let low = Plane::new(&columns(|product| product & 0xffff), 0);
+            let high = Plane::new(&columns(|product| product >> 16), 16);
+            [low, high].map(|half| half.expect("half a product spreads over no more than 16 bits")).to_vec()
         };
+        let planes = Plane::new(&columns(|product| product), 0).map_or_else(halves, |plane| vec![plane]);
         Self { codes, planes }
     }
 
-    /// Table passes that a multiplication takes: 2 if products spread over more than 16 bits.
-    pub(super) fn planes(&self) -> usize {
-        self.planes.len()
+    /// For each plane the products that are added in 16 bits.
+    pub(super) fn groups(&self) -> Vec<usize> {
+        self.planes.iter().map(|plane| plane.group).collect()
     }
 
     /// `out[row][column] = Σ product[activations[row][k]][weights[column][k]]`, activations below the number of codes.
@@ -98,17 +101,10 @@ impl Columns {
             row.copy_from_slice(&biases);
         }
         for plane in &self.planes {
-            match (instructions, self.codes) {
-                (InstructionSet::Portable, 128) => add_plane::<128, 8>(plane, activations, weights, k, out),
-                (InstructionSet::Portable, _) => add_plane::<256, 4>(plane, activations, weights, k, out),
-                // SAFETY: the instruction set was detected.
-                #[cfg(target_arch = "x86_64")]
-                (InstructionSet::Avx2, 128) => unsafe {
-                    add_plane_avx2::<128, 8>(plane, activations, weights, k, out)
-                },
-                // SAFETY: the instruction set was detected.
-                #[cfg(target_arch = "x86_64")]
-                (InstructionSet::Avx2, _) => unsafe { add_plane_avx2::<256, 4>(plane, activations, weights, k, out) },
+            let outputs = Outputs { plane, instructions, weights, k, columns };
+            match self.codes {
+                128 => outputs.add::<128, { depth(128) }>(activations, out),
+                _ => outputs.add::<256, { depth(256) }>(activations, out),
             }
         }
     }
@@ -123,52 +119,57 @@ impl Columns {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn add_plane_avx2<const CODES: usize, const DEPTH: usize>(
-    plane: &Plane,
-    activations: &[u8],
-    weights: &[u8],
+/// One plane's part of a multiplication.
+struct Outputs<'a> {
+    plane: &'a Plane,
+    instructions: InstructionSet,
+    weights: &'a [u8],
     k: usize,
-    out: &mut [i32],
-) {
-    add_plane::<CODES, DEPTH>(plane, activations, weights, k, out);
+    columns: usize,
 }
 
-/// `CODES` activation codes, `DEPTH` (a multiple of 4) k in a gathered table.
-#[inline(always)]
-fn add_plane<const CODES: usize, const DEPTH: usize>(
-    plane: &Plane,
-    activations: &[u8],
-    weights: &[u8],
-    k: usize,
-    out: &mut [i32],
-) {
-    let columns = weights.len() / k;
-    let blocks = activations.chunks(BLOCK_ROWS * k).zip(out.chunks_mut(BLOCK_ROWS * columns));
-    for (activations, out) in blocks {
-        let codes = interleave::<DEPTH>(activations, k);
-        for first in (0..columns).step_by(16) {
-            let weights = &weights[first * k..];
-            match (columns - first > 8, plane.group) {
-                (true, 4) => {
-                    add_outputs::<CODES, DEPTH, 16, 4>(plane, &codes, weights, k, &mut out[first..], columns)
+impl Outputs<'_> {
+    /// Adds to all of `out`, for `CODES` activation codes with tables of `DEPTH` k.
+    fn add<const CODES: usize, const DEPTH: usize>(&self, activations: &[u8], out: &mut [i32]) {
+        let blocks = activations.chunks(BLOCK_ROWS * self.k).zip(out.chunks_mut(BLOCK_ROWS * self.columns));
+        for (activations, out) in blocks {
+            let codes = interleave::<DEPTH>(activations, self.k);
+            for first in (0..self.columns).step_by(16) {
+                if self.columns - first > 8 {
+                    self.add_columns(add_sixteen::<CODES, DEPTH>, &codes, first, out);
+                } else {
+                    self.add_columns(add_eight::<CODES, DEPTH>, &codes, first, out);
                 }
-                (true, 2) => {
-                    add_outputs::<CODES, DEPTH, 16, 2>(plane, &codes, weights, k, &mut out[first..], columns)
-                }
-                (true, _) => {
-                    add_outputs::<CODES, DEPTH, 16, 1>(plane, &codes, weights, k, &mut out[first..], columns)
-                }
-                (false, 4) => {
-                    add_outputs::<CODES, DEPTH, 8, 4>(plane, &codes, weights, k, &mut out[first..], columns)
-                }
-                (false, 2) => {
-                    add_outputs::<CODES, DEPTH, 8, 2>(plane, &codes, weights, k, &mut out[first..], columns)
-                }
-                (false, _) => {
-                    add_outputs::<CODES, DEPTH, 8, 1>(plane, &codes, weights, k, &mut out[first..], columns)
-                }
+            }
+        }
+    }
+
+    /// Adds to up to `OUTPUTS` columns of `out`, from column `first`, by the look-up for so many.
+    fn add_columns<const CODES: usize, const DEPTH: usize, const OUTPUTS: usize>(
+        &self,
+        add_products: AddProducts<CODES, DEPTH, OUTPUTS>,
+        codes: &[[u8; DEPTH]],
+        first: usize,
+        out: &mut [i32],
+    ) {
+        let rows = out.len() / self.columns;
+        let count = OUTPUTS.min(self.columns - first);
+        let mut sums = vec![[0; OUTPUTS]; rows];
+        let mut table = vec![[[0; OUTPUTS]; CODES]; DEPTH];
+        let table: &mut [_; DEPTH] = table.first_chunk_mut().expect("a table for each depth");
+        for (group, codes) in codes.chunks_exact(rows).enumerate() {
+            for (depth, products) in table.iter_mut().enumerate() {
+                let k = group * DEPTH + depth;
+                gather(products, |output| {
+                    let weight = (output < count && k < self.k).then(|| self.weights[(first + output) * self.k + k]);
+                    self.plane.column(weight, CODES)
+                });
+            }
+            add_products(self.instructions, self.plane.group, table, codes, &mut sums);
+        }
+        for (out, sums) in out.chunks_exact_mut(self.columns).zip(&sums) {
+            for (out, &sum) in out[first..][..count].iter_mut().zip(sums) {
+                *out = out.wrapping_add(sum << self.plane.shift);
             }
         }
     }
@@ -179,80 +180,28 @@ fn interleave<const DEPTH: usize>(activations: &[u8], k: usize) -> Vec<[u8; DEPT
     let rows = activations.len() / k;
     let mut codes = vec![[0; DEPTH]; k.div_ceil(DEPTH) * rows];
     for (row, activations) in activations.chunks_exact(k).enumerate() {
-        for (group, chunk) in activations.chunks(DEPTH).enumerate() {
-            codes[group * rows + row][..chunk.len()].copy_from_slice(chunk);
+        let (chunks, rest) = activations.as_chunks();
+        for (group, chunk) in chunks.iter().enumerate() {
+            codes[group * rows + row] = *chunk;
+        }
+        if !rest.is_empty() {
+            codes[chunks.len() * rows + row][..rest.len()].copy_from_slice(rest);
         }
     }
     codes
 }
 
-/// Adds the first up to `OUTPUTS` outputs of `weights` (`[output][k]`) to the rows of `out`, `stride` apart.
-#[inline(always)]
-fn add_outputs<const CODES: usize, const DEPTH: usize, const OUTPUTS: usize, const GROUP: usize>(
-    plane: &Plane,
-    codes: &[[u8; DEPTH]],
-    weights: &[u8],
-    k: usize,
-    out: &mut [i32],
-    stride: usize,
+/// Transposes one table column an output into the products of each code.
+fn gather<'a, const CODES: usize, const OUTPUTS: usize>(
+    table: &mut [[i16; OUTPUTS]; CODES],
+    column: impl Fn(usize) -> &'a [i16],
 ) {
-    let rows = out.len().div_ceil(stride);
-    let count = (weights.len() / k).min(OUTPUTS);
-    let mut sums = vec![[0i32; OUTPUTS]; rows];
-    let mut table = vec![[0i16; OUTPUTS]; CODES * DEPTH];
-    for (group, codes) in codes.chunks_exact(rows).enumerate() {
-        for (depth, table) in table.chunks_exact_mut(CODES).enumerate() {
-            let weight = |output: usize| {
-                let index = group * DEPTH + depth;
-                (output < count && index < k).then(|| &weights[output * k + index])
-            };
-            gather(table, |output| plane.column(weight(output), CODES));
-        }
-        look_up::<CODES, DEPTH, OUTPUTS, GROUP>(&table, codes, &mut sums);
-    }
-    for (out, sums) in out.chunks_mut(stride).zip(&sums) {
-        for (out, &sum) in out[..count].iter_mut().zip(sums) {
-            *out = out.wrapping_add(sum << plane.shift);
-        }
-    }
-}
-
-/// `sums[row][output] += Σ over depth of table[depth][codes[row][depth]][output]`.
-#[inline(always)]
-fn look_up<const CODES: usize, const DEPTH: usize, const OUTPUTS: usize, const GROUP: usize>(
-    table: &[[i16; OUTPUTS]],
-    codes: &[[u8; DEPTH]],
-    sums: &mut [[i32; OUTPUTS]],
-) {
-    let (table, _) = table.as_chunks::<CODES>();
-    let table: &[[[i16; OUTPUTS]; CODES]; DEPTH] = table.first_chunk().expect("a table for each depth");
-    for (sums, codes) in sums.iter_mut().zip(codes) {
-        let mut total = *sums;
-        for first in (0..DEPTH).step_by(GROUP) {
-            let mut partial = [0i16; OUTPUTS];
-            for depth in first..first + GROUP {
-                // The remainder tells the compiler what the caller promised.
-                let products = &table[depth][usize::from(codes[depth]) % CODES];
-                for (partial, &product) in partial.iter_mut().zip(products) {
-                    *partial = partial.wrapping_add(product);
-                }
-            }
-            for (total, partial) in total.iter_mut().zip(partial) {
-                *total = total.wrapping_add(partial.into());
-            }
-        }
-        *sums = total;
-    }
-}
-
-/// Transposes one table column an output into `table[code][output]`.
-#[inline(always)]
-fn gather<'a, const OUTPUTS: usize>(table: &mut [[i16; OUTPUTS]], column: impl Fn(usize) -> &'a [i16]) {
     for first in (0..OUTPUTS).step_by(8) {
-        let columns: [&[i16]; 8] = std::array::from_fn(|output| column(first + output));
-        for code in (0..table.len()).step_by(8) {
-            let square = columns.map(|column| *column[code..].first_chunk::<8>().expect("eight codes"));
-            for (row, products) in table[code..].iter_mut().zip(transpose(square)) {
+        let columns: [&[[i16; 8]]; 8] =
+            std::array::from_fn(|output| &column(first + output).as_chunks().0[..CODES / 8]);
+        for (block, rows) in table.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+            let square = std::array::from_fn(|output| columns[output][block]);
+            for (row, products) in rows.iter_mut().zip(transpose(square)) {
                 row[first..first + 8].copy_from_slice(&products);
             }
         }

@@ -33,9 +33,13 @@ pub(super) struct OperandMap {
 impl OperandMap {
     /// A map from its values for the codes 0…; codes beyond them never occur.
     pub(super) fn new(values: Vec<i16>) -> Self {
-        let mask = (0..=255u8)
-            .find(|&mask| values.iter().enumerate().all(|(code, &value)| value as u8 == code as u8 & mask));
-        Self { values, mask }
+        let is_masked = |mask: u8| values.iter().zip(0..).all(|(&value, code)| value as u8 == code & mask);
+        Self { mask: (0..=255).find(|&mask| is_masked(mask)), values }
+    }
+
+    /// Whether packing bytes needs no look-ups.
+    pub(super) fn is_mask(&self) -> bool {
+        self.mask.is_some()
     }
 
     /// Whether every code stands for zero.
@@ -48,34 +52,36 @@ impl OperandMap {
         codes.iter().fold(0, |sum: i32, &code| sum.wrapping_add(self.values[usize::from(code)].into()))
     }
 
-    /// Packs `codes` into the words of one row; the last word is filled up with zeros.
-    pub(super) fn pack(&self, packing: Packing, codes: &[u8], words: &mut [u32]) {
+    /// Packs rows of `k` codes into rows of words; a row's last word is filled up with zeros.
+    pub(super) fn pack(&self, packing: Packing, codes: &[u8], k: usize, words: &mut [u32]) {
+        let value = |code: u8| self.values[usize::from(code)];
         match (packing, self.mask) {
             (Packing::Bytes, Some(mask)) => {
-                pack_with(codes, words, |code: [u8; 4]| u32::from_le_bytes(code) & u32::from_le_bytes([mask; 4]))
+                let mask = u32::from_le_bytes([mask; 4]);
+                pack_rows(codes, k, words, |codes: [u8; 4]| u32::from_le_bytes(codes) & mask);
             }
-            (Packing::Bytes, None) => pack_with(codes, words, |codes: [u8; 4]| {
-                u32::from_le_bytes(codes.map(|code| self.values[usize::from(code)] as u8))
+            (Packing::Bytes, None) => pack_rows(codes, k, words, |[a, b, c, d]: [u8; 4]| {
+                u32::from_le_bytes([value(a) as u8, value(b) as u8, value(c) as u8, value(d) as u8])
             }),
-            (Packing::Halves, _) => pack_with(codes, words, |codes: [u8; 2]| {
-                let [low, high] = codes.map(|code| u32::from(self.values[usize::from(code)] as u16));
-                low | high << 16
+            (Packing::Halves, _) => pack_rows(codes, k, words, |[a, b]: [u8; 2]| {
+                u32::from(value(a) as u16) | u32::from(value(b) as u16) << 16
             }),
         }
     }
 }
 
-/// Packs by a function of `N` codes; the codes that are missing from the last word stand for zero.
+/// Packs rows by a function of `N` codes; what is missing from a row's last word stands for zero.
 #[inline(always)]
-fn pack_with<const N: usize>(codes: &[u8], words: &mut [u32], pack: impl Fn([u8; N]) -> u32) {
-    let (chunks, rest) = codes.as_chunks::<N>();
-    for (word, &chunk) in words.iter_mut().zip(chunks) {
-        *word = pack(chunk);
-    }
-    if !rest.is_empty() {
-        let mut last = [0; N];
-        last[..rest.len()].copy_from_slice(rest);
-        words[chunks.len()] = pack(last) & u32::MAX >> (32 - 32 / N * rest.len());
+fn pack_rows<const N: usize>(codes: &[u8], k: usize, words: &mut [u32], pack: impl Fn([u8; N]) -> u32) {
+    for (codes, words) in codes.chunks_exact(k).zip(words.chunks_exact_mut(k.div_ceil(N))) {
+        let (chunks, rest) = codes.as_chunks::<N>();
+        for (word, &chunk) in words.iter_mut().zip(chunks) {
+            *word = pack(chunk);
+        }
+        if !rest.is_empty() {
+            let last = std::array::from_fn(|index| rest.get(index).copied().unwrap_or(0));
+            words[chunks.len()] = pack(last) & u32::MAX >> (32 - 32 / N * rest.len());
+        }
     }
 }
 
@@ -99,7 +105,7 @@ impl Panels {
         let mut column_words = vec![0; depth];
         let panel_columns = TILE_VECTORS * lanes;
         for (column, codes) in weights.chunks_exact(k).enumerate() {
-            map.pack(packing, codes, &mut column_words);
+            map.pack(packing, codes, k, &mut column_words);
             let first = column / panel_columns * panel_columns;
             let width = panel_columns.min(columns.next_multiple_of(lanes) - first);
             let panel = &mut words[first * depth..][..width * depth];

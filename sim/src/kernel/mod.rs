@@ -20,6 +20,7 @@ mod dot;
 mod factorise;
 mod gemm;
 mod instructions;
+mod look_up;
 mod plan;
 mod terms;
 #[cfg(test)]
@@ -112,8 +113,8 @@ impl TableGemm {
     pub fn plan(&self, shape: Shape, largest_activation: u8) -> Plan {
         let range = range_of(largest_activation);
         let Prepared { terms, columns } = &self.prepared[range];
-        let terms = terms.as_ref().map(|terms| terms.packings().collect());
-        Plan::new(shape, CODE_LIMITS[range], self.instructions, Structure { terms, planes: columns.planes() })
+        let structure = Structure { terms: terms.as_ref().map(Terms::structure), planes: columns.groups() };
+        Plan::new(shape, CODE_LIMITS[range], self.instructions, structure)
     }
 
     /// [`Self::plan`] for the activations of experiments, 0…127.

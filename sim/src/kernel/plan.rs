@@ -1,6 +1,7 @@
 //! Which method a matrix product is computed by: the fastest by a small model of measured costs.
 
 use super::Shape;
+use super::columns;
 use super::gemm::Packing;
 use super::instructions::InstructionSet;
 use std::fmt;
@@ -26,6 +27,15 @@ impl fmt::Display for Method {
     }
 }
 
+/// A method and the time it is expected to take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Candidate {
+    /// How the product would be computed.
+    pub method: Method,
+    /// Seconds of one core, by the cost model.
+    pub seconds: f64,
+}
+
 /// The choice of a method for a shape, with what it was chosen from.
 ///
 /// Invariant: the candidates are sorted by time and there is at least one.
@@ -35,23 +45,32 @@ pub struct Plan {
     activation_codes: usize,
     instructions: InstructionSet,
     structure: Structure,
-    candidates: Vec<(Method, f64)>,
+    candidates: Vec<Candidate>,
 }
 
 /// What the costs depend on besides the shape.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Structure {
-    /// Packing of each term's matrix product, or `None` if the table has no low-rank form.
-    pub(super) terms: Option<Vec<Packing>>,
-    /// Tables gathered for vector look-ups.
-    pub(super) planes: usize,
+    /// Each term's matrix product, or `None` if the table has no low-rank form.
+    pub(super) terms: Option<Vec<TermStructure>>,
+    /// For each plane of the vector look-ups, the products that are added in 16 bits: 4, 2 or 1.
+    pub(super) planes: Vec<usize>,
+}
+
+/// What a term's costs depend on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct TermStructure {
+    /// Packing of its operands.
+    pub(super) packing: Packing,
+    /// Operands (0, 1 or 2) of which each is looked up as it is packed; others are masked.
+    pub(super) looked_up: usize,
 }
 
 /// Picoseconds of one core for each step.
 ///
-/// AVX2: measured on a 2.5 GHz AMD EPYC of the first generation by `cargo bench -p axtrain-sim --bench table_gemm`.
-/// Its 256-bit instructions are two micro-operations and its only integer multiplier takes one a cycle: at most 16
-/// multiply-accumulates a cycle (25 ps each) of packed bytes and 8 (51 ps) of halves.
+/// Measured by `cargo bench -p axtrain-sim --bench table_gemm` on an AMD EPYC of the first generation at 2.46 GHz. Its
+/// 256-bit instructions are two micro-operations and its only integer multiplier takes one a cycle, so that no
+/// multiply-accumulate of bytes can take less than 25 ps and none of halves less than 51 ps.
 struct Costs {
     /// A look-up in the whole table.
     scalar: f64,
@@ -59,39 +78,76 @@ struct Costs {
     bytes: f64,
     /// A multiply-accumulate of packed halves.
     halves: f64,
-    /// Packing an operand.
-    pack: f64,
+    /// Packing an operand by a mask.
+    mask: f64,
+    /// Packing an operand by look-up.
+    map: f64,
+    /// Starting on a row of operands.
+    row: f64,
     /// Adding a finished sum to its output.
     store: f64,
-    /// A multiply-accumulate by vector look-up.
-    column: f64,
+    /// A multiply-accumulate by vector look-up, where 4, 2 and 1 products are added in 16 bits.
+    columns: [f64; 3],
     /// One product of a gathered table.
     gather: f64,
+    /// Sorting an activation code for vector look-up.
+    interleave: f64,
 }
 
 impl Costs {
     fn of(instructions: InstructionSet) -> Self {
+        let portable = Self {
+            scalar: 1_350.0,
+            bytes: 190.0,
+            halves: 200.0,
+            mask: 100.0,
+            map: 600.0,
+            row: 5_000.0,
+            store: 700.0,
+            columns: [155.0, 180.0, 230.0],
+            gather: 150.0,
+            interleave: 300.0,
+        };
         match instructions {
-            InstructionSet::Portable => Self {
-                scalar: 1_000.0,
-                bytes: 400.0,
-                halves: 200.0,
-                pack: 500.0,
-                store: 1_000.0,
-                column: 80.0,
-                gather: 150.0,
-            },
+            InstructionSet::Portable => portable,
             #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx2 => Self {
-                scalar: 1_000.0,
-                bytes: 43.0,
-                halves: 54.0,
-                pack: 500.0,
-                store: 1_000.0,
-                column: 60.0,
-                gather: 150.0,
-            },
+            InstructionSet::Avx2 => Self { bytes: 43.5, halves: 56.0, columns: [62.0, 82.0, 104.0], ..portable },
         }
+    }
+
+    /// All terms' matrix products.
+    fn terms(&self, shape: Shape, terms: &[TermStructure], lanes: usize) -> f64 {
+        let Shape { m, k, n } = shape;
+        let outputs = (m * n.next_multiple_of(lanes)) as f64;
+        let term = |term: &TermStructure| {
+            let multiply = match term.packing {
+                Packing::Bytes => self.bytes,
+                Packing::Halves => self.halves,
+            };
+            let words = k.div_ceil(term.packing.per_word());
+            let multiply = (words * term.packing.per_word()) as f64 * multiply;
+            let pack = if term.looked_up > 0 { self.map } else { self.mask };
+            outputs * (multiply + self.store) + (m + n) as f64 * (k as f64 * pack + self.row)
+        };
+        terms.iter().map(term).sum()
+    }
+
+    /// Vector look-ups in all planes.
+    fn columns(&self, shape: Shape, activation_codes: usize, planes: &[usize]) -> f64 {
+        let Shape { m, k, n } = shape;
+        let n = n.next_multiple_of(8);
+        let depth = k.next_multiple_of(columns::depth(activation_codes));
+        let gathered = (m.div_ceil(columns::BLOCK_ROWS) * n * depth * activation_codes) as f64;
+        let plane = |&group: &usize| {
+            let add = self.columns[match group {
+                4 => 0,
+                2 => 1,
+                _ => 2,
+            }];
+            let row = n as f64 * (depth as f64 * add + self.store) + k as f64 * self.interleave;
+            gathered * self.gather + m as f64 * row
+        };
+        planes.iter().map(plane).sum()
     }
 }
 
@@ -103,48 +159,26 @@ impl Plan {
         structure: Structure,
     ) -> Self {
         let costs = Costs::of(instructions);
-        let mut candidates = vec![
-            (Method::Scalar, costs.scalar * shape.multiply_accumulates() as f64),
-            (Method::Columns, costs.columns(shape, activation_codes, structure.planes)),
-        ];
+        let scalar = costs.scalar * shape.multiply_accumulates() as f64;
+        let columns = costs.columns(shape, activation_codes, &structure.planes);
+        let mut picoseconds = vec![(Method::Scalar, scalar), (Method::Columns, columns)];
         if let Some(terms) = &structure.terms {
-            candidates.push((Method::Terms, costs.terms(shape, terms, instructions.lanes())));
+            picoseconds.push((Method::Terms, costs.terms(shape, terms, instructions.lanes())));
         }
-        candidates.sort_by(|left, right| left.1.total_cmp(&right.1));
+        let candidate = |(method, picoseconds)| Candidate { method, seconds: picoseconds * 1e-12 };
+        let mut candidates: Vec<Candidate> = picoseconds.into_iter().map(candidate).collect();
+        candidates.sort_by(|left, right| left.seconds.total_cmp(&right.seconds));
         Self { shape, activation_codes, instructions, structure, candidates }
     }
 
     /// The method chosen.
     pub fn method(&self) -> Method {
-        self.candidates[0].0
+        self.candidates[0].method
     }
 
-    /// Seconds of one core that the method is expected to take on the machine its costs were measured on.
-    pub fn seconds(&self) -> f64 {
-        self.candidates[0].1 * 1e-12
-    }
-}
-
-impl Costs {
-    fn terms(&self, shape: Shape, terms: &[Packing], lanes: usize) -> f64 {
-        let Shape { m, k, n } = shape;
-        let outputs = (m * n.next_multiple_of(lanes)) as f64;
-        let term = |packing: &Packing| {
-            let multiply = match packing {
-                Packing::Bytes => self.bytes,
-                Packing::Halves => self.halves,
-            };
-            outputs * (k as f64 * multiply + self.store) + ((m + n) * k) as f64 * self.pack
-        };
-        terms.iter().map(term).sum::<f64>() + outputs * self.store
-    }
-
-    fn columns(&self, shape: Shape, activation_codes: usize, planes: usize) -> f64 {
-        let Shape { m, k, n } = shape;
-        let blocks = m.div_ceil(super::columns::BLOCK_ROWS) * n.next_multiple_of(8) * k;
-        let gather = (blocks * activation_codes) as f64 * self.gather;
-        let add = (m * n.next_multiple_of(8)) as f64 * (k as f64 * self.column + self.store);
-        planes as f64 * (gather + add + (m * k) as f64 * self.pack)
+    /// The methods that the table allows, the fastest first.
+    pub fn candidates(&self) -> &[Candidate] {
+        &self.candidates
     }
 }
 
@@ -156,13 +190,13 @@ impl fmt::Display for Plan {
             None => writeln!(f, "table: no exact form of low rank")?,
             Some([]) => writeln!(f, "table: no term depends on both operands")?,
             Some(terms) => {
-                let bytes = terms.iter().filter(|&&packing| packing == Packing::Bytes).count();
+                let bytes = terms.iter().filter(|term| term.packing == Packing::Bytes).count();
                 writeln!(f, "table: rank {}, {bytes} of its terms in bytes", terms.len())?;
             }
         }
-        for (index, (method, picoseconds)) in self.candidates.iter().enumerate() {
+        for (index, Candidate { method, seconds }) in self.candidates.iter().enumerate() {
             let mark = if index == 0 { "→" } else { " " };
-            writeln!(f, "{mark} {method}: {:.3} ms", picoseconds * 1e-9)?;
+            writeln!(f, "{mark} {method}: {:.3} ms", seconds * 1e3)?;
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 use super::factorise::{Factor, factorise};
 use super::gemm::{OperandMap, Packing, Panels, multiply_add};
 use super::instructions::InstructionSet;
+use super::plan::TermStructure;
+use std::ops::RangeInclusive;
 
 /// Most terms worth looking for; beyond that looking up is faster everywhere.
 const MAX_TERMS: usize = 6;
@@ -30,16 +32,25 @@ impl Term {
     /// `None` if f or g spread over more than 16 bits.
     fn new(factor: &Factor, instructions: InstructionSet) -> Option<Self> {
         let bytes = || {
-            let (activation, activation_offset) = fit(&factor.f, 0, instructions.largest_byte())?;
-            let (weight, weight_offset) = fit(&factor.g, i8::MIN.into(), i8::MAX.into())?;
-            Some((Packing::Bytes, activation, activation_offset, weight, weight_offset))
+            let (f, f_shift) = as_mask(&factor.f, factor.shift);
+            let (g, g_shift) = as_mask(&factor.g, factor.shift - f_shift);
+            let masked = Factor { shift: factor.shift - f_shift - g_shift, f, g };
+            let ranges = (0..=instructions.largest_byte(), i8::MIN.into()..=i8::MAX.into());
+            Self::packed(&masked, Packing::Bytes, ranges.clone())
+                .or_else(|| Self::packed(factor, Packing::Bytes, ranges))
         };
-        let halves = || {
-            let (activation, activation_offset) = fit(&factor.f, i16::MIN.into(), i16::MAX.into())?;
-            let (weight, weight_offset) = fit(&factor.g, i16::MIN.into(), i16::MAX.into())?;
-            Some((Packing::Halves, activation, activation_offset, weight, weight_offset))
-        };
-        let (packing, activation, activation_offset, weight, weight_offset) = bytes().or_else(halves)?;
+        let halves = i16::MIN.into()..=i16::MAX.into();
+        bytes().or_else(|| Self::packed(factor, Packing::Halves, (halves.clone(), halves)))
+    }
+
+    /// `None` if f or g spread over more than the range given for them.
+    fn packed(
+        factor: &Factor,
+        packing: Packing,
+        (f_range, g_range): (RangeInclusive<i32>, RangeInclusive<i32>),
+    ) -> Option<Self> {
+        let (activation, activation_offset) = fit(&factor.f, f_range)?;
+        let (weight, weight_offset) = fit(&factor.g, g_range)?;
         Some(Self { shift: factor.shift, packing, activation, activation_offset, weight, weight_offset })
     }
 
@@ -49,19 +60,30 @@ impl Term {
     }
 }
 
-/// `values` less an offset so that they lie in `low`…`high`, and the offset: zero if it can be, and the constant if
-/// they are constant. `None` if they spread too far.
-fn fit(values: &[i32], low: i32, high: i32) -> Option<(OperandMap, i32)> {
+/// `values` shifted left by at most `shift` if that makes them bits of their codes, which pack faster; and by how much.
+fn as_mask(values: &[i32], shift: u32) -> (Vec<i32>, u32) {
+    let shifted = |by: u32| -> Vec<i32> { values.iter().map(|value| value << by).collect() };
+    let is_mask = |values: &[i32]| {
+        OperandMap::new(values.iter().map(|&value| value as i16).collect()).is_mask()
+            && values.iter().all(|value| (-128..128).contains(value))
+    };
+    let by = (0..=shift.min(7)).find(|&by| is_mask(&shifted(by))).unwrap_or(0);
+    (shifted(by), by)
+}
+
+/// `values` less an offset so that they lie in `range`, and the offset: zero if it can be, and the constant if they
+/// are constant. `None` if they spread too far.
+fn fit(values: &[i32], range: RangeInclusive<i32>) -> Option<(OperandMap, i32)> {
     let (&smallest, &largest) = (values.iter().min()?, values.iter().max()?);
     let offset = if smallest == largest {
         smallest
-    } else if low <= smallest && largest <= high {
+    } else if range.contains(&smallest) && range.contains(&largest) {
         0
     } else {
-        smallest.checked_sub(low)?
+        smallest.checked_sub(*range.start())?
     };
-    (i64::from(largest) - i64::from(offset) <= i64::from(high))
-        .then(|| (OperandMap::new(values.iter().map(|value| (value - offset) as i16).collect()), offset))
+    let fits = i64::from(largest) - i64::from(offset) <= i64::from(*range.end());
+    fits.then(|| (OperandMap::new(values.iter().map(|value| (value - offset) as i16).collect()), offset))
 }
 
 impl Terms {
@@ -73,9 +95,15 @@ impl Terms {
         Some(Self { terms })
     }
 
-    /// How the operands of each matrix product are packed; terms that depend on one operand only take none.
-    pub(super) fn packings(&self) -> impl Iterator<Item = Packing> {
-        self.terms.iter().filter(|term| !term.is_separable()).map(|term| term.packing)
+    /// Each term's matrix product; terms that depend on one operand only take none.
+    pub(super) fn structure(&self) -> Vec<TermStructure> {
+        let products = self.terms.iter().filter(|term| !term.is_separable());
+        let structure = |term: &Term| {
+            let maps = [&term.activation, &term.weight];
+            let looked_up = maps.iter().filter(|map| term.packing == Packing::Halves || !map.is_mask()).count();
+            TermStructure { packing: term.packing, looked_up }
+        };
+        products.map(structure).collect()
     }
 
     /// `out[row][column] = Σ product[activations[row][k]][weights[column][k]]`, activations below the number of codes.
@@ -93,20 +121,20 @@ impl Terms {
         let products: Vec<(&Term, Panels)> = products
             .map(|term| (term, Panels::pack(weights, k, &term.weight, term.packing, instructions.lanes())))
             .collect();
+        let has_biases = self.terms.iter().any(|term| (term.activation_offset, term.weight_offset) != (0, 0));
         let mut packed = Vec::new();
         for (activations, out) in activations.chunks(BLOCK_ROWS * k).zip(out.chunks_mut(BLOCK_ROWS * columns)) {
-            for (activations, out) in activations.chunks_exact(k).zip(out.chunks_exact_mut(columns)) {
-                let row_bias = self.row_bias(activations);
-                for (out, bias) in out.iter_mut().zip(&column_biases) {
-                    *out = row_bias.wrapping_add(*bias);
+            out.fill(0);
+            if has_biases {
+                for (activations, out) in activations.chunks_exact(k).zip(out.chunks_exact_mut(columns)) {
+                    let row_bias = self.row_bias(activations);
+                    out.iter_mut().zip(&column_biases).for_each(|(out, bias)| *out = row_bias.wrapping_add(*bias));
                 }
             }
             for (term, panels) in &products {
                 packed.clear();
                 packed.resize(activations.len() / k * panels.depth(), 0);
-                for (codes, words) in activations.chunks_exact(k).zip(packed.chunks_exact_mut(panels.depth())) {
-                    term.activation.pack(term.packing, codes, words);
-                }
+                term.activation.pack(term.packing, activations, k, &mut packed);
                 multiply_add(instructions, term.packing, &packed, panels, term.shift, out);
             }
         }

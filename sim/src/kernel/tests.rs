@@ -31,12 +31,22 @@ fn tables(rng: &mut ChaCha8Rng) -> Vec<(String, ProductTable)> {
     random("16,000", -16_000..=16_000);
     random("16 bits", 0..=65_535);
     random("32 bits", i32::MIN..=i32::MAX);
-    let extreme = |a: u32, b: u32| if (a ^ b).count_ones() % 2 == 0 { i32::MAX } else { i32::MIN };
+    let extreme = |a: u32, b: u32| if (a ^ b).count_ones().is_multiple_of(2) { i32::MAX } else { i32::MIN };
     tables.push(("extreme".into(), ProductTable::from_fn(8, 8, true, extreme)));
     let large = |a: u32, b: u32| 40_000 * (a as i32 - 100) + 3 * b as i32;
     tables.push(("large sum".into(), ProductTable::from_fn(8, 8, false, large)));
     tables.push(("constant".into(), ProductTable::from_fn(8, 8, false, |_, _| -5)));
     tables.push(("zero".into(), ProductTable::from_fn(8, 8, false, |_, _| 0)));
+    // Around the largest products of which four or two still add up to 16 bits.
+    for limit in [8191, 8192, 8193, 16_383, 16_384, 32_767, 32_768, 40_000] {
+        let sign = move |a: u32, _| if a.is_multiple_of(2) { limit } else { -limit };
+        tables.push((format!("± {limit}"), ProductTable::from_fn(8, 8, true, sign)));
+    }
+    // Around the largest operands that fit a byte.
+    for limit in [127, 128, 131, 255, 256] {
+        let extremes = move |a: u32, b: u32| if a & 1 == 0 { 1 } else { limit } * if b & 1 == 0 { 127 } else { -128 };
+        tables.push((format!("operands up to {limit}"), ProductTable::from_fn(8, 8, true, extremes)));
+    }
     for (a, b) in [(0, 0), (127, 200), (255, 1)] {
         let one = move |x, y| if (x, y) == (a, b) { 1 << 20 } else { 0 };
         tables.push((format!("one product at {a}, {b}"), ProductTable::from_fn(8, 8, false, one)));

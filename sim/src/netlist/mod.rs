@@ -1,13 +1,29 @@
 //! Gate-level netlists: combinational cells in topological order between named ports.
+//!
+//! Built with [`NetlistBuilder`] or read from a file ([`verilog`], [`blif`], [`yosys_json`]); written by [`export`];
+//! compared by [`equivalence`].
 
+pub mod blif;
 mod builder;
+mod bus;
 mod cell;
 mod delays;
+mod draft;
+pub mod equivalence;
+pub mod export;
+mod library;
+mod operands;
+mod read_error;
+mod recognise;
 mod simplify;
+pub mod verilog;
+pub mod yosys_json;
 
 pub use builder::{NetlistBuilder, SumCarry};
 pub use cell::CellKind;
 pub use delays::{Delays, EdgeDelay};
+pub use operands::OperandError;
+pub use read_error::{Problem, ReadError};
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! Constant folding and dead-cell removal.
 
-use super::{CellKind, NetId, Netlist, NetlistBuilder};
+use super::{CellKind, NetId, Netlist, NetlistBuilder, Port};
 
 impl Netlist {
     /// The same function without what constants and unused outputs make superfluous.
@@ -65,16 +65,23 @@ impl Netlist {
         })
     }
 
-    /// Copies the circuit; `emit` gets each cell with its inputs in the copy and its outputs in the original, and
-    /// returns the nets of the copy that stand for those outputs.
-    fn rebuilt(
+    fn rebuilt(&self, emit: impl FnMut(&mut NetlistBuilder, CellKind, &[NetId], &[NetId]) -> Vec<NetId>) -> Netlist {
+        self.rebuilt_between(self.inputs.iter(), self.outputs.iter(), emit)
+    }
+
+    /// Copies the circuit with all its inputs in the given order and some of its outputs; `emit` gets each cell with
+    /// its inputs in the copy and its outputs in the original, and returns the nets of the copy that stand for those
+    /// outputs.
+    pub(super) fn rebuilt_between<'p>(
         &self,
+        inputs: impl Iterator<Item = &'p Port>,
+        outputs: impl Iterator<Item = &'p Port>,
         mut emit: impl FnMut(&mut NetlistBuilder, CellKind, &[NetId], &[NetId]) -> Vec<NetId>,
     ) -> Netlist {
         let mut builder = NetlistBuilder::new(self.name.clone());
         let mut copy = vec![NetId::ZERO; self.net_count()];
         copy[NetId::ONE.index()] = NetId::ONE;
-        for port in &self.inputs {
+        for port in inputs {
             for (old, new) in port.nets().iter().zip(builder.input(port.name(), port.width())) {
                 copy[old.index()] = new;
             }
@@ -86,7 +93,7 @@ impl Netlist {
                 copy[old.index()] = new;
             }
         }
-        for port in &self.outputs {
+        for port in outputs {
             let nets: Vec<NetId> = port.nets().iter().map(|net| copy[net.index()]).collect();
             builder.output(port.name(), nets);
         }
@@ -136,7 +143,8 @@ fn function(
     builder.cell(kind, inputs).output(pin)
 }
 
-fn permutations(items: &[usize]) -> Vec<Vec<usize>> {
+/// Every order of `items`, the given one first.
+pub(super) fn permutations(items: &[usize]) -> Vec<Vec<usize>> {
     let Some((&first, rest)) = items.split_first() else { return vec![Vec::new()] };
     let mut all = Vec::new();
     for tail in permutations(rest) {

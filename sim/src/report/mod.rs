@@ -6,4 +6,4 @@ mod record;
 
 pub use aggregate::{Aggregate, Interval, aggregate, cheapest_within};
 pub use characterization::{Characterization, DesignSummary, OperationEnergy, PointCharacterization, Structure};
-pub use record::{Point, Provenance, Record, wilson_interval};
+pub use record::{Point, Provenance, Record};

@@ -2,7 +2,6 @@
 
 use crate::array::EnergyComponents;
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{ContinuousCDF, Normal};
 
 /// What was simulated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -76,31 +75,4 @@ pub struct Record {
 impl Record {
     /// Version of the format.
     pub const SCHEMA: &'static str = "axtrain/record/1";
-}
-
-/// The 95 % confidence interval of a share of `successes` in `trials` (Wilson 1927).
-pub fn wilson_interval(successes: usize, trials: usize) -> [f64; 2] {
-    if trials == 0 {
-        return [0.0, 1.0];
-    }
-    let z = Normal::standard().inverse_cdf(0.975);
-    let (n, share) = (trials as f64, successes as f64 / trials as f64);
-    let centre = (share + z * z / (2.0 * n)) / (1.0 + z * z / n);
-    let half = z / (1.0 + z * z / n) * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
-    [(centre - half).max(0.0), (centre + half).min(1.0)]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Worked example of Newcombe, Statistics in Medicine 17 (1998), table I: 81 of 263 gives 0.2553 … 0.3662.
-    #[test]
-    fn wilson_interval_of_a_published_example() {
-        let [low, high] = wilson_interval(81, 263);
-        assert!((low - 0.2553).abs() < 5e-5 && (high - 0.3662).abs() < 5e-5, "{low} {high}");
-        assert_eq!(wilson_interval(0, 0), [0.0, 1.0]);
-        assert_eq!(wilson_interval(0, 10)[0], 0.0);
-        assert_eq!(wilson_interval(10, 10)[1], 1.0);
-    }
 }

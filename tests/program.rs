@@ -1,0 +1,233 @@
+//! The program as a user meets it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn axtrain(folder: &Path, arguments: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_axtrain");
+    Command::new(program).args(arguments).current_dir(folder).output().expect("the program starts")
+}
+
+/// A fresh folder for one test.
+fn scratch(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A message without its line breaks, margins and spaces, which depend on where lines are wrapped.
+fn unwrapped(message: &str) -> String {
+    message.chars().filter(|c| !c.is_whitespace() && *c != '│').collect()
+}
+
+fn smoke() -> String {
+    fs::read_to_string(root().join("hwconfigs/experiment/smoke.toml")).unwrap()
+}
+
+fn json(output: &Output) -> serde_json::Value {
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("one JSON document and nothing else")
+}
+
+#[test]
+fn a_design_in_three_lines_is_characterised() {
+    let folder = scratch("characterize");
+    fs::write(
+        folder.join("d.toml"),
+        "[multiplier]\nfamily = \"operand-truncated\"\nparameters = { a = 3, b = 3 }\nsigned = true\n",
+    )
+    .unwrap();
+    let output = axtrain(&folder, &["characterize", "d.toml", "--json", "--supply", "0.75,0.9,1.1"]);
+    let report = json(&output);
+    assert_eq!(report["schema"], "axtrain/characterization/1");
+    // mul8s_1L1G of EvoApproxLib is this design: its table's hash.
+    assert_eq!(report["design"]["table_sha256"], "25932bf67310fad6dddbc85994ddb7d08c7b86061fe9d268700ae86c221d6bfb");
+    let points = report["operating_points"].as_array().unwrap();
+    let rates: Vec<f64> = points.iter().map(|point| point["timing"]["error_rate"].as_f64().unwrap()).collect();
+    assert!(rates[0] > 0.0 && rates[1] == 0.0 && rates[2] == 0.0, "{rates:?}");
+    let energy = |index: usize| points[index]["energy"]["switching_fj"].as_f64().unwrap();
+    assert!((energy(1) / energy(2) - (0.9f64 / 1.1).powi(2)).abs() < 1e-12, "switching energy follows V²");
+    for point in points {
+        let energy = &point["energy"];
+        let part = |key: &str| energy[key].as_f64().unwrap();
+        assert_eq!(part("total_fj"), part("switching_fj") + part("leakage_fj"));
+        assert!(part("glitch_fj") < part("switching_fj"));
+    }
+}
+
+#[test]
+fn every_file_in_hwconfigs_is_sound() {
+    let mut files = Vec::new();
+    for kind in ["multiplier", "technology", "memory", "array", "experiment"] {
+        for entry in fs::read_dir(root().join("hwconfigs").join(kind)).unwrap() {
+            files.push(entry.unwrap().path().display().to_string());
+        }
+    }
+    files.sort();
+    assert!(files.len() >= 10, "{files:?}");
+    let arguments: Vec<&str> = ["check"].into_iter().chain(files.iter().map(String::as_str)).collect();
+    let output = axtrain(&root(), &arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout).lines().count(), files.len());
+}
+
+#[test]
+fn starters_are_sound_and_never_overwrite() {
+    let folder = scratch("new");
+    for (what, file) in [("multiplier", "m.toml"), ("experiment", "e.toml")] {
+        assert!(axtrain(&folder, &["new", what, file]).status.success());
+        let checked = axtrain(&folder, &["check", file]);
+        assert!(checked.status.success(), "{}", text(&checked.stderr));
+        let again = axtrain(&folder, &["new", what, file]);
+        assert_eq!(again.status.code(), Some(2));
+        assert!(unwrapped(&text(&again.stderr)).contains("existsalready"));
+    }
+}
+
+#[test]
+fn lists_name_what_configurations_use() {
+    let output = axtrain(&root(), &["list"]);
+    let listed = text(&output.stdout);
+    for name in ["operand-truncated", "mitchell", "freepdk45", "edge-32x32", "fashion-mnist", "cacti7-45nm-lstp"] {
+        assert!(listed.contains(name), "{name} in\n{listed}");
+    }
+}
+
+/// Wrong requests: exit code 2, the file, the place and the remedy on standard error, nothing on standard output, nothing
+/// written.
+#[test]
+fn wrong_requests_are_refused_with_place_and_remedy() {
+    let folder = scratch("wrong");
+    fs::create_dir_all(folder.join("broken")).unwrap();
+    for stem in ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"] {
+        fs::write(folder.join("broken").join(format!("{stem}-ubyte")), [0, 0, 8, 3, 0, 0, 0, 9]).unwrap();
+    }
+    let cases: [(&str, &str, &[&str]); 14] = [
+        ("dataset = \"digits\"", "dataset = \"no-such-folder\"", &["no-such-folder", "digits"]),
+        ("dataset = \"digits\"", "dataset = \"broken\"", &["train-images-idx3-ubyte", "IDX"]),
+        ("epochs = 5", "epoch = 5", &["epoch", "x.toml"]),
+        ("epochs = 5", "epochs = \"five\"", &["x.toml", "a whole number"]),
+        ("epochs = 5", "epochs = 0", &["must not be 0", "x.toml"]),
+        ("supply_v = [0.75, 0.9, 1.1]", "supply_v = [0.0]", &["supplies are positive"]),
+        ("supply_v = [0.75, 0.9, 1.1]", "supply_v = [1.1, 5.0]", &["5 V", "outside the technology's range"]),
+        ("supply_v = [0.75, 0.9, 1.1]", "supply_v = []", &["empty"]),
+        ("signed = true", "signed = true\nwidth = 0", &["1 to 16"]),
+        ("family = \"array\"", "family = \"aray\"", &["aray", "axtrain list multipliers"]),
+        ("{ a = 3, b = 3 }", "{ a = 30, b = 3 }", &["30"]),
+        ("technology = \"freepdk45\"", "technology = \"t65\"", &["t65", "freepdk45"]),
+        ("array = \"edge-16x16\"", "array = \"edge-17\"", &["edge-17", "edge-32x32"]),
+        ("baseline = \"exact\"", "baseline = \"best\"", &["best", "truncated-3-3"]),
+    ];
+    for (from, to, expected) in cases {
+        let good = smoke();
+        assert!(good.contains(from), "{from}");
+        fs::write(folder.join("x.toml"), good.replacen(from, to, 1)).unwrap();
+        for verb in ["simulate", "check"] {
+            let output = axtrain(&folder, &[verb, "x.toml"]);
+            let message = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{verb} with {to}: {message}");
+            assert!(output.stdout.is_empty(), "{to}");
+            for part in expected {
+                assert!(unwrapped(&message).contains(&unwrapped(part)), "{part:?} is not in\n{message}");
+            }
+        }
+        assert!(!folder.join("runs").exists(), "{to} left something behind");
+    }
+    let missing = axtrain(&folder, &["simulate", "nowhere.toml"]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(unwrapped(&text(&missing.stderr)).contains("nowhere.toml"));
+    let usage = axtrain(&folder, &["simulate", "--frobnicate"]);
+    assert_eq!(usage.status.code(), Some(2));
+    fs::write(folder.join("x.toml"), smoke()).unwrap();
+    let untrained = axtrain(&folder, &["simulate", "x.toml"]);
+    assert_eq!(untrained.status.code(), Some(2));
+    assert!(unwrapped(&text(&untrained.stderr)).contains("axtraintrain"));
+}
+
+#[cfg(feature = "train")]
+mod training {
+    use super::*;
+
+    #[test]
+    fn a_run_leaves_everything_and_resumes() {
+        let folder = scratch("run");
+        fs::write(folder.join("smoke.toml"), smoke()).unwrap();
+        let output = axtrain(&folder, &["run", "smoke.toml", "--json"]);
+        let records = json(&output);
+        let run = folder.join("runs/smoke");
+        let lines = fs::read_to_string(run.join("records.jsonl")).unwrap();
+        let from_file: Vec<serde_json::Value> =
+            lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(records.as_array().unwrap(), &from_file);
+        // Exact: 1 method × 2 seeds × 3 supplies; truncated: 2 methods × 2 seeds × 3 supplies.
+        assert_eq!(from_file.len(), 6 + 12);
+        for record in &from_file {
+            assert_eq!(record["schema"], "axtrain/record/1");
+            let energy = record["energy_uj"].as_object().unwrap();
+            let total = energy["total"].as_f64().unwrap();
+            let parts: f64 =
+                energy.iter().filter(|(key, _)| *key != "total").map(|(_, part)| part.as_f64().unwrap()).sum();
+            assert!((total - parts).abs() <= 1e-12 * total && total > 0.0, "{record}");
+            let [low, high] = [0, 1].map(|end| record["accuracy_ci95"][end].as_f64().unwrap());
+            let accuracy = record["accuracy"].as_f64().unwrap();
+            assert!(low <= accuracy && accuracy <= high);
+        }
+        let accuracy = |design: &str, method: &str, supply: f64| {
+            let chosen: Vec<f64> = from_file
+                .iter()
+                .filter(|record| {
+                    let point = &record["point"];
+                    point["design"] == design && point["method"] == method && point["supply_v"] == supply
+                })
+                .map(|record| record["accuracy"].as_f64().unwrap())
+                .collect();
+            chosen.iter().sum::<f64>() / chosen.len() as f64
+        };
+        let nominal = accuracy("exact", "plain", 1.1);
+        assert!(nominal > 0.9, "plain on exact: {nominal}");
+        let trained = accuracy("truncated-3-3", "passive", 0.9);
+        assert!(trained > accuracy("truncated-3-3", "plain", 0.9), "training for the multiplier helps");
+        assert!(accuracy("exact", "plain", 0.75) < 0.5, "the exact multiplier fails far below its clock's supply");
+
+        for file in [
+            "experiment.toml",
+            "characterization.json",
+            "profiles/exact@0.750V.npz",
+            "profiles/truncated-3-3@1.100V.npz",
+            "weights/plain_s1.safetensors",
+            "weights/truncated-3-3_passive_s2.safetensors",
+            "figures/energy-accuracy.svg",
+            "figures/energy-accuracy.png",
+            "figures/error-voltage.png",
+            "figures/error-histogram_truncated-3-3.svg",
+        ] {
+            assert!(run.join(file).metadata().is_ok_and(|file| file.len() > 500), "{file}");
+        }
+
+        // A network that is gone is trained again to the same bits; one that is there is not touched.
+        let (gone, kept) = (run.join("weights/plain_s2.safetensors"), run.join("weights/plain_s1.safetensors"));
+        let before = fs::read(&gone).unwrap();
+        let stamp = fs::metadata(&kept).unwrap().modified().unwrap();
+        fs::remove_file(&gone).unwrap();
+        assert!(axtrain(&folder, &["run", "smoke.toml", "-q"]).status.success());
+        assert_eq!(fs::read(&gone).unwrap(), before);
+        assert_eq!(fs::metadata(&kept).unwrap().modified().unwrap(), stamp);
+        assert_eq!(fs::read_to_string(run.join("records.jsonl")).unwrap(), lines);
+
+        // A damaged network is named, not used.
+        fs::write(&gone, &before[..before.len() / 2]).unwrap();
+        let damaged = axtrain(&folder, &["simulate", "smoke.toml"]);
+        assert_eq!(damaged.status.code(), Some(2));
+        assert!(unwrapped(&text(&damaged.stderr)).contains("plain_s2.safetensors"));
+    }
+}

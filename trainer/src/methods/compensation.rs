@@ -1,0 +1,62 @@
+//! Taking the mean out of a multiplier's errors.
+//!
+//! Truncating multipliers err to one side, and a layer sums hundreds of their errors: all pre-activations of a network
+//! that has only known exact products can end up below zero, where no gradient passes. Training adjusts the bias from
+//! there on, but has to start where activations live.
+
+use super::Arithmetic;
+use crate::calibration::Calibration;
+use crate::mlp::QuantizedMlp;
+use burn::tensor::Tensor;
+
+/// Additions to each layer's bias that give its outputs on the hardware, averaged over `images`, the mean they have on
+/// exact arithmetic. Layers are corrected in order, each with those before it corrected.
+pub(super) fn mean_error_corrections(
+    network: &QuantizedMlp,
+    arithmetic: &Arithmetic,
+    images: &Tensor<2>,
+    calibration: &Calibration,
+) -> Vec<Tensor<1>> {
+    let exact = network.forward(images.clone(), &arithmetic.exact, &mut calibration.frozen());
+    let mut corrected = network.clone();
+    let mut corrections = Vec::with_capacity(exact.len());
+    for (layer, pass) in exact.iter().enumerate() {
+        let deployed = corrected.forward(images.clone(), &arithmetic.deployed, &mut calibration.frozen());
+        let error = pass.output.clone().detach() - deployed[layer].output.clone().detach();
+        let correction = error.mean_dim(0).squeeze();
+        corrected = corrected.with_bias_added(layer, correction.clone());
+        corrections.push(correction);
+    }
+    corrections
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::product_gemm::ProductGemm;
+    use crate::testing::{Fixture, truncated};
+    use axtrain_sim::multiplier::ProductTable;
+    use std::sync::Arc;
+
+    #[test]
+    fn corrected_layers_have_the_mean_of_exact_ones() {
+        let fixture = Fixture::new(&[30, 17, 9, 4], 40, &truncated(4));
+        let exact = Arc::new(ProductGemm::new(&ProductTable::exact(8, 8, true)));
+        let arithmetic = Arithmetic { exact: exact.clone(), deployed: fixture.gemm.clone() };
+        let network = fixture.network();
+        let corrections = mean_error_corrections(&network, &arithmetic, &fixture.images, &fixture.calibration);
+        let corrected = fixture.mlp.clone().with_bias_added(corrections).quantize().unwrap();
+
+        let wanted = network.forward(fixture.images.clone(), &exact, &mut fixture.calibration.frozen());
+        let (before, after) = (fixture.forward(&network), fixture.forward(&corrected));
+        for layer in 0..wanted.len() {
+            let mean_error = |trace: &[crate::mlp::LayerTrace]| {
+                let error = wanted[layer].output.clone() - trace[layer].output.clone();
+                error.mean_dim(0).abs().max().into_scalar::<f32>()
+            };
+            // A bias is rounded to whole accumulators, here below 10⁻³.
+            assert!(mean_error(&before) > 0.05, "{}", mean_error(&before));
+            assert!(mean_error(&after) < 1e-3, "{}", mean_error(&after));
+        }
+    }
+}

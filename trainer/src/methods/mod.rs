@@ -1,0 +1,94 @@
+//! Training methods: what a step minimises.
+//!
+//! To add one: a file here with a type that implements [`TrainingMethod`], a variant of [`Method`], and
+//! its arm in [`build`].
+
+mod active;
+mod compensation;
+mod hybrid;
+mod passive;
+mod plain;
+mod sensitivity;
+
+pub(crate) use plain::Plain;
+
+use crate::calibration::Calibration;
+use crate::mlp::{LayerTrace, QuantizedMlp};
+use crate::product_gemm::ProductGemm;
+use crate::spec::{Method, TrainingSpec};
+use burn::tensor::Tensor;
+use burn::tensor::activation::log_softmax;
+use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+
+/// What a training method turns a batch into.
+pub(crate) trait TrainingMethod {
+    /// What to add to each layer's bias before the method's first step, given that step's batch; nothing by default.
+    fn bias_corrections(
+        &self,
+        _network: &QuantizedMlp,
+        _batch: &Batch,
+        _calibration: &Calibration,
+    ) -> Vec<Tensor<1>> {
+        Vec::new()
+    }
+
+    /// The loss of `batch` on `network`, differentiable down to its parameters. Draws from `rng`, which is seeded anew
+    /// for each step; moves the scales of `calibration` with the pass that is to be deployed.
+    fn objective(
+        &self,
+        network: &QuantizedMlp,
+        batch: &Batch,
+        calibration: &mut Calibration,
+        rng: &mut ChaCha8Rng,
+    ) -> Objective;
+}
+
+/// Images and what they show.
+#[derive(Clone, Debug)]
+pub(crate) struct Batch {
+    /// Activations on the grid of pixels, `[batch][features]`.
+    pub(crate) images: Tensor<2>,
+    /// Ones at the right class, `[batch][classes]`.
+    pub(crate) targets: Tensor<2>,
+}
+
+/// What a step minimises, and the class scores it computed on the way.
+#[derive(Clone, Debug)]
+pub(crate) struct Objective {
+    /// One number.
+    pub(crate) loss: Tensor<1>,
+    /// Scores of the pass that is to be deployed, `[batch][classes]`.
+    pub(crate) scores: Tensor<2>,
+}
+
+/// Exact arithmetic, and the arithmetic to train for.
+#[derive(Clone, Debug)]
+pub(crate) struct Arithmetic {
+    /// The exact multiplier.
+    pub(crate) exact: Arc<ProductGemm>,
+    /// The multiplier of the hardware.
+    pub(crate) deployed: Arc<ProductGemm>,
+}
+
+/// The method that `spec` names.
+pub(crate) fn build(spec: &TrainingSpec, arithmetic: &Arithmetic) -> Box<dyn TrainingMethod> {
+    let arithmetic = arithmetic.clone();
+    match spec.method {
+        Method::Plain => Box::new(plain::Plain { gemm: arithmetic.exact }),
+        Method::Active => Box::new(active::Active { gemm: arithmetic.exact, sensitivity: spec.sensitivity }),
+        Method::Passive => Box::new(passive::Passive { arithmetic }),
+        Method::Hybrid => Box::new(hybrid::Hybrid { arithmetic, sensitivity: spec.sensitivity }),
+    }
+}
+
+/// Class scores of a forward pass.
+fn scores(trace: &[LayerTrace]) -> Tensor<2> {
+    trace.last().expect("a network has layers").output.clone()
+}
+
+/// Mean cross-entropy of the scores' softmax.
+pub(crate) fn cross_entropy(scores: Tensor<2>, targets: &Tensor<2>) -> Tensor<1> {
+    let batch = scores.dims()[0] as f32;
+    (log_softmax(scores, 1) * targets.clone()).sum() / -batch
+}

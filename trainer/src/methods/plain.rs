@@ -1,0 +1,27 @@
+//! Quantisation-aware training on exact arithmetic.
+
+use super::{Batch, Objective, TrainingMethod, cross_entropy, scores};
+use crate::calibration::Calibration;
+use crate::mlp::QuantizedMlp;
+use crate::product_gemm::ProductGemm;
+use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+
+/// Minimises the cross-entropy of the quantised network; knows nothing of the hardware but its number format.
+pub(crate) struct Plain {
+    /// The exact multiplier.
+    pub(crate) gemm: Arc<ProductGemm>,
+}
+
+impl TrainingMethod for Plain {
+    fn objective(
+        &self,
+        network: &QuantizedMlp,
+        batch: &Batch,
+        calibration: &mut Calibration,
+        _rng: &mut ChaCha8Rng,
+    ) -> Objective {
+        let scores = scores(&network.forward(batch.images.clone(), &self.gemm, calibration));
+        Objective { loss: cross_entropy(scores.clone(), &batch.targets), scores }
+    }
+}

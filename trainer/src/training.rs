@@ -1,0 +1,273 @@
+//! The training loop.
+
+use crate::calibration::Calibration;
+use crate::error::{Quantity, TrainError};
+use crate::export::export;
+use crate::methods::{self, Arithmetic, Batch, Objective, Plain, TrainingMethod};
+use crate::metrics::{accuracy_on, count_right};
+use crate::mlp::Mlp;
+use crate::product_gemm::ProductGemm;
+use crate::spec::TrainingSpec;
+use axtrain_sim::multiplier::ProductTable;
+use axtrain_sim::workload::{Dataset, Network, PIXEL_SCALE, Split, pixel_code};
+use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use burn::optim::{AdamConfig, GradientsParams};
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// What a training run leaves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trained {
+    /// The network as the array loads it.
+    pub network: Network,
+    /// The real numbers it was rounded from, layer by layer.
+    pub parameters: Vec<LayerParameters>,
+    /// How training went, one record an epoch.
+    pub curve: Vec<EpochRecord>,
+}
+
+/// Real-valued parameters of a fully connected layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerParameters {
+    /// `[outputs][inputs]`.
+    pub weights: Vec<f32>,
+    /// One an output.
+    pub bias: Vec<f32>,
+}
+
+/// One pass over the training images.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EpochRecord {
+    /// From 1.
+    pub epoch: usize,
+    /// What was minimised, mean over the images.
+    pub loss: f64,
+    /// Share of training images classified rightly, each just before its step, on the arithmetic of the method.
+    pub train_accuracy: f64,
+    /// Share of validation images classified rightly after the epoch by the integer network; none without such images.
+    pub validation: Option<Validation>,
+}
+
+/// Accuracy on images kept from training, as a share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Validation {
+    /// On the multiplier trained for.
+    pub accuracy: f64,
+    /// On exact arithmetic.
+    pub exact_accuracy: f64,
+}
+
+/// Where a training run stands after a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Steps done.
+    pub step: usize,
+    /// Steps in all.
+    pub steps: usize,
+    /// Loss of the last step's batch.
+    pub loss: f64,
+    /// The epoch that this step completed.
+    pub completed: Option<EpochRecord>,
+}
+
+/// Trains a perceptron for the signed 8×8 multiplier of `table`.
+///
+/// `observer` is called after every step and may stop the run. It and all else runs on one thread of its own, whichever
+/// pool the caller works in; the result depends on `spec`, the training images and the table alone. Test images are not
+/// looked at.
+pub fn train(
+    spec: &TrainingSpec,
+    dataset: &Dataset,
+    table: &ProductTable,
+    observer: &mut (dyn FnMut(&Progress) -> ControlFlow<()> + Send),
+) -> Result<Trained, TrainError> {
+    spec.validate(dataset)?;
+    let (width_a, width_b, signed) = (table.width_a(), table.width_b(), table.signed());
+    if (width_a, width_b, signed) != (8, 8, true) {
+        return Err(TrainError::Multiplier { width_a, width_b, signed });
+    }
+    let images = dataset.train.len();
+    let kept = (images as f64 * spec.validation_share).round() as usize;
+    let (training, validation) = split_at(&dataset.train, images - kept);
+    if training.is_empty() {
+        return Err(TrainError::NoImages { images, validation_share: spec.validation_share });
+    }
+    on_one_thread(|| Run::new(spec, &training, &validation, table).run(observer))
+}
+
+/// Runs `work` where rayon has a single thread, so that neither speed nor rounding depends on the caller's pool.
+fn on_one_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("the system can start a thread");
+    // The caller waits outside rayon: a worker that waited inside would begin its next job before this one's end.
+    let outcome = std::thread::scope(|scope| scope.spawn(|| pool.install(work)).join());
+    outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// The first `count` samples, and the others.
+fn split_at(split: &Split, count: usize) -> (Split, Split) {
+    let (pixels, more_pixels) = split.pixels().split_at(count * split.features());
+    let (labels, more_labels) = split.labels().split_at(count);
+    let part = |pixels: &[u8], labels: &[u8]| Split::new(split.features(), pixels.to_vec(), labels.to_vec());
+    (part(pixels, labels), part(more_pixels, more_labels))
+}
+
+/// Independent streams of one seed.
+#[derive(Clone, Copy)]
+enum Stream {
+    Parameters,
+    Order,
+    /// One a step, so that what a step draws does not depend on the steps before it.
+    Step(usize),
+}
+
+fn random(seed: u64, stream: Stream) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(match stream {
+        Stream::Parameters => 0,
+        Stream::Order => 1,
+        Stream::Step(step) => 2 + step as u64,
+    });
+    rng
+}
+
+/// A training run's constants.
+struct Run<'a> {
+    spec: &'a TrainingSpec,
+    training: &'a Split,
+    validation: &'a Split,
+    arithmetic: Arithmetic,
+    device: Device,
+    /// The real number of each byte of an image.
+    pixel_values: [f32; 256],
+}
+
+impl<'a> Run<'a> {
+    fn new(spec: &'a TrainingSpec, training: &'a Split, validation: &'a Split, table: &ProductTable) -> Self {
+        let arithmetic = Arithmetic {
+            exact: Arc::new(ProductGemm::new(&ProductTable::exact(8, 8, true))),
+            deployed: Arc::new(ProductGemm::new(table)),
+        };
+        let pixel_values = std::array::from_fn(|pixel| f32::from(pixel_code(pixel as u8)) * PIXEL_SCALE);
+        Self { spec, training, validation, arithmetic, device: Device::flex().autodiff(), pixel_values }
+    }
+
+    fn run(&self, observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>) -> Result<Trained, TrainError> {
+        let spec = self.spec;
+        let steps = spec.epochs * self.training.len().div_ceil(spec.batch);
+        let mut mlp = Mlp::random(&spec.widths, &mut random(spec.seed, Stream::Parameters), &self.device);
+        if let Some(limit) = spec.weight_clip {
+            mlp = mlp.clip(limit);
+        }
+        let mut calibration = Calibration::new(spec.widths.len() - 2);
+        let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
+        let schedule = CosineAnnealingLrSchedulerConfig::new(spec.learning_rate, steps).init();
+        let mut schedule = schedule.expect("a validated learning rate and at least one step");
+        let warmup: Box<dyn TrainingMethod> = Box::new(Plain { gemm: self.arithmetic.exact.clone() });
+        let method = methods::build(spec, &self.arithmetic);
+
+        let mut shuffler = random(spec.seed, Stream::Order);
+        let mut order: Vec<usize> = (0..self.training.len()).collect();
+        let mut curve = Vec::with_capacity(spec.epochs);
+        let mut step = 0;
+        for epoch in 1..=spec.epochs {
+            let method = if epoch <= spec.warmup_epochs { &warmup } else { &method };
+            order.shuffle(&mut shuffler);
+            let mut seen = EpochSums::default();
+            for images in order.chunks(spec.batch) {
+                step += 1;
+                let diverged = |quantity| TrainError::Diverged {
+                    quantity,
+                    epoch,
+                    step,
+                    method: spec.method,
+                    learning_rate: spec.learning_rate,
+                };
+                let mut network = mlp.quantize().ok_or_else(|| diverged(Quantity::Weight))?;
+                let batch = self.batch(images);
+                if epoch == spec.warmup_epochs + 1 && seen.images == 0 {
+                    mlp = mlp.with_bias_added(method.bias_corrections(&network, &batch, &calibration));
+                    network = mlp.quantize().ok_or_else(|| diverged(Quantity::Weight))?;
+                }
+                let rng = &mut random(spec.seed, Stream::Step(step));
+                let Objective { loss, scores } = method.objective(&network, &batch, &mut calibration, rng);
+                let batch_loss = f64::from(loss.clone().into_scalar::<f32>());
+                if !batch_loss.is_finite() {
+                    return Err(diverged(Quantity::Loss));
+                }
+                let gradients = GradientsParams::from_grads(loss.backward(), &mlp);
+                mlp = optimizer.step(schedule.step(), mlp, gradients);
+                if let Some(limit) = spec.weight_clip {
+                    mlp = mlp.clip(limit);
+                }
+
+                seen.add(batch_loss, scores, &self.labels(images));
+                let completed = (seen.images == order.len()).then(|| {
+                    let validation = self.validate(&mlp, &calibration);
+                    seen.record(epoch, validation)
+                });
+                curve.extend(completed);
+                if observer(&Progress { step, steps, loss: batch_loss, completed }).is_break() {
+                    return Err(TrainError::Stopped { epoch });
+                }
+            }
+        }
+        let network = export(&mlp, &calibration.scales());
+        let parameters = mlp.parameters().into_iter().map(|(weights, bias)| LayerParameters { weights, bias });
+        Ok(Trained { network, parameters: parameters.collect(), curve })
+    }
+
+    /// The given training images.
+    fn batch(&self, images: &[usize]) -> Batch {
+        let classes = self.spec.widths[self.spec.widths.len() - 1];
+        let pixels = images.iter().flat_map(|&image| self.training.sample(image));
+        let values: Vec<f32> = pixels.map(|&pixel| self.pixel_values[usize::from(pixel)]).collect();
+        let mut targets = vec![0f32; images.len() * classes];
+        for (row, label) in targets.chunks_exact_mut(classes).zip(self.labels(images)) {
+            row[usize::from(label)] = 1.0;
+        }
+        let tensor = |values, width| Tensor::from_data(TensorData::new(values, [images.len(), width]), &self.device);
+        Batch { images: tensor(values, self.training.features()), targets: tensor(targets, classes) }
+    }
+
+    fn labels(&self, images: &[usize]) -> Vec<u8> {
+        images.iter().map(|&image| self.training.labels()[image]).collect()
+    }
+
+    /// Judges the network as it would be exported now.
+    fn validate(&self, mlp: &Mlp, calibration: &Calibration) -> Option<Validation> {
+        (!self.validation.is_empty()).then(|| {
+            let network = export(mlp, &calibration.scales());
+            let accuracy = |gemm| accuracy_on(&network, gemm, self.validation);
+            Validation {
+                accuracy: accuracy(&self.arithmetic.deployed),
+                exact_accuracy: accuracy(&self.arithmetic.exact),
+            }
+        })
+    }
+}
+
+/// Sums over an epoch's images so far.
+#[derive(Default)]
+struct EpochSums {
+    loss: f64,
+    right: usize,
+    images: usize,
+}
+
+impl EpochSums {
+    fn add(&mut self, loss: f64, scores: Tensor<2>, labels: &[u8]) {
+        let scores: Vec<f32> = scores.into_data().try_into_vec().expect("single precision");
+        self.loss += loss * labels.len() as f64;
+        self.right += count_right(&scores, labels);
+        self.images += labels.len();
+    }
+
+    fn record(&self, epoch: usize, validation: Option<Validation>) -> EpochRecord {
+        let images = self.images as f64;
+        EpochRecord { epoch, loss: self.loss / images, train_accuracy: self.right as f64 / images, validation }
+    }
+}

@@ -1,0 +1,220 @@
+//! Whole training runs, through the public interface.
+
+use axtrain_sim::multiplier::ProductTable;
+use axtrain_sim::workload::{Dataset, Network, Split};
+use axtrain_trainer::{Method, Progress, Quantity, Sensitivity, TrainError, Trained, TrainingSpec, accuracy, train};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::ops::ControlFlow;
+
+const FEATURES: usize = 36;
+const CLASSES: usize = 4;
+
+/// Four patterns of 6×6 pixels, in noise stronger than their contrast.
+fn patterns() -> Dataset {
+    let mut rng = ChaCha8Rng::seed_from_u64(17);
+    let prototypes: Vec<[f32; FEATURES]> =
+        (0..CLASSES).map(|_| std::array::from_fn(|_| if rng.random_bool(0.5) { 40.0 } else { -40.0 })).collect();
+    let mut split = |count: usize| {
+        let labels: Vec<u8> = (0..count).map(|image| (image % CLASSES) as u8).collect();
+        let pixels = labels.iter().flat_map(|&label| prototypes[usize::from(label)]);
+        let pixels = pixels.map(|value| (100.0 + value + rng.random_range(-100.0..100.0)).clamp(0.0, 255.0) as u8);
+        Split::new(FEATURES, pixels.collect(), labels.clone())
+    };
+    let (train, test) = (split(600), split(400));
+    let classes = (0..CLASSES).map(|class| class.to_string()).collect();
+    Dataset { name: "patterns".to_owned(), shape: [1, 6, 6], classes, train, test }
+}
+
+/// The multiplier whose operands lose their lowest `bits`.
+fn truncated(bits: u32) -> ProductTable {
+    let value = move |code: u32| i32::from(code as u8 as i8) >> bits << bits;
+    ProductTable::from_fn(8, 8, true, move |a, b| value(a) * value(b))
+}
+
+/// A multiplier that is far too low: the lowest eleven bits of its product are missing.
+fn truncated_product() -> ProductTable {
+    let exact = ProductTable::exact(8, 8, true);
+    ProductTable::from_fn(8, 8, true, move |a, b| exact.product(a, b) >> 11 << 11)
+}
+
+fn spec(method: Method) -> TrainingSpec {
+    TrainingSpec {
+        batch: 30,
+        epochs: 5,
+        learning_rate: 0.01,
+        ..TrainingSpec::new(vec![FEATURES, 16, 12, CLASSES], method)
+    }
+}
+
+fn run(spec: &TrainingSpec, table: &ProductTable) -> Trained {
+    train(spec, &patterns(), table, &mut |_| ControlFlow::Continue(())).unwrap()
+}
+
+fn failure(spec: &TrainingSpec, table: &ProductTable) -> TrainError {
+    train(spec, &patterns(), table, &mut |_| ControlFlow::Continue(())).unwrap_err()
+}
+
+#[test]
+fn on_exact_arithmetic_passive_training_is_plain_training() {
+    let exact = ProductTable::exact(8, 8, true);
+    let spec = |method| TrainingSpec { warmup_epochs: 0, ..spec(method) };
+    assert_eq!(run(&spec(Method::Passive), &exact), run(&spec(Method::Plain), &exact));
+}
+
+#[test]
+fn without_weight_in_the_loss_sensitivity_changes_nothing() {
+    let sensitivity = Sensitivity { lambda: 0.0, ..Sensitivity::default() };
+    let spec = |method| TrainingSpec { sensitivity, ..spec(method) };
+    assert_eq!(run(&spec(Method::Active), &truncated(3)), run(&spec(Method::Plain), &truncated(3)));
+    assert_eq!(run(&spec(Method::Hybrid), &truncated(3)), run(&spec(Method::Passive), &truncated(3)));
+}
+
+#[test]
+fn runs_depend_on_the_seed_and_not_on_threads() {
+    let table = truncated(4);
+    for method in Method::ALL {
+        let spec = TrainingSpec { epochs: 2, ..spec(method) };
+        let alone = run(&spec, &table);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        let (first, second) = pool.install(|| rayon::join(|| run(&spec, &table), || run(&spec, &table)));
+        assert_eq!(alone, first, "{method}");
+        assert_eq!(alone, second, "{method}");
+        let other = run(&TrainingSpec { seed: 1, ..spec }, &table);
+        assert_ne!(alone.network, other.network, "{method}");
+    }
+}
+
+#[test]
+fn passive_and_hybrid_training_bear_what_plain_training_does_not() {
+    let dataset = patterns();
+    for table in [truncated(5), truncated_product()] {
+        let tested = |method| accuracy(&run(&spec(method), &table).network, &table, &dataset.test);
+        let plain = tested(Method::Plain);
+        for method in [Method::Passive, Method::Hybrid] {
+            assert!(tested(method) > plain + 0.2, "{method} {}, plain {plain}", tested(method));
+        }
+    }
+}
+
+#[test]
+fn active_training_makes_weights_bear_noise() {
+    let (exact, dataset) = (ProductTable::exact(8, 8, true), patterns());
+    let mean_noisy_accuracy = |method| {
+        let mut rng = ChaCha8Rng::seed_from_u64(23);
+        let mut noisy = |trained: &Trained| {
+            let mut layers = trained.network.layers().to_vec();
+            for weight in layers.iter_mut().flat_map(|layer| &mut layer.weights) {
+                let error = if rng.random_bool(0.5) { 30 } else { -30 };
+                *weight = weight.saturating_add(error).max(-127);
+            }
+            accuracy(&Network::new(layers).unwrap(), &exact, &dataset.test)
+        };
+        let trained = [0, 1].map(|seed| run(&TrainingSpec { seed, ..spec(method) }, &exact));
+        (0..20).flat_map(|_| trained.each_ref().map(&mut noisy)).sum::<f64>() / 40.0
+    };
+    let (active, plain) = (mean_noisy_accuracy(Method::Active), mean_noisy_accuracy(Method::Plain));
+    assert!(active > plain + 0.04, "active {active}, plain {plain}");
+}
+
+#[test]
+fn the_curve_and_the_observer_tell_the_same_story() {
+    let mut seen: Vec<Progress> = Vec::new();
+    let spec = TrainingSpec { batch: 100, ..spec(Method::Plain) };
+    let observer = &mut |progress: &Progress| {
+        seen.push(*progress);
+        ControlFlow::Continue(())
+    };
+    let trained = train(&spec, &patterns(), &truncated(2), observer).unwrap();
+    // 540 of 600 images are trained on: five batches of 100 and one of 40, five times.
+    assert_eq!(seen.len(), 30);
+    assert!(seen.iter().enumerate().all(|(index, progress)| (progress.step, progress.steps) == (index + 1, 30)));
+    let completed: Vec<_> = seen.iter().filter_map(|progress| progress.completed).collect();
+    assert_eq!(completed, trained.curve);
+    assert_eq!(trained.curve.iter().map(|record| record.epoch).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    let last = &seen[24..];
+    let mean = (last[..5].iter().map(|progress| progress.loss * 100.0).sum::<f64>() + last[5].loss * 40.0) / 540.0;
+    assert!((mean - trained.curve[4].loss).abs() < 1e-12);
+}
+
+#[test]
+fn validation_is_what_the_exported_network_does_on_images_kept_back() {
+    let dataset = patterns();
+    let trained = run(&spec(Method::Passive), &truncated(3));
+    let train = &dataset.train;
+    let kept = Split::new(FEATURES, train.pixels()[540 * FEATURES..].to_vec(), train.labels()[540..].to_vec());
+    let validation = trained.curve[4].validation.unwrap();
+    assert_eq!(validation.accuracy, accuracy(&trained.network, &truncated(3), &kept));
+    assert_eq!(validation.exact_accuracy, accuracy(&trained.network, &ProductTable::exact(8, 8, true), &kept));
+
+    let none = TrainingSpec { validation_share: 0.0, ..spec(Method::Plain) };
+    assert!(run(&none, &truncated(3)).curve.iter().all(|record| record.validation.is_none()));
+}
+
+#[test]
+fn clipped_weights_stay_clipped() {
+    let clipped = run(&TrainingSpec { weight_clip: Some(0.15), ..spec(Method::Passive) }, &truncated(3));
+    for layer in &clipped.parameters {
+        let largest = layer.weights.iter().fold(0f32, |largest, weight| largest.max(weight.abs()));
+        assert_eq!(largest, 0.15);
+    }
+}
+
+#[test]
+fn a_loss_that_overflows_is_named_with_its_remedy() {
+    let sensitivity = Sensitivity { lambda: f32::MAX, ..Sensitivity::default() };
+    let error = failure(&TrainingSpec { sensitivity, ..spec(Method::Active) }, &truncated(3));
+    // 18 steps an epoch, the first of which is plain.
+    assert!(matches!(error, TrainError::Diverged { quantity: Quantity::Loss, epoch: 2, step: 19, .. }), "{error:?}");
+    assert!(error.to_string().contains("lower learning_rate = 0.01 or sensitivity.lambda"), "{error}");
+}
+
+#[test]
+fn an_observer_can_stop_a_run() {
+    let observer = &mut |progress: &Progress| match progress.completed {
+        Some(_) => ControlFlow::Break(()),
+        None => ControlFlow::Continue(()),
+    };
+    let stopped = train(&spec(Method::Plain), &patterns(), &truncated(1), observer);
+    assert_eq!(stopped, Err(TrainError::Stopped { epoch: 1 }));
+}
+
+#[test]
+fn what_cannot_be_trained_is_refused() {
+    let good = spec(Method::Passive);
+    let settings = [
+        ("widths", TrainingSpec { widths: vec![FEATURES], ..good.clone() }),
+        ("widths", TrainingSpec { widths: vec![FEATURES, 0, CLASSES], ..good.clone() }),
+        ("widths", TrainingSpec { widths: vec![FEATURES + 1, CLASSES], ..good.clone() }),
+        ("widths", TrainingSpec { widths: vec![FEATURES, CLASSES + 1], ..good.clone() }),
+        ("epochs", TrainingSpec { epochs: 0, ..good.clone() }),
+        ("warmup_epochs", TrainingSpec { warmup_epochs: 5, ..good.clone() }),
+        ("batch", TrainingSpec { batch: 0, ..good.clone() }),
+        ("learning_rate", TrainingSpec { learning_rate: f64::NAN, ..good.clone() }),
+        ("learning_rate", TrainingSpec { learning_rate: 1.5, ..good.clone() }),
+        ("weight_clip", TrainingSpec { weight_clip: Some(0.0), ..good.clone() }),
+        ("validation_share", TrainingSpec { validation_share: 1.0, ..good.clone() }),
+    ];
+    for (name, spec) in settings {
+        let error = failure(&spec, &truncated(1));
+        assert!(matches!(error, TrainError::Setting { setting, .. } if setting == name), "{name}: {error}");
+    }
+    for sensitivity in
+        [Sensitivity { lambda: -1.0, ..good.sensitivity }, Sensitivity { epsilon: 0.0, ..good.sensitivity }]
+    {
+        let error = failure(&TrainingSpec { sensitivity, ..good.clone() }, &truncated(1));
+        assert!(error.to_string().starts_with("sensitivity."), "{error}");
+    }
+    let unsigned = ProductTable::exact(8, 8, false);
+    assert_eq!(failure(&good, &unsigned), TrainError::Multiplier { width_a: 8, width_b: 8, signed: false });
+    let all_kept = TrainingSpec { validation_share: 0.9999, ..good };
+    assert_eq!(failure(&all_kept, &truncated(1)), TrainError::NoImages { images: 600, validation_share: 0.9999 });
+}
+
+#[test]
+fn methods_are_known_by_their_names() {
+    for method in Method::ALL {
+        assert_eq!(method.to_string().parse(), Ok(method));
+    }
+    assert!("Plain".parse::<Method>().is_err());
+}
