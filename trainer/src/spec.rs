@@ -33,7 +33,7 @@ pub struct TrainingSpec {
 }
 
 impl TrainingSpec {
-    /// Settings that work on images of clothes or digits; six epochs take a second or two on 8,000 of them.
+    /// Settings that work on images of clothes or digits; six epochs on 8,000 of them take seconds.
     pub fn new(widths: Vec<usize>, method: Method) -> Self {
         Self {
             widths,
