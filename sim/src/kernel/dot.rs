@@ -85,7 +85,10 @@ impl<const BITS: u32> DotUnit for Portable<BITS> {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use avx2::{Avx2Bytes, Avx2Halves};
+pub(super) use {
+    avx2::{Avx2Bytes, Avx2Halves},
+    avx512::{Avx512Bytes, Avx512Halves},
+};
 
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
@@ -187,6 +190,88 @@ mod avx2 {
         #[inline(always)]
         unsafe fn store(sum: __m256i, lanes: &mut [i32]) {
             // SAFETY: the caller has AVX2.
+            unsafe { store(sum, lanes) }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx512 {
+    use super::{DotUnit, Vector};
+    use std::arch::x86_64::*;
+
+    impl Vector for __m512i {
+        const LANES: usize = 16;
+
+        #[inline(always)]
+        unsafe fn load(words: &[u32]) -> Self {
+            assert!(words.len() >= 16);
+            // SAFETY: the caller has AVX-512; sixteen words are there; the load needs no alignment.
+            unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
+        }
+
+        #[inline(always)]
+        unsafe fn splat(word: u32) -> Self {
+            // SAFETY: the caller has AVX-512.
+            unsafe { _mm512_set1_epi32(word.cast_signed()) }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store(sum: __m512i, lanes: &mut [i32]) {
+        assert!(lanes.len() >= 16);
+        // SAFETY: the caller has AVX-512; sixteen lanes are there; the store needs no alignment.
+        unsafe { _mm512_storeu_si512(lanes.as_mut_ptr().cast(), sum) }
+    }
+
+    /// Bytes by `vpdpbusd`.
+    pub(in super::super) struct Avx512Bytes;
+
+    impl DotUnit for Avx512Bytes {
+        type Vector = __m512i;
+        type Sum = __m512i;
+
+        #[inline(always)]
+        unsafe fn zero() -> __m512i {
+            // SAFETY: the caller has AVX-512.
+            unsafe { _mm512_setzero_si512() }
+        }
+
+        #[inline(always)]
+        unsafe fn add(sum: __m512i, activations: __m512i, weights: __m512i) -> __m512i {
+            // SAFETY: the caller has AVX-512 VNNI.
+            unsafe { _mm512_dpbusd_epi32(sum, activations, weights) }
+        }
+
+        #[inline(always)]
+        unsafe fn store(sum: __m512i, lanes: &mut [i32]) {
+            // SAFETY: the caller has AVX-512.
+            unsafe { store(sum, lanes) }
+        }
+    }
+
+    /// Halves by `vpdpwssd`.
+    pub(in super::super) struct Avx512Halves;
+
+    impl DotUnit for Avx512Halves {
+        type Vector = __m512i;
+        type Sum = __m512i;
+
+        #[inline(always)]
+        unsafe fn zero() -> __m512i {
+            // SAFETY: the caller has AVX-512.
+            unsafe { _mm512_setzero_si512() }
+        }
+
+        #[inline(always)]
+        unsafe fn add(sum: __m512i, activations: __m512i, weights: __m512i) -> __m512i {
+            // SAFETY: the caller has AVX-512 VNNI.
+            unsafe { _mm512_dpwssd_epi32(sum, activations, weights) }
+        }
+
+        #[inline(always)]
+        unsafe fn store(sum: __m512i, lanes: &mut [i32]) {
+            // SAFETY: the caller has AVX-512.
             unsafe { store(sum, lanes) }
         }
     }

@@ -12,6 +12,9 @@ pub(super) enum InstructionSet {
     /// 256-bit integer vectors.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// 512-bit integer vectors with dot products: foundation, vector length and neural network extensions.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
 }
 
 impl InstructionSet {
@@ -21,6 +24,12 @@ impl InstructionSet {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") {
             sets.push(Self::Avx2);
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512vnni")
+            {
+                sets.push(Self::Avx512);
+            }
         }
         sets
     }
@@ -31,6 +40,8 @@ impl InstructionSet {
             Self::Portable => 8,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => 8,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => 16,
         }
     }
 
@@ -40,6 +51,8 @@ impl InstructionSet {
             Self::Portable => 255,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => 127,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => 255,
         }
     }
 }
@@ -50,6 +63,8 @@ impl fmt::Display for InstructionSet {
             Self::Portable => "portable",
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "AVX-512",
         })
     }
 }

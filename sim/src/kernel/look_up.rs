@@ -29,7 +29,7 @@ pub(super) type AddProducts<const CODES: usize, const DEPTH: usize, const OUTPUT
 );
 
 macro_rules! add_products {
-    ($(#[$doc:meta])* $name:ident, $outputs:literal) => {
+    ($(#[$doc:meta])* $name:ident, $outputs:literal, $add_groups_avx512:ident) => {
         $(#[$doc])*
         pub(super) fn $name<const CODES: usize, const DEPTH: usize>(
             instructions: InstructionSet,
@@ -50,6 +50,12 @@ macro_rules! add_products {
                     (InstructionSet::Avx2, 2) => add_groups_avx2::<_, _, $outputs, 2>(table, codes, sums),
                     #[cfg(target_arch = "x86_64")]
                     (InstructionSet::Avx2, _) => add_groups_avx2::<_, _, $outputs, 1>(table, codes, sums),
+                    #[cfg(target_arch = "x86_64")]
+                    (InstructionSet::Avx512, 4) => $add_groups_avx512::<_, _, $outputs, 4>(table, codes, sums),
+                    #[cfg(target_arch = "x86_64")]
+                    (InstructionSet::Avx512, 2) => $add_groups_avx512::<_, _, $outputs, 2>(table, codes, sums),
+                    #[cfg(target_arch = "x86_64")]
+                    (InstructionSet::Avx512, _) => $add_groups_avx512::<_, _, $outputs, 1>(table, codes, sums),
                 }
             }
         }
@@ -59,12 +65,14 @@ macro_rules! add_products {
 add_products!(
     /// [`AddProducts`] for eight outputs.
     add_eight,
-    8
+    8,
+    add_groups_avx2
 );
 add_products!(
     /// [`AddProducts`] for sixteen outputs.
     add_sixteen,
-    16
+    16,
+    add_groups_avx512
 );
 
 #[cfg(target_arch = "x86_64")]
@@ -78,6 +86,19 @@ fn add_groups_avx2<const CODES: usize, const DEPTH: usize, const OUTPUTS: usize,
 {
     // SAFETY: this function has AVX2.
     unsafe { add_groups::<avx2::Avx2, CODES, DEPTH, OUTPUTS, GROUP>(table, codes, sums) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,avx512f,avx512vl")]
+fn add_groups_avx512<const CODES: usize, const DEPTH: usize, const OUTPUTS: usize, const GROUP: usize>(
+    table: &[[[i16; OUTPUTS]; CODES]; DEPTH],
+    codes: &[[u8; DEPTH]],
+    sums: &mut [[i32; OUTPUTS]],
+) where
+    avx512::Avx512: SumUnit<OUTPUTS>,
+{
+    // SAFETY: this function has AVX-512.
+    unsafe { add_groups::<avx512::Avx512, CODES, DEPTH, OUTPUTS, GROUP>(table, codes, sums) }
 }
 
 /// # Safety
@@ -225,6 +246,45 @@ mod avx2 {
                 _mm256_storeu_si256(sums.as_mut_ptr().cast(), low);
                 _mm256_storeu_si256(sums[8..].as_mut_ptr().cast(), high);
             }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx512 {
+    use super::SumUnit;
+    use std::arch::x86_64::*;
+
+    pub(super) struct Avx512;
+
+    // SAFETY of all functions: the caller has AVX-512; arrays are read and written whole, which needs no alignment.
+    impl SumUnit<16> for Avx512 {
+        type Partial = __m256i;
+        type Total = __m512i;
+
+        #[inline(always)]
+        unsafe fn partial(products: &[i16; 16]) -> __m256i {
+            unsafe { _mm256_loadu_si256(products.as_ptr().cast()) }
+        }
+
+        #[inline(always)]
+        unsafe fn add(partial: __m256i, products: &[i16; 16]) -> __m256i {
+            unsafe { _mm256_add_epi16(partial, _mm256_loadu_si256(products.as_ptr().cast())) }
+        }
+
+        #[inline(always)]
+        unsafe fn load(sums: &[i32; 16]) -> __m512i {
+            unsafe { _mm512_loadu_si512(sums.as_ptr().cast()) }
+        }
+
+        #[inline(always)]
+        unsafe fn widen(total: __m512i, partial: __m256i) -> __m512i {
+            unsafe { _mm512_add_epi32(total, _mm512_cvtepi16_epi32(partial)) }
+        }
+
+        #[inline(always)]
+        unsafe fn store(total: __m512i, sums: &mut [i32; 16]) {
+            unsafe { _mm512_storeu_si512(sums.as_mut_ptr().cast(), total) }
         }
     }
 }

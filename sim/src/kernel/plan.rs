@@ -112,6 +112,9 @@ impl Costs {
             InstructionSet::Portable => portable,
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx2 => Self { bytes: 43.5, halves: 56.0, columns: [62.0, 82.0, 104.0], ..portable },
+            // Not measured: AVX2 scaled by what two 512-bit ports and loads allow at the same clock.
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512 => Self { bytes: 6.0, halves: 12.0, columns: [30.0, 35.0, 45.0], ..portable },
         }
     }
 
