@@ -144,7 +144,7 @@ impl Transposed {
 
     /// Takes the number in each lane, given its 32 bits from the least significant up.
     pub fn set(&mut self, planes: [&Lanes; 32]) {
-        transpose(planes, self);
+        transpose(&planes, self);
     }
 }
 
@@ -156,27 +156,27 @@ pub fn lane_values(planes: &[Lanes]) -> [u32; LANES] {
 }
 
 multiversion! {
-    fn transpose(planes: [&Lanes; 32], values: &mut Transposed) = transpose_bits
+    fn transpose(planes: &[&Lanes; 32], values: &mut Transposed) = transpose_bits
 }
 
 /// Bytes of four planes become a 32-bit word; then the 8 × 8 bit matrices in the bytes of eight words are transposed, many
 /// side by side (Warren, *Hacker's Delight*, 2nd ed., §7-3).
 #[inline(always)]
-fn transpose_bits(planes: [&Lanes; 32], values: &mut Transposed) {
-    for word in (0..8).step_by(2) {
-        let rows: [[[u32; 8]; 2]; 8] = std::array::from_fn(|row| {
-            let bytes = |plane: usize| [planes[plane].0[word], planes[plane].0[word + 1]];
-            interleave([bytes(row), bytes(row + 8), bytes(row + 16), bytes(row + 24)])
-        });
-        for half in 0..2 {
-            let mut rows: [[u32; 8]; 8] = std::array::from_fn(|row| rows[row][half]);
-            swap_bits::<4>(&mut rows, 0x0f0f_0f0f);
-            swap_bits::<2>(&mut rows, 0x3333_3333);
-            swap_bits::<1>(&mut rows, 0x5555_5555);
-            for (row, words) in rows.iter().enumerate() {
-                let column = 8 * (word + half);
-                values.0[row][column..column + 8].copy_from_slice(words);
-            }
+fn transpose_bits(planes: &[&Lanes; 32], values: &mut Transposed) {
+    for (row, words) in values.0.iter_mut().enumerate() {
+        let strings: [&Lanes; 4] = std::array::from_fn(|string| planes[row + 8 * string]);
+        for half in (0..8).step_by(2) {
+            let interleaved = interleave(strings.map(|lanes| [lanes.0[half], lanes.0[half + 1]]));
+            words[8 * half..8 * half + 16].copy_from_slice(interleaved.as_flattened());
+        }
+    }
+    for column in 0..64 {
+        let mut words: [u32; 8] = std::array::from_fn(|row| values.0[row][column]);
+        swap_bits::<4>(&mut words, 0x0f0f_0f0f);
+        swap_bits::<2>(&mut words, 0x3333_3333);
+        swap_bits::<1>(&mut words, 0x5555_5555);
+        for (row, word) in words.into_iter().enumerate() {
+            values.0[row][column] = word;
         }
     }
 }
@@ -206,14 +206,14 @@ fn interleave(strings: [[u64; 2]; 4]) -> [[u32; 8]; 2] {
     })
 }
 
-/// Exchanges the upper bits (`!mask`) of each row with the lower bits (`mask`) of the row `DISTANCE` below.
+/// Exchanges the upper bits (`!mask`) of each word with the lower bits (`mask`) of the word `DISTANCE` after it.
 #[inline(always)]
-fn swap_bits<const DISTANCE: usize>(rows: &mut [[u32; 8]; 8], mask: u32) {
-    for upper in (0..8).filter(|row| row & DISTANCE == 0) {
-        let (x, y) = (rows[upper], rows[upper + DISTANCE]);
-        let swap: [u32; 8] = std::array::from_fn(|word| (x[word] >> DISTANCE ^ y[word]) & mask);
-        rows[upper] = std::array::from_fn(|word| x[word] ^ swap[word] << DISTANCE);
-        rows[upper + DISTANCE] = std::array::from_fn(|word| y[word] ^ swap[word]);
+fn swap_bits<const DISTANCE: usize>(words: &mut [u32; 8], mask: u32) {
+    for pair in 0..4 {
+        let first = pair / DISTANCE * 2 * DISTANCE + pair % DISTANCE;
+        let swap = (words[first] >> DISTANCE ^ words[first + DISTANCE]) & mask;
+        words[first] ^= swap << DISTANCE;
+        words[first + DISTANCE] ^= swap;
     }
 }
 

@@ -98,8 +98,7 @@ fn compare_narrow(
     let (mut error, mut distance, mut square) = ([0i32; COLUMNS], [0u32; COLUMNS], [0u64; COLUMNS]);
     let (mut right, mut largest) = ([0u32; COLUMNS], [0u32; COLUMNS]);
     let (mut relative, mut largest_relative) = ([0f64; COLUMNS], [0f64; COLUMNS]);
-    let (products, exact, reciprocal) =
-        (products.0.as_flattened(), exact.as_flattened(), reciprocal.as_flattened());
+    let (products, exact, reciprocal) = (products.0.as_flattened(), exact.as_flattened(), reciprocal.as_flattened());
     for ((products, exact), reciprocal) in
         products.as_chunks().0.iter().zip(exact.as_chunks().0).zip(reciprocal.as_chunks().0)
     {
@@ -132,10 +131,7 @@ fn compare_narrow(
 
 /// The same sums for any distances below 2³².
 #[inline(always)]
-fn compare_wide(
-    products: &Transposed,
-    Expected { exact, base, reciprocal, signed, .. }: Expected<'_>,
-) -> ErrorSums {
+fn compare_wide(products: &Transposed, Expected { exact, base, reciprocal, signed, .. }: Expected<'_>) -> ErrorSums {
     // Adding 2³¹ turns the order of signed numbers into that of unsigned ones.
     let offset = if signed { 1 << 31 } else { 0 };
     let base = base.wrapping_add(offset);
@@ -231,8 +227,13 @@ mod tests {
     /// A product of 0 where the exact one is 2³² − 1 differs by that much, not by 1.
     #[test]
     fn errors_of_the_full_width_do_not_wrap() {
-        let expected =
-            Expected { exact: &[[u32::MAX; 64]; 8], base: 0, reciprocal: &[[0.0; 64]; 8], signed: false, full_width: true };
+        let expected = Expected {
+            exact: &[[u32::MAX; 64]; 8],
+            base: 0,
+            reciprocal: &[[0.0; 64]; 8],
+            signed: false,
+            full_width: true,
+        };
         let sums = compare(&Transposed::ZERO, expected);
         assert_eq!((sums.largest, sums.error), (u64::from(u32::MAX), -512 * i128::from(u32::MAX)));
     }

@@ -86,7 +86,7 @@ impl ExactProducts {
         let OperandFormat { width_b, .. } = format;
         let fills = width_b as usize >= LANE_BITS;
         let codes = 1u64 << format.product_width();
-        // Lanes are the low bits of the code; above nine bits, they lack the second operand's sign.
+        // A second operand of more than nine bits has its sign in the block's part of the code.
         let lane_values = |lane: u64| {
             let (a, b) = format.values(lane % codes);
             if width_b as usize > LANE_BITS { (0, lane as i64) } else { (a, b) }
@@ -116,7 +116,6 @@ impl ExactProducts {
         let mut run = Run { products: self, first: 0, exact: [[0; 64]; 8], reciprocal: [[0.0; 64]; 8] };
         sweep.visit(places, |block| {
             if left == sweep.run_blocks() {
-                // Codes of fewer than nine bits lie within the lanes, and the rest is zero.
                 run.first = operand_value((block.code >> width_b) as u32, width_a, signed);
                 start_run(&mut run);
             }
@@ -167,5 +166,70 @@ fn multiply_lanes(run: &mut Run<'_>) {
                 run.reciprocal[row][column] = reciprocal(f64::from(product));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::netlist::{NetId, NetlistBuilder};
+
+    /// A 16 × 16-bit circuit whose product is the constant 5: with these operands errors need more than 32 bits.
+    #[test]
+    fn widest_errors_are_exact() {
+        let mut builder = NetlistBuilder::new("five");
+        builder.input("a", 16);
+        builder.input("b", 16);
+        let bit = |bit: u32| if 5 >> bit & 1 == 1 { NetId::ONE } else { NetId::ZERO };
+        builder.output("p", (0..32).map(bit).collect::<Vec<_>>());
+        let netlist = builder.finish();
+        let sweep = ExhaustiveSweep::new(&netlist);
+        for signed in [false, true] {
+            let format = OperandFormat::of(&netlist, signed);
+            let exact = ExactProducts::new(format);
+            // The first runs have small first operands, those in the middle of a Gray code the largest codes.
+            let middle = sweep.blocks() / 2;
+            for places in [0..256, middle - 256..middle + 128] {
+                let mut expected = ErrorSums::default();
+                sweep.visit(places.clone(), |block| {
+                    for code in block.code..block.code + 512 {
+                        let (a, b) = format.values(code);
+                        let error = 5 - i128::from(a) * i128::from(b);
+                        let distance = error.unsigned_abs();
+                        expected.pairs += 1;
+                        expected.error += error;
+                        expected.distance += distance;
+                        expected.square += distance.pow(2);
+                        expected.wrong += u64::from(error != 0);
+                        expected.largest = expected.largest.max(distance as u64);
+                        if a * b != 0 {
+                            let relative = distance as f64 / (a * b).unsigned_abs() as f64;
+                            expected.relative += relative;
+                            expected.largest_relative = expected.largest_relative.max(relative);
+                        }
+                    }
+                });
+                let sums = exact.sum(&sweep, places);
+                for (sum, expected) in
+                    [(sums.relative, expected.relative), (sums.largest_relative, expected.largest_relative)]
+                {
+                    assert!((sum - expected).abs() <= 1e-12 * expected, "{sum} {expected}");
+                }
+                let integers = |sums: ErrorSums| ErrorSums { relative: 0.0, largest_relative: 0.0, ..sums };
+                assert_eq!(integers(sums), integers(expected));
+            }
+        }
+    }
+
+    /// More threads, the same bits.
+    #[test]
+    fn threads_do_not_matter() {
+        let spec = crate::multiplier::MultiplierSpec::new("m", crate::multiplier::Family::Mitchell, 10, 11, true);
+        let netlist = spec.expect("it is defined").netlist();
+        let metrics = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+            pool.install(|| ErrorMetrics::of_netlist(&netlist, true, MetricOptions::default()))
+        };
+        assert_eq!(metrics(1), metrics(3));
     }
 }
