@@ -62,6 +62,7 @@ mod file;
 mod gemm;
 mod inference;
 mod memory;
+pub mod rtl;
 mod scale_sim;
 pub mod stepped;
 mod tiling;
