@@ -10,6 +10,8 @@ pub(super) struct Wire(u32);
 impl Wire {
     pub(super) const ZERO: Wire = Wire(0);
     pub(super) const ONE: Wire = Wire(1);
+    /// A bit written as `x`: never driven, an error only where something reads it.
+    pub(super) const UNKNOWN: Wire = Wire(2);
 
     pub(super) fn constant(value: bool) -> Wire {
         if value { Wire::ONE } else { Wire::ZERO }
@@ -91,8 +93,8 @@ impl Draft {
     const MAX_STEPS: usize = 1 << 25;
 
     pub(super) fn new() -> Draft {
-        let sources = vec![Source::External; 2];
-        Draft { sources, driven_at: vec![Span::default(); 2], cells: Vec::new(), steps: 0 }
+        let sources = vec![Source::External, Source::External, Source::Undriven];
+        Draft { sources, driven_at: vec![Span::default(); 3], cells: Vec::new(), steps: 0 }
     }
 
     /// Whether everything asked for so far has been added.
@@ -136,6 +138,9 @@ impl Draft {
     }
 
     fn drive(&mut self, target: Wire, source: Source, at: Span) -> Result<(), Span> {
+        if target == Wire::UNKNOWN {
+            return Ok(());
+        }
         // Beyond the limit there is no such wire; `within_limits` reports that.
         let Some(slot) = self.sources.get_mut(target.index()) else { return Ok(()) };
         if !matches!(slot, Source::Undriven) {

@@ -4,7 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use thiserror::Error;
 
-use super::{CellKind, Netlist, Port};
+use super::{CellKind, NetId, Netlist, Port};
 
 /// Most input bits for which every vector is tried.
 pub const EXHAUSTIVE_INPUT_BITS: usize = 24;
@@ -54,7 +54,7 @@ pub struct InterfaceMismatch {
 }
 
 /// Compares two circuits on all input vectors if they have up to [`EXHAUSTIVE_INPUT_BITS`] input bits, else on
-/// [`RANDOM_VECTORS`] random ones. 64 vectors are evaluated at once.
+/// [`RANDOM_VECTORS`] random ones. They are evaluated bit-parallel.
 ///
 /// Ports correspond by position and may have different names ([`Netlist::operands`] reorders them).
 ///
@@ -75,15 +75,17 @@ pub fn equivalent(left: &Netlist, right: &Netlist) -> Result<Equivalence, Interf
     let exhaustive = input_bits <= EXHAUSTIVE_INPUT_BITS;
     let vectors = if exhaustive { 1 << input_bits } else { RANDOM_VECTORS };
     let mut random = ChaCha8Rng::seed_from_u64(0);
-    let (mut left_values, mut right_values) = (WordEvaluation::new(left), WordEvaluation::new(right));
-    let mut inputs = vec![0; input_bits];
-    for block in 0..vectors.div_ceil(64) {
-        for (bit, word) in inputs.iter_mut().enumerate() {
-            *word = if exhaustive { counting_word(bit, block) } else { random.next_u64() };
+    let (mut left_values, mut right_values) = (BlockEvaluation::new(left), BlockEvaluation::new(right));
+    let mut inputs = vec![[0; WORDS]; input_bits];
+    // The last block may go beyond the last vector: it repeats the first ones.
+    for block in 0..vectors.div_ceil(64 * WORDS as u64) {
+        for (bit, words) in inputs.iter_mut().enumerate() {
+            for (word, value) in (block * WORDS as u64..).zip(words) {
+                *value = if exhaustive { counting_word(bit, word) } else { random.next_u64() };
+            }
         }
         left_values.evaluate(&inputs);
         right_values.evaluate(&inputs);
-        // Fewer than six input bits repeat within the word.
         if let Some(lane) = first_difference(&left_values, &right_values) {
             return Ok(Equivalence::Different(Counterexample {
                 inputs: left_values.lane(left.inputs(), lane),
@@ -95,8 +97,14 @@ pub fn equivalent(left: &Netlist, right: &Netlist) -> Result<Equivalence, Interf
     Ok(Equivalence::Equal { exhaustive, vectors })
 }
 
-/// Input bit `bit` of the vectors 64·`block` … 64·`block` + 63, counted in binary.
-fn counting_word(bit: usize, block: u64) -> u64 {
+/// Words evaluated at once, so that looking a cell up costs little beside evaluating it.
+const WORDS: usize = 16;
+
+/// 64·`WORDS` vectors of one net, a bit a vector.
+type Block = [u64; WORDS];
+
+/// Input bit `bit` of the vectors 64·`word` … 64·`word` + 63, counted in binary.
+fn counting_word(bit: usize, word: u64) -> u64 {
     const LOW: [u64; 6] = [
         0xaaaa_aaaa_aaaa_aaaa,
         0xcccc_cccc_cccc_cccc,
@@ -106,80 +114,95 @@ fn counting_word(bit: usize, block: u64) -> u64 {
         0xffff_ffff_0000_0000,
     ];
     match LOW.get(bit) {
-        Some(&word) => word,
-        None if block >> (bit - 6) & 1 == 1 => u64::MAX,
+        Some(&pattern) => pattern,
+        None if word >> (bit - 6) & 1 == 1 => u64::MAX,
         None => 0,
     }
 }
 
-fn first_difference(left: &WordEvaluation<'_>, right: &WordEvaluation<'_>) -> Option<u32> {
+/// The first vector of the block in which an output differs.
+fn first_difference(left: &BlockEvaluation<'_>, right: &BlockEvaluation<'_>) -> Option<usize> {
     let pairs = left.output_nets.iter().zip(&right.output_nets);
-    pairs.map(|(&l, &r)| left.words[l] ^ right.words[r]).find(|&word| word != 0).map(u64::trailing_zeros)
+    let first_lane = |(&l, &r): (&usize, &usize)| {
+        let mut words = left.blocks[l].iter().zip(&right.blocks[r]).map(|(left, right)| left ^ right).enumerate();
+        words.find(|(_, word)| *word != 0).map(|(index, word)| 64 * index + word.trailing_zeros() as usize)
+    };
+    pairs.filter_map(first_lane).min()
 }
 
-/// Evaluates a circuit on 64 vectors at once.
-struct WordEvaluation<'n> {
+/// Evaluates a circuit on a block of vectors.
+struct BlockEvaluation<'n> {
     netlist: &'n Netlist,
-    /// Value of each net, a bit a vector.
-    words: Vec<u64>,
+    /// Value of each net.
+    blocks: Vec<Block>,
     output_nets: Vec<usize>,
 }
 
-impl<'n> WordEvaluation<'n> {
+impl<'n> BlockEvaluation<'n> {
     fn new(netlist: &'n Netlist) -> Self {
-        let mut words = vec![0; netlist.net_count()];
-        words[1] = u64::MAX;
+        let mut blocks = vec![[0; WORDS]; netlist.net_count()];
+        blocks[NetId::ONE.index()] = [u64::MAX; WORDS];
         let output_nets = netlist.outputs().iter().flat_map(Port::nets).map(|net| net.index()).collect();
-        Self { netlist, words, output_nets }
+        Self { netlist, blocks, output_nets }
     }
 
-    fn evaluate(&mut self, inputs: &[u64]) {
-        // The first nets are the constants and the inputs, in order.
-        self.words[2..2 + inputs.len()].copy_from_slice(inputs);
+    fn evaluate(&mut self, inputs: &[Block]) {
+        // The first nets are the constants and the inputs, in order; then come the outputs of the cells.
         let mut next = 2 + inputs.len();
+        self.blocks[2..next].copy_from_slice(inputs);
         for cell in self.netlist.cells() {
-            let mut pins = [0; 4];
+            let (known, outputs) = self.blocks.split_at_mut(next);
+            let mut pins = [&known[0]; 4];
             for (pin, net) in pins.iter_mut().zip(cell.inputs()) {
-                *pin = self.words[net.index()];
+                *pin = &known[net.index()];
             }
-            let outputs = cell_words(cell.kind(), pins);
-            let count = cell.kind().outputs();
-            self.words[next..next + count].copy_from_slice(&outputs[..count]);
-            next += count;
+            evaluate_cell(cell.kind(), pins, outputs);
+            next += cell.kind().outputs();
         }
     }
 
     /// Port values of one of the vectors.
-    fn lane(&self, ports: &[Port], lane: u32) -> Vec<Vec<bool>> {
-        let bit = |net: &super::NetId| self.words[net.index()] >> lane & 1 == 1;
+    fn lane(&self, ports: &[Port], lane: usize) -> Vec<Vec<bool>> {
+        let bit = |net: &NetId| self.blocks[net.index()][lane / 64] >> (lane % 64) & 1 == 1;
         ports.iter().map(|port| port.nets().iter().map(bit).collect()).collect()
     }
 }
 
-/// The outputs of a cell on 64 vectors.
-fn cell_words(kind: CellKind, [a, b, c, d]: [u64; 4]) -> [u64; 2] {
+/// The outputs of a cell.
+fn evaluate_cell(kind: CellKind, [a, b, c, d]: [&Block; 4], outputs: &mut [Block]) {
     use CellKind::*;
-    let word = match kind {
-        Buf => a,
-        Inv => !a,
-        And2 => a & b,
-        Or2 => a | b,
-        Nand2 => !(a & b),
-        Nand3 => !(a & b & c),
-        Nor2 => !(a | b),
-        Nor3 => !(a | b | c),
-        Xor2 => a ^ b,
-        Xnor2 => !(a ^ b),
-        Aoi21 => !((a & b) | c),
-        Aoi22 => !((a & b) | (c & d)),
-        Oai21 => !((a | b) & c),
-        Oai22 => !((a | b) & (c | d)),
-        Mux2 => (c & a) | (!c & b),
-        MuxInv2 => !((c & a) | (!c & b)),
-        HalfAdder => return [a ^ b, a & b],
-        FullAdder => return [a ^ b ^ c, (a & b) | (c & (a | b))],
-    };
-    [word, 0]
+    fn each(output: &mut Block, word: impl Fn(usize) -> u64) {
+        for (index, value) in output.iter_mut().enumerate() {
+            *value = word(index);
+        }
+    }
+    let y = &mut outputs[0];
+    match kind {
+        Buf => *y = *a,
+        Inv => each(y, |i| !a[i]),
+        And2 => each(y, |i| a[i] & b[i]),
+        Or2 => each(y, |i| a[i] | b[i]),
+        Nand2 => each(y, |i| !(a[i] & b[i])),
+        Nand3 => each(y, |i| !(a[i] & b[i] & c[i])),
+        Nor2 => each(y, |i| !(a[i] | b[i])),
+        Nor3 => each(y, |i| !(a[i] | b[i] | c[i])),
+        Xor2 => each(y, |i| a[i] ^ b[i]),
+        Xnor2 => each(y, |i| !(a[i] ^ b[i])),
+        Aoi21 => each(y, |i| !((a[i] & b[i]) | c[i])),
+        Aoi22 => each(y, |i| !((a[i] & b[i]) | (c[i] & d[i]))),
+        Oai21 => each(y, |i| !((a[i] | b[i]) & c[i])),
+        Oai22 => each(y, |i| !((a[i] | b[i]) & (c[i] | d[i]))),
+        Mux2 => each(y, |i| (c[i] & a[i]) | (!c[i] & b[i])),
+        MuxInv2 => each(y, |i| !((c[i] & a[i]) | (!c[i] & b[i]))),
+        HalfAdder => {
+            each(y, |i| a[i] ^ b[i]);
+            each(&mut outputs[1], |i| a[i] & b[i]);
+        }
+        FullAdder => {
+            each(y, |i| a[i] ^ b[i] ^ c[i]);
+            each(&mut outputs[1], |i| (a[i] & b[i]) | (c[i] & (a[i] | b[i])));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -188,11 +211,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_agree_with_truth_tables() {
+    fn blocks_agree_with_truth_tables() {
         for kind in CellKind::ALL {
-            let words = cell_words(kind, [0xaaaa, 0xcccc, 0xf0f0, 0xff00]);
+            let pins = [0xaaaa, 0xcccc, 0xf0f0, 0xff00].map(|word| [word; WORDS]);
+            let mut blocks = [[0; WORDS]; 2];
+            evaluate_cell(kind, pins.each_ref(), &mut blocks);
             for row in 0..1u8 << kind.inputs() {
-                let outputs: u8 = (0..kind.outputs()).map(|pin| ((words[pin] >> row & 1) as u8) << pin).sum();
+                let outputs: u8 = (0..kind.outputs()).map(|pin| ((blocks[pin][7] >> row & 1) as u8) << pin).sum();
                 assert_eq!(outputs, kind.evaluate(row), "{} {row}", kind.name());
             }
         }

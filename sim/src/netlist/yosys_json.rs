@@ -147,8 +147,8 @@ struct Reader<'d> {
     module: &'d Module,
     draft: Draft,
     wires: HashMap<u64, Wire>,
-    /// Net numbers in order of their wires; an undefined bit has none.
-    names: Vec<(Wire, Option<u64>)>,
+    /// Net numbers, in order of their wires.
+    names: Vec<(Wire, u64)>,
 }
 
 /// Parsing keeps no places. Until an error needs one, a span holds the position of a port or cell in the module:
@@ -259,19 +259,15 @@ impl<'d> Reader<'d> {
         Ok(())
     }
 
-    /// The wire of a bit. Undefined bits are wires that nothing drives: no error until something reads them.
+    /// The wire of a bit.
     fn wire(&mut self, bit: &Bit) -> Wire {
         match bit {
             Bit::Constant(value) if value == "0" => Wire::ZERO,
             Bit::Constant(value) if value == "1" => Wire::ONE,
-            Bit::Constant(_) => {
-                let wire = self.draft.wires(1);
-                self.names.push((wire, None));
-                wire
-            }
+            Bit::Constant(_) => Wire::UNKNOWN,
             Bit::Net(number) => *self.wires.entry(*number).or_insert_with(|| {
                 let wire = self.draft.wires(1);
-                self.names.push((wire, Some(*number)));
+                self.names.push((wire, *number));
                 wire
             }),
         }
@@ -284,7 +280,8 @@ impl<'d> Reader<'d> {
 
     fn net_name(&self, wire: Wire) -> String {
         let found = self.names.binary_search_by_key(&wire.index(), |(wire, _)| wire.index());
-        let Some(number) = found.ok().and_then(|found| self.names[found].1) else { return "an undefined bit".into() };
+        let Ok(found) = found else { return "an unknown value".into() };
+        let (_, number) = self.names[found];
         for (name, net) in &self.module.netnames.0 {
             if let Some(bit) = net.bits.iter().position(|bit| *bit == Bit::Net(number)) {
                 return if net.bits.len() == 1 { name.clone() } else { format!("{name}[{bit}]") };
@@ -399,7 +396,7 @@ mod tests {
         assert_eq!(bad("$_NOT_", r#""Y":[6]"#), at("bad", "`bad.A` is read but nothing drives it"));
         assert_eq!(
             bad("$_NOT_", r#""A":["x"],"Y":[6]"#),
-            at("bad", "`an undefined bit` is read but nothing drives it")
+            at("bad", "`an unknown value` is read but nothing drives it")
         );
         assert_eq!(bad("$_NOT_", r#""A":[9],"Y":[6]"#), at("bad", "`w[1]` is read but nothing drives it"));
         assert_eq!(

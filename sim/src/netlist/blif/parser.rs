@@ -154,10 +154,9 @@ impl<'s> Lines<'s> {
 
     fn word(&mut self) -> Result<Word<'s>, Fault> {
         let rest = &self.text[self.at..];
-        let ends = |at: usize| match rest[at..] {
-            [b' ' | b'\t' | b'\r' | b'\n' | b'#', ..] | [b'\\', b'\n' | b'\r', ..] => true,
-            _ => false,
-        };
+        let blank_or_comment = |at: usize| matches!(rest[at], b' ' | b'\t' | b'\r' | b'\n' | b'#');
+        let joins_lines = |at: usize| matches!(rest[at..], [b'\\', b'\n' | b'\r', ..]);
+        let ends = |at: usize| blank_or_comment(at) || joins_lines(at);
         let length = (1..rest.len()).find(|&at| ends(at)).unwrap_or(rest.len());
         let span = Span { start: self.at as u32, end: (self.at + length) as u32 };
         let bytes = &rest[..length];

@@ -180,7 +180,7 @@ impl<'s> Lowering<'_, 's> {
             let (own, bits) = match &node.form {
                 Form::Number(number) => {
                     let own = Type { width: number.bits.len(), signed: number.signed, sized: number.sized };
-                    (own, number.bits.iter().map(|&bit| Wire::constant(bit)).collect())
+                    (own, number.bits.iter().map(|bit| bit.map_or(Wire::UNKNOWN, Wire::constant)).collect())
                 }
                 Form::Name(name) => match self.symbol(name, node.span)? {
                     Symbol::Signal(signal) => {

@@ -10,7 +10,7 @@
 //! FreePDK45, Nangate 45 nm and SkyWater 130 nm.
 //!
 //! Not read, with an error that names line, construct and a Yosys command that turns the design into a netlist:
-//! processes, registers, functions, `generate`, arrays, tri-state nets, unknown values, macros. Delays and `specify`
+//! processes, registers, functions, `generate`, arrays, tri-state nets, macros. Delays and `specify`
 //! blocks are skipped: the technology gives delays.
 
 mod elaborate;

@@ -14,7 +14,7 @@ pub(super) fn parse(text: &str) -> Result<Number, Problem> {
         // Two's complement: one more bit than the magnitude.
         let width = (129 - value.leading_zeros() as usize).max(32);
         return Ok(Number {
-            bits: (0..width).map(|bit| bit < 128 && value >> bit & 1 == 1).collect(),
+            bits: (0..width).map(|bit| Some(bit < 128 && value >> bit & 1 == 1)).collect(),
             signed: true,
             sized: false,
         });
@@ -26,13 +26,11 @@ pub(super) fn parse(text: &str) -> Result<Number, Problem> {
     if digits.is_empty() {
         return Err(fail("it has no digits"));
     }
-    if digits.contains(['x', 'X', 'z', 'Z', '?']) {
-        return Err(Problem::Unsupported { construct: format!("the unknown or floating value `{text}`") });
-    }
     let mut bits = match base {
+        "d" | "D" if digits.len() == 1 && is_unknown(digits.as_bytes()[0] as char) => vec![None],
         "d" | "D" => {
             let value = decimal(&digits).ok_or(fail("it is not a decimal number below 2^127"))?;
-            (0..128).map(|bit| value >> bit & 1 == 1).collect()
+            (0..128).map(|bit| Some(value >> bit & 1 == 1)).collect()
         }
         "h" | "H" => grouped_bits(&digits, 4).ok_or(fail("it has a digit that is not hexadecimal"))?,
         "o" | "O" => grouped_bits(&digits, 3).ok_or(fail("it has a digit that is not octal"))?,
@@ -41,7 +39,7 @@ pub(super) fn parse(text: &str) -> Result<Number, Problem> {
     let size = size.trim();
     let width = match size {
         // Leading zeros beyond 32 bits do not count.
-        "" => bits.iter().rposition(|&bit| bit).map_or(0, |highest| highest + 1).max(32),
+        "" => bits.iter().rposition(|&bit| bit != Some(false)).map_or(0, |highest| highest + 1).max(32),
         _ => {
             let width = decimal(size).and_then(|width| usize::try_from(width).ok()).unwrap_or(usize::MAX);
             if width == 0 {
@@ -53,7 +51,9 @@ pub(super) fn parse(text: &str) -> Result<Number, Problem> {
     if width > MAX_WIDTH {
         return Err(Problem::TooLarge { what: "the width of a number".into(), limit: MAX_WIDTH });
     }
-    bits.resize(width, false);
+    // A leading unknown digit extends, as zeros do otherwise.
+    let fill = if bits.last() == Some(&None) { None } else { Some(false) };
+    bits.resize(width, fill);
     Ok(Number { bits, signed, sized: !size.is_empty() })
 }
 
@@ -68,13 +68,22 @@ fn decimal(text: &str) -> Option<u128> {
 }
 
 /// Bits of digits of `size` bits each, least significant first.
-fn grouped_bits(digits: &str, size: u32) -> Option<Vec<bool>> {
+fn grouped_bits(digits: &str, size: u32) -> Option<Vec<Option<bool>>> {
     let mut bits = Vec::with_capacity(digits.len() * size as usize);
     for digit in digits.chars().rev() {
-        let value = digit.to_digit(1 << size)?;
-        bits.extend((0..size).map(|bit| value >> bit & 1 == 1));
+        if is_unknown(digit) {
+            bits.extend((0..size).map(|_| None));
+        } else {
+            let value = digit.to_digit(1 << size)?;
+            bits.extend((0..size).map(|bit| Some(value >> bit & 1 == 1)));
+        }
     }
     Some(bits)
+}
+
+/// Unknown (`x`) and floating (`z`, `?`) digits.
+fn is_unknown(digit: char) -> bool {
+    matches!(digit, 'x' | 'X' | 'z' | 'Z' | '?')
 }
 
 #[cfg(test)]
@@ -83,7 +92,7 @@ mod tests {
 
     fn value(text: &str) -> (u128, usize, bool, bool) {
         let number = parse(text).unwrap();
-        let value = number.bits.iter().rev().fold(0, |value, &bit| value << 1 | u128::from(bit));
+        let value = number.bits.iter().rev().fold(0, |value, bit| value << 1 | u128::from(bit.unwrap()));
         (value, number.bits.len(), number.signed, number.sized)
     }
 
@@ -99,8 +108,17 @@ mod tests {
     }
 
     #[test]
+    fn unknown_digits_extend() {
+        let bits = |text: &str| parse(text).unwrap().bits;
+        assert_eq!(bits("4'b1x0z"), [None, Some(false), None, Some(true)]);
+        assert_eq!(bits("6'hx"), [None; 6]);
+        assert_eq!(bits("5'ox1"), [Some(true), Some(false), Some(false), None, None]);
+        assert_eq!(bits("2'd?"), [None; 2]);
+    }
+
+    #[test]
     fn what_is_no_number_is_refused() {
-        for text in ["8'h", "8'hg", "4'b2", "8'o8", "3'da", "0'd0", "1'bx", "2'bz", "12ab", "99999999'd0"] {
+        for text in ["8'h", "8'hg", "4'b2", "8'o8", "3'da", "0'd0", "2'd1x", "12ab", "99999999'd0"] {
             assert!(parse(text).is_err(), "{text}");
         }
         assert!(parse(&"9".repeat(100_000)).is_err());

@@ -176,10 +176,10 @@ pub(super) enum Form<'s> {
     Sign(bool, NodeId),
 }
 
-/// A literal, least significant bit first.
+/// A literal, least significant bit first; unknown and floating bits are None.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Number {
-    pub(super) bits: Vec<bool>,
+    pub(super) bits: Vec<Option<bool>>,
     pub(super) signed: bool,
     /// Whether the width is written. Without one it is at least 32 and gives way where a port is narrower.
     pub(super) sized: bool,

@@ -268,6 +268,7 @@ impl<'f, 's> Elaborator<'f, 's> {
     fn wire_name(&self, wire: Wire) -> String {
         match wire.value() {
             Some(value) => format!("1'b{}", u8::from(value)),
+            None if wire == Wire::UNKNOWN => "an unknown value".into(),
             None => self.label_name(wire).unwrap_or_else(|| "the value of an expression".into()),
         }
     }

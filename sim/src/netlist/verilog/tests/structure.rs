@@ -230,3 +230,10 @@ fn only_modules_that_are_used_must_be_structural() {
     let used = text.replace("not (y, a)", "odd o(y, a)");
     assert_eq!(read(used.as_bytes(), Some("top")).unwrap_err().line(), 3);
 }
+
+#[test]
+fn undefined_bits_matter_only_where_they_are_read() {
+    let netlist =
+        circuit("module m(input a, output y); wire [3:0] w = {2'bzx, a, 1'bx}; wire open; not (y, w[1]); endmodule");
+    assert_eq!(netlist.evaluate(&[0]), [1]);
+}
