@@ -11,6 +11,7 @@ mod waveforms;
 
 pub use functional::{FunctionalEngine, exhaustive_codes};
 pub use lanes::{LANES, Lanes, lane_values};
+pub(crate) use lanes::{multiversion, transpose};
 pub use static_timing::StaticTiming;
 pub use timed::{DelayMode, TimedEngine};
 pub use verilog::{Inexpressible, timed_verilog};
