@@ -5,6 +5,7 @@ mod arguments;
 mod catalogue;
 mod characterize;
 mod check;
+mod export;
 mod failure;
 mod figures;
 mod list;
@@ -14,6 +15,7 @@ mod progress;
 mod simulate;
 mod study;
 mod summary;
+mod waveforms;
 mod weights;
 
 #[cfg(feature = "train")]
@@ -49,6 +51,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Verb::Train(options) => train::run(&options, &console),
         Verb::Simulate(options) => simulate::run(&options, arguments.seed, &console),
         Verb::Characterize(options) => characterize::run(&options, &console),
+        Verb::Export(options) => export::run(&options),
         Verb::Plot(options) => figures::run(&options),
         Verb::List(options) => list::run(&options),
         Verb::New(options) => new::run(&options),
