@@ -1,7 +1,7 @@
 //! The command line as typed.
 
 use axtrain_sim::array::{Convention, Dataflow, Gemm};
-use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -43,6 +43,8 @@ pub(crate) enum Verb {
     Characterize(CharacterizeOptions),
     /// Time and traffic of a network on a systolic array, without its arithmetic
     Cycles(CyclesOptions),
+    /// Write a multiplier as Verilog or BLIF, or the waveforms of chosen operands as VCD
+    Export(ExportOptions),
     /// Draw a run's figures again from its records
     Plot(PlotOptions),
     /// Show what is built in
@@ -83,6 +85,50 @@ pub(crate) struct CharacterizeOptions {
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What cells do with pulses shorter than their delay.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PulseMode {
+    /// Every change passes
+    Transport,
+    /// Short pulses vanish, as in Verilog's primitives
+    Inertial,
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("file").args(["verilog", "blif", "vcd"]).required(true).multiple(true))]
+pub(crate) struct ExportOptions {
+    /// Design file
+    #[arg(value_name = "DESIGN.toml")]
+    pub(crate) design: PathBuf,
+    /// Verilog to write: structural, or with --delays what the timed simulation does
+    #[arg(long, value_name = "FILE")]
+    pub(crate) verilog: Option<PathBuf>,
+    /// BLIF to write
+    #[arg(long, value_name = "FILE")]
+    pub(crate) blif: Option<PathBuf>,
+    /// Value change dump to write: all nets while --pairs pass through
+    #[arg(long, value_name = "FILE", requires = "pairs")]
+    pub(crate) vcd: Option<PathBuf>,
+    /// Operands in order, each pair applied when the one before has settled: -3,5:100,7:0,0
+    #[arg(long, value_name = "A,B:A,B…", requires = "vcd", allow_hyphen_values = true)]
+    pub(crate) pairs: Option<String>,
+    /// Give the Verilog the delays of the technology
+    #[arg(long, requires = "verilog")]
+    pub(crate) delays: bool,
+    /// What cells do with short pulses
+    #[arg(long, default_value = "inertial")]
+    pub(crate) mode: PulseMode,
+    /// Rising and falling delays apart instead of averaged
+    #[arg(long)]
+    pub(crate) rise_fall: bool,
+    /// Supply in volts (default: nominal)
+    #[arg(long, value_name = "VOLTS")]
+    pub(crate) supply: Option<f64>,
+    /// Technology: a built-in name or a file
+    #[arg(long, value_name = "NAME|FILE", default_value = "freepdk45")]
+    pub(crate) technology: String,
 }
 
 #[derive(Debug, Args)]

@@ -1,12 +1,11 @@
 //! Error metrics, structure, timing errors and energy of multipliers.
 
 use crate::arguments::CharacterizeOptions;
-use crate::catalogue::Source;
 use crate::failure::Failure;
 use crate::output::{print_json, print_line};
 use crate::progress::Console;
-use crate::study::{behaviour, report, technology};
-use axtrain_sim::config::{DesignFile, Range};
+use crate::study::{behaviour, multiplier, report, technology};
+use axtrain_sim::config::Range;
 use axtrain_sim::multiplier::{Family, Multiplier, MultiplierSpec, ProductTable};
 use axtrain_sim::profile::Design;
 use axtrain_sim::report::Characterization;
@@ -21,15 +20,12 @@ pub(crate) fn run(options: &CharacterizeOptions, console: &Console) -> Result<()
     let supplies = supplies(options, &technology)?;
     let mut reports = Vec::new();
     for path in &options.designs {
-        let source = Source::read(path)?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let multiplier =
-            DesignFile::from_toml(&source.text, folder).map_err(|error| Failure::config(source.parts(), error))?;
+        let multiplier = multiplier(path)?;
         if !multiplier.is_tabulable() {
             let message = format!("{} has {} operand bits", multiplier.name(), multiplier.product_width());
             let help =
                 format!("operands of at most {} bits together are characterised", ProductTable::MAX_INPUT_BITS);
-            return Err(Failure::in_file(source.parts(), None, message, Some(help)));
+            return Err(Failure::request(format!("{}: {message}", path.display()), help));
         }
         let design = build(multiplier, &technology)?;
         let clock_ps = match options.clock_ps {

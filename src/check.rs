@@ -5,7 +5,6 @@ use crate::catalogue::Source;
 use crate::failure::Failure;
 use crate::output::print_line;
 use crate::study;
-use axtrain_sim::config::DesignFile;
 use axtrain_sim::memory::MemoryTechnology;
 use axtrain_sim::technology::Technology;
 use std::path::Path;
@@ -28,8 +27,7 @@ fn check(path: &Path) -> Result<&'static str, Failure> {
     })?;
     let has = |key: &str| table.contains_key(key);
     if has("multiplier") {
-        DesignFile::from_toml(&source.text, path.parent().unwrap_or(Path::new(".")))
-            .map_err(|error| Failure::config(file, error))?;
+        study::multiplier(path)?;
         Ok("design")
     } else if has("delay_law") || has("cells") {
         Technology::from_toml(&source.text)

@@ -6,6 +6,7 @@ mod catalogue;
 mod characterize;
 mod check;
 mod cycles;
+mod export;
 mod failure;
 mod figures;
 mod list;
@@ -15,6 +16,7 @@ mod progress;
 mod simulate;
 mod study;
 mod summary;
+mod waveforms;
 mod weights;
 
 #[cfg(feature = "train")]
@@ -51,6 +53,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Verb::Simulate(options) => simulate::run(&options, arguments.seed, &console),
         Verb::Characterize(options) => characterize::run(&options, &console),
         Verb::Cycles(options) => cycles::run(&options),
+        Verb::Export(options) => export::run(&options),
         Verb::Plot(options) => figures::run(&options),
         Verb::List(options) => list::run(&options),
         Verb::New(options) => new::run(&options),

@@ -5,9 +5,10 @@ use crate::failure::Failure;
 use crate::output::write_atomically;
 use crate::progress::Console;
 use axtrain_sim::array::{Accumulator, Dataflow, Memories, SystolicArray};
-use axtrain_sim::config::Experiment;
+use axtrain_sim::config::{DesignFile, Experiment};
 use axtrain_sim::engine::{DelayMode, StaticTiming};
 use axtrain_sim::memory::MemoryTechnology;
+use axtrain_sim::multiplier::Multiplier;
 use axtrain_sim::profile::{
     Design, ErrorProfile, ProfileMetadata, SampledErrors, Stimulus, TransitionSpec, TransitionTable,
 };
@@ -88,6 +89,13 @@ pub(crate) fn load(path: &Path, runs: &Path) -> Result<Study, Failure> {
         designs,
         clock_ps,
     })
+}
+
+/// Reads a design file.
+pub(crate) fn multiplier(path: &Path) -> Result<Multiplier, Failure> {
+    let source = Source::read(path)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    DesignFile::from_toml(&source.text, folder).map_err(|error| Failure::config(source.parts(), error))
 }
 
 /// Reads a technology by name or path.

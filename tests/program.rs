@@ -256,3 +256,67 @@ mod training {
         assert!(unwrapped(&text(&damaged.stderr)).contains("plain_s2.safetensors"));
     }
 }
+
+#[test]
+fn a_design_is_exported_as_verilog_blif_and_waveforms() {
+    let folder = scratch("export");
+    fs::write(folder.join("d.toml"), "[multiplier]\nfamily = \"dadda\"\nwidth = [6, 4]\nsigned = true\n").unwrap();
+    let succeed = |arguments: &[&str]| {
+        let output = axtrain(&folder, arguments);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    };
+    succeed(&["export", "d.toml", "--verilog", "d.v", "--blif", "d.blif"]);
+    succeed(&["export", "d.toml", "--verilog", "timed.v", "--delays", "--rise-fall", "--supply", "0.9"]);
+    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    assert!(read("d.v").contains("module mul6x4s_dadda") && !read("d.v").contains('#'));
+    assert!(read("d.blif").contains(".model mul6x4s_dadda"));
+    assert!(read("timed.v").contains("#("));
+    let transport = ["export", "d.toml", "--verilog", "t.v", "--delays", "--rise-fall", "--mode", "transport"];
+    assert_eq!(axtrain(&folder, &transport).status.code(), Some(2), "Verilog has no such delays");
+
+    let pairs = [(-32, 7), (31, -8), (0, 0), (-1, -1), (-1, 5)];
+    let list: Vec<String> = pairs.iter().map(|(a, b)| format!("{a},{b}")).collect();
+    succeed(&["export", "d.toml", "--vcd", "d.vcd", "--pairs", &list.join(":")]);
+    let products = settled_products(&read("d.vcd"));
+    let expected: Vec<u32> = pairs.iter().map(|(a, b)| (a * b) as u32 & 0x3ff).collect();
+    assert_eq!(products, expected);
+
+    for wrong in ["1,1", "1,1:32,0", "1,1:0,8", "1:2,3", "1,1:x,0"] {
+        let output = axtrain(&folder, &["export", "d.toml", "--vcd", "no.vcd", "--pairs", wrong]);
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+    }
+    assert_eq!(axtrain(&folder, &["export", "d.toml"]).status.code(), Some(2), "nothing to write");
+}
+
+/// Values of `p` in a dump whenever `a` or `b` changes, and at its end: what each pair of operands has settled to.
+fn settled_products(dump: &str) -> Vec<u32> {
+    let mut parser = vcd::Parser::new(dump.as_bytes());
+    let header = parser.parse_header().unwrap();
+    let module = header.items.iter().find_map(|item| match item {
+        vcd::ScopeItem::Scope(scope) => Some(scope.identifier.clone()),
+        _ => None,
+    });
+    let module = module.expect("a module");
+    let id = |name: &str| header.find_var(&[module.as_str(), name]).unwrap_or_else(|| panic!("{name}")).code;
+    let (operands, product) = ([id("a"), id("b")], id("p"));
+    let (mut now, mut applied) = (0, 0);
+    let (mut level, mut products) = (0, Vec::new());
+    for command in parser {
+        match command.unwrap() {
+            vcd::Command::Timestamp(time) => {
+                assert!(time >= now, "time goes on");
+                now = time;
+            }
+            vcd::Command::ChangeVector(id, value) if id == product => {
+                level = value.iter().fold(0, |word, bit| word << 1 | u32::from(bit == vcd::Value::V1));
+            }
+            vcd::Command::ChangeVector(id, _) if operands.contains(&id) && now > applied => {
+                applied = now;
+                products.push(level);
+            }
+            _ => {}
+        }
+    }
+    products.push(level);
+    products
+}

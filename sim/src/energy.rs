@@ -1,6 +1,6 @@
 //! From toggles to femtojoules.
 
-use crate::engine::{LANES, Lanes, TimedEngine, lane_values};
+use crate::engine::{LANES, Lanes, TimedEngine, lane_values_inline, multiversion};
 use crate::netlist::Netlist;
 use crate::units::{Femtojoules, Nanowatts};
 
@@ -41,14 +41,7 @@ impl SwitchingActivity {
     /// operation does not undo them.
     pub fn record(&mut self, netlist: &Netlist, engine: &TimedEngine<'_>, lanes: Lanes) {
         self.transitions += u64::from(lanes.count_ones());
-        for net in netlist.nets() {
-            let mut changed = Lanes::ZERO;
-            for (_, toggles) in engine.changes(net) {
-                self.toggles[net.index()] += u64::from((toggles & lanes).count_ones());
-                changed ^= toggles;
-            }
-            self.settled[net.index()] += u64::from((changed & lanes).count_ones());
-        }
+        count(netlist, engine, lanes, &mut self.toggles, &mut self.settled);
     }
 
     /// Adds another count over the same netlist.
@@ -74,6 +67,29 @@ impl SwitchingActivity {
     }
 }
 
+multiversion! {
+    /// Adds the toggles of every net in `lanes`, and whether it ends at another value than before.
+    fn count(
+        netlist: &Netlist,
+        engine: &TimedEngine<'_>,
+        lanes: Lanes,
+        toggles: &mut [u64],
+        settled: &mut [u64],
+    ) = count_lanes
+}
+
+#[inline(always)]
+fn count_lanes(netlist: &Netlist, engine: &TimedEngine<'_>, lanes: Lanes, toggles: &mut [u64], settled: &mut [u64]) {
+    for ((net, toggles), settled) in netlist.nets().zip(toggles).zip(settled) {
+        let mut changed = Lanes::ZERO;
+        for (_, lanes_now) in engine.changes(net) {
+            *toggles += u64::from((lanes_now & lanes).count_ones());
+            changed ^= lanes_now;
+        }
+        *settled += u64::from((changed & lanes).count_ones());
+    }
+}
+
 /// Switching energy of each lane of a simulated block.
 ///
 /// Nets of equal transition energy share one bank of bit-sliced counters; an array multiplier has about twenty such
@@ -82,13 +98,10 @@ impl SwitchingActivity {
 pub struct LaneEnergy {
     class_of_net: Vec<usize>,
     class_energy: Vec<f32>,
-    counters: Vec<[Lanes; LaneEnergy::COUNTER_BITS]>,
+    counters: Vec<LaneCounter>,
 }
 
 impl LaneEnergy {
-    /// At most 2^16 − 1 transitions a class and lane.
-    const COUNTER_BITS: usize = 16;
-
     /// Prepares for a netlist whose nets cost `transition_energy` a transition.
     pub fn new(transition_energy: &[Femtojoules]) -> Self {
         let mut class_energy: Vec<f32> = Vec::new();
@@ -100,38 +113,92 @@ impl LaneEnergy {
             })
         });
         let class_of_net = class_of_net.collect();
-        let counters = vec![[Lanes::ZERO; Self::COUNTER_BITS]; class_energy.len()];
+        let counters = vec![LaneCounter::default(); class_energy.len()];
         Self { class_of_net, class_energy, counters }
     }
 
     /// Energy each lane's transition cost, fJ at nominal supply.
     pub fn measure(&mut self, netlist: &Netlist, engine: &TimedEngine<'_>) -> [f32; LANES] {
-        self.counters.fill([Lanes::ZERO; Self::COUNTER_BITS]);
-        for net in netlist.nets() {
-            let counter = &mut self.counters[self.class_of_net[net.index()]];
-            for (_, toggles) in engine.changes(net) {
-                let mut carry = toggles;
-                for plane in counter.iter_mut() {
-                    let sum = *plane ^ carry;
-                    carry &= *plane;
-                    *plane = sum;
-                    if carry.is_zero() {
-                        break;
-                    }
-                }
-            }
-        }
         let mut energy = [0.0; LANES];
-        for (counter, class_energy) in self.counters.iter().zip(&self.class_energy) {
-            let used = counter.iter().rposition(|plane| !plane.is_zero()).map_or(0, |highest| highest + 1);
-            if used > 0 {
-                let counts = lane_values(&counter[..used]);
-                for (energy, count) in energy.iter_mut().zip(counts) {
-                    *energy += count as f32 * class_energy;
-                }
+        measure(netlist, engine, self, &mut energy);
+        energy
+    }
+}
+
+multiversion! {
+    fn measure(netlist: &Netlist, engine: &TimedEngine<'_>, lanes: &mut LaneEnergy, energy: &mut [f32; LANES])
+        = measure_lanes
+}
+
+#[inline(always)]
+fn measure_lanes(netlist: &Netlist, engine: &TimedEngine<'_>, lanes: &mut LaneEnergy, energy: &mut [f32; LANES]) {
+    for (net, &class) in netlist.nets().zip(&lanes.class_of_net) {
+        let counter = &mut lanes.counters[class];
+        for (_, toggles) in engine.changes(net) {
+            counter.add(toggles);
+        }
+    }
+    for (counter, class_energy) in lanes.counters.iter_mut().zip(&lanes.class_energy) {
+        let planes = counter.total();
+        if !planes.is_empty() {
+            let counts = lane_values_inline(planes);
+            for (energy, count) in energy.iter_mut().zip(counts) {
+                *energy += count as f32 * class_energy;
             }
         }
-        energy
+        counter.clear();
+    }
+}
+
+/// A counter in every lane, bit-sliced, that sets summands aside until a full adder has three: five operations a
+/// summand whatever the number of bits (carry-save counting; Warren, *Hacker's Delight*, 2nd ed., §5-1).
+#[derive(Clone, Debug, Default)]
+struct LaneCounter {
+    planes: [Lanes; LaneCounter::BITS],
+    /// A second summand of each weight, set aside if that bit of `added` is set.
+    aside: [Lanes; LaneCounter::BITS],
+    /// Number of summands so far.
+    added: u32,
+}
+
+impl LaneCounter {
+    /// At most 2^24 − 1 summands.
+    const BITS: usize = 24;
+
+    #[inline(always)]
+    fn add(&mut self, mut summand: Lanes) {
+        let level = self.added.trailing_ones() as usize;
+        for (plane, aside) in self.planes.iter_mut().zip(&self.aside).take(level) {
+            let half = *plane ^ *aside;
+            let carry = (*plane & *aside) | (half & summand);
+            *plane = half ^ summand;
+            summand = carry;
+        }
+        self.aside[level] = summand;
+        self.added += 1;
+    }
+
+    /// The planes that can be in use, once everything is added up.
+    #[inline(always)]
+    fn total(&mut self) -> &[Lanes] {
+        let used = (u32::BITS - self.added.leading_zeros()) as usize;
+        let mut carry = Lanes::ZERO;
+        for level in 0..used {
+            let aside = if self.added >> level & 1 == 1 { self.aside[level] } else { Lanes::ZERO };
+            let half = self.planes[level] ^ aside;
+            let next = (self.planes[level] & aside) | (half & carry);
+            self.planes[level] = half ^ carry;
+            carry = next;
+        }
+        // No lane counts more than all summands, so nothing is carried out of the highest plane.
+        &self.planes[..used]
+    }
+
+    #[inline(always)]
+    fn clear(&mut self) {
+        let used = (u32::BITS - self.added.leading_zeros()) as usize;
+        self.planes[..used].fill(Lanes::ZERO);
+        self.added = 0;
     }
 }
 
@@ -141,6 +208,22 @@ mod tests {
     use crate::engine::DelayMode;
     use crate::netlist::NetlistBuilder;
     use crate::units::Picoseconds;
+
+    #[test]
+    fn lane_counters_count() {
+        let mut counter = LaneCounter::default();
+        for round in [1, 2, 3, 8, 100, 0, 63] {
+            // Lane i gets a summand in i % 8 of 8.
+            for summand in 0..8 * round {
+                counter.add(Lanes(std::array::from_fn(|word| {
+                    (0..64).map(|bit| u64::from((word * 64 + bit) % 8 > summand % 8) << bit).sum()
+                })));
+            }
+            let counts = lane_values_inline(counter.total());
+            assert!(counts.iter().enumerate().all(|(lane, &count)| count as usize == lane % 8 * round), "{round}");
+            counter.clear();
+        }
+    }
 
     /// y = a ⊕ (delayed a): rises for the delay of the inverter whenever a changes, and settles back.
     fn pulse() -> Netlist {

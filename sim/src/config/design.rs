@@ -65,8 +65,8 @@ impl DesignFile {
         ];
         let mut given = files.into_iter().filter_map(|(path, kind, read)| Some((path.as_ref()?, kind, read)));
         match (&self.family, given.next(), given.next()) {
-            (Some(family), None, None) => self.from_family(family),
-            (None, Some((path, kind, read)), None) => self.from_netlist(path, kind, read, folder),
+            (Some(family), None, None) => self.of_family(family),
+            (None, Some((path, kind, read)), None) => self.of_netlist(path, kind, read, folder),
             _ => Err(ConfigError {
                 message: "a multiplier needs one of family, verilog, blif and yosys-json".to_owned(),
                 span: self.family.as_ref().map(Spanned::span),
@@ -76,7 +76,7 @@ impl DesignFile {
         }
     }
 
-    fn from_family(&self, family: &Spanned<String>) -> Result<Multiplier, ConfigError> {
+    fn of_family(&self, family: &Spanned<String>) -> Result<Multiplier, ConfigError> {
         let mut table = toml::Table::new();
         table.insert("family".into(), family.get_ref().clone().into());
         let mut span = family.span();
@@ -109,7 +109,7 @@ impl DesignFile {
         Ok(spec.into())
     }
 
-    fn from_netlist(
+    fn of_netlist(
         &self,
         path: &Spanned<String>,
         kind: &str,

@@ -89,7 +89,7 @@ fn simulate<const IN: usize>(cell: &Cell, pin: usize, arcs: &Arcs, mode: DelayMo
     let steps: usize = inputs.into_iter().map(|net| waveforms.len(net)).sum();
     let capacity = 1 + steps * arcs.fanout();
     let (events, [room]) = waveforms.split::<IN, 1>(inputs, capacity);
-    let mut output = Schedule { room, len: 0 };
+    let mut output = Schedule { room, len: 0, pending: Lanes::ZERO, happened: 0 };
     let mut next = [0; IN];
     let mut heads = events.map(|events| events.times[0]);
     loop {
@@ -129,7 +129,7 @@ fn simulate<const IN: usize>(cell: &Cell, pin: usize, arcs: &Arcs, mode: DelayMo
             }
         }
     }
-    let Schedule { mut room, len } = output;
+    let Schedule { mut room, len, .. } = output;
     let len = room.without_empty(len);
     waveforms.keep(cell.output(pin), [len], capacity);
 }
@@ -138,21 +138,32 @@ fn simulate<const IN: usize>(cell: &Cell, pin: usize, arcs: &Arcs, mode: DelayMo
 struct Schedule<'w> {
     room: Room<'w>,
     len: usize,
+    /// Inertial: the lanes whose output is still to change.
+    pending: Lanes,
+    /// Inertial: number of events known to have happened.
+    happened: usize,
 }
 
 impl Schedule<'_> {
     /// Inertial: takes back the changes that `lanes` have pending after `now`, at most one each, and returns the lanes
     /// that had none.
     #[inline(always)]
-    fn withdraw(&mut self, now: u32, mut lanes: Lanes) -> Lanes {
-        let mut event = self.len;
-        while event > 0 && self.room.times[event - 1] > now {
-            event -= 1;
-            let here = lanes & self.room.toggles[event];
-            self.room.toggles[event] ^= here;
-            lanes ^= here;
+    fn withdraw(&mut self, now: u32, lanes: Lanes) -> Lanes {
+        while self.happened < self.len && self.room.times[self.happened] <= now {
+            self.pending &= !self.room.toggles[self.happened];
+            self.happened += 1;
         }
-        lanes
+        let mut cancelled = lanes & self.pending;
+        let remaining = lanes ^ cancelled;
+        self.pending ^= lanes;
+        let mut event = self.len;
+        while !cancelled.is_zero() {
+            event -= 1;
+            let here = cancelled & self.room.toggles[event];
+            self.room.toggles[event] ^= here;
+            cancelled ^= here;
+        }
+        remaining
     }
 
     /// Lets the output of `lanes` toggle at `due`. Under transport delay this deletes what the lanes have pending then

@@ -2,11 +2,50 @@
 
 use std::ops::{BitAnd, BitAndAssign, BitOr, BitOrAssign, BitXor, BitXorAssign, Not};
 
+/// Compiles a function body for AVX-512, AVX2 and the baseline from one source, and picks at run time.
+///
+/// The body is the same Rust in all three, so the results are the same bits.
+macro_rules! multiversion {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident $(<$($generic:ident: $bound:path),*>)? ($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? = $body:path) => {
+        $(#[$meta])*
+        $vis fn $name $(<$($generic: $bound),*>)? ($($arg: $type),*) $(-> $result)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vpopcntdq,popcnt,bmi1,bmi2")]
+                fn avx512 $(<$($generic: $bound),*>)? ($($arg: $type),*) $(-> $result)? {
+                    $body($($arg),*)
+                }
+                #[target_feature(enable = "avx2,popcnt,bmi1,bmi2")]
+                fn avx2 $(<$($generic: $bound),*>)? ($($arg: $type),*) $(-> $result)? {
+                    $body($($arg),*)
+                }
+                if is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512vpopcntdq")
+                {
+                    // SAFETY: the features were detected; every AVX-512 processor has POPCNT and BMI.
+                    return unsafe { avx512($($arg),*) };
+                }
+                if is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("bmi1")
+                    && is_x86_feature_detected!("bmi2")
+                {
+                    // SAFETY: the features were detected; every AVX2 processor has POPCNT.
+                    return unsafe { avx2($($arg),*) };
+                }
+            }
+            $body($($arg),*)
+        }
+    };
+}
+pub(crate) use multiversion;
+
 /// Number of vectors simulated at once.
 pub const LANES: usize = 512;
 
 /// One bit of each of [`LANES`] vectors; lane `i` is bit `i % 64` of word `i / 64`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(align(64))]
 pub struct Lanes(pub [u64; 8]);
 
@@ -155,6 +194,14 @@ pub fn lane_values(planes: &[Lanes]) -> [u32; LANES] {
     std::array::from_fn(|lane| transposed.lane(lane))
 }
 
+/// [`lane_values`] for callers compiled for the processor's vectors themselves.
+#[inline(always)]
+pub(crate) fn lane_values_inline(planes: &[Lanes]) -> [u32; LANES] {
+    let mut transposed = Transposed::ZERO;
+    transpose_bits(&std::array::from_fn(|bit| planes.get(bit).unwrap_or(&Lanes::ZERO)), &mut transposed);
+    std::array::from_fn(|lane| transposed.lane(lane))
+}
+
 multiversion! {
     fn transpose(planes: &[&Lanes; 32], values: &mut Transposed) = transpose_bits
 }
@@ -216,45 +263,6 @@ fn swap_bits<const DISTANCE: usize>(words: &mut [u32; 8], mask: u32) {
         words[first + DISTANCE] ^= swap;
     }
 }
-
-/// Compiles a function body for AVX-512, AVX2 and the baseline from one source, and picks at run time.
-///
-/// The body is the same Rust in all three, so the results are the same bits.
-macro_rules! multiversion {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident $(<$($generic:ident: $bound:path),*>)? ($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? = $body:path) => {
-        $(#[$meta])*
-        $vis fn $name $(<$($generic: $bound),*>)? ($($arg: $type),*) $(-> $result)? {
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vpopcntdq,popcnt,bmi1,bmi2")]
-                fn avx512 $(<$($generic: $bound),*>)? ($($arg: $type),*) $(-> $result)? {
-                    $body($($arg),*)
-                }
-                #[target_feature(enable = "avx2,popcnt,bmi1,bmi2")]
-                fn avx2 $(<$($generic: $bound),*>)? ($($arg: $type),*) $(-> $result)? {
-                    $body($($arg),*)
-                }
-                if is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512vl")
-                    && is_x86_feature_detected!("avx512vpopcntdq")
-                {
-                    // SAFETY: the features were detected; every AVX-512 processor has POPCNT and BMI.
-                    return unsafe { avx512($($arg),*) };
-                }
-                if is_x86_feature_detected!("avx2")
-                    && is_x86_feature_detected!("bmi1")
-                    && is_x86_feature_detected!("bmi2")
-                {
-                    // SAFETY: the features were detected; every AVX2 processor has POPCNT.
-                    return unsafe { avx2($($arg),*) };
-                }
-            }
-            $body($($arg),*)
-        }
-    };
-}
-pub(crate) use multiversion;
 
 #[cfg(test)]
 mod tests {

@@ -12,8 +12,8 @@ mod verilog;
 mod waveforms;
 
 pub use functional::FunctionalEngine;
-pub(crate) use lanes::multiversion;
 pub use lanes::{LANES, Lanes, Transposed, lane_values};
+pub(crate) use lanes::{lane_values_inline, multiversion};
 pub use static_timing::StaticTiming;
 pub use sweep::{Block, ExhaustiveSweep, LANE_BITS, exhaustive_codes};
 pub use tape::{Settled, Tape};

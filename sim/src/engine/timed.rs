@@ -119,6 +119,7 @@ impl<'n> TimedEngine<'n> {
     }
 
     /// The changes of `net`: time and toggling lanes, in order of time.
+    #[inline]
     pub fn changes(&self, net: NetId) -> impl Iterator<Item = (Picoseconds, Lanes)> {
         let (times, toggles) = self.waveforms.changes(net);
         times.iter().copied().map(Picoseconds).zip(toggles.iter().copied())

@@ -84,6 +84,7 @@ impl Waveforms {
     }
 
     /// Times of a net's changes, and the lanes that toggle at each.
+    #[inline]
     pub(super) fn changes(&self, net: NetId) -> (&[u32], &[Lanes]) {
         let Extent { start, len } = self.extents[net.index()];
         (&self.times[start..start + len], &self.toggles[start..start + len])

@@ -4,7 +4,7 @@
 //! 8-bit operands to time every one. Error and energy of real operand streams are then looked up, not modelled.
 
 use crate::energy::{EnergyBreakdown, LaneEnergy, SwitchingActivity};
-use crate::engine::{DelayMode, LANES, Lanes, TimedEngine, lane_values};
+use crate::engine::{DelayMode, LANES, Lanes, TimedEngine, lane_values, multiversion};
 use crate::multiplier::operand_value;
 use crate::netlist::Netlist;
 use crate::technology::Physical;
@@ -262,7 +262,18 @@ impl SampledErrors {
     }
 }
 
-fn simulate_weight(
+multiversion! {
+    /// Every transition with one weight.
+    fn simulate_weight(
+        spec: &TransitionSpec<'_>,
+        engine: &mut TimedEngine<'_>,
+        lane_energy: &mut LaneEnergy,
+        weight: u32,
+    ) -> WeightResult = simulate_transitions
+}
+
+#[inline(always)]
+fn simulate_transitions(
     spec: &TransitionSpec<'_>,
     engine: &mut TimedEngine<'_>,
     lane_energy: &mut LaneEnergy,

@@ -55,11 +55,12 @@ pub struct Aggregate {
 
 /// Groups records by design, method and supply, in order of first appearance.
 pub fn aggregate(records: &[Record]) -> Vec<Aggregate> {
-    let key = |record: &Record| {
+    type Key = (String, String, f64);
+    let key = |record: &Record| -> Key {
         let point = &record.point;
         (point.design.clone(), point.method.clone(), point.supply_v)
     };
-    let mut groups: Vec<((String, String, f64), Vec<&Record>)> = Vec::new();
+    let mut groups: Vec<(Key, Vec<&Record>)> = Vec::new();
     for record in records {
         let wanted = key(record);
         match groups.iter_mut().find(|(found, _)| *found == wanted) {

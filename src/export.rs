@@ -1,0 +1,105 @@
+//! Multipliers for other tools: Verilog, BLIF, and waveforms.
+
+use crate::arguments::{ExportOptions, PulseMode};
+use crate::failure::Failure;
+use crate::output::write_atomically;
+use crate::study::{multiplier, technology};
+use crate::waveforms::value_change_dump;
+use axtrain_sim::engine::{DelayMode, timed_verilog};
+use axtrain_sim::multiplier::Multiplier;
+use axtrain_sim::netlist::export::{to_blif, to_verilog};
+use axtrain_sim::netlist::{Delays, Netlist};
+use axtrain_sim::technology::DelayModel;
+use axtrain_sim::units::Volts;
+use std::path::Path;
+
+/// Writes each file asked for, once all are known to be possible.
+pub(crate) fn run(options: &ExportOptions) -> Result<(), Failure> {
+    let multiplier = multiplier(&options.design)?;
+    let netlist = multiplier.netlist();
+    let mut files = Vec::new();
+    if let Some(path) = &options.blif {
+        files.push((path, to_blif(netlist).into_bytes()));
+    }
+    if let Some(path) = &options.verilog {
+        let text = if options.delays {
+            timed_verilog(netlist, &delays(options, netlist)?, mode(options))
+                .map_err(|error| Failure::request(error, "leave out --rise-fall, or use --mode inertial"))?
+        } else {
+            to_verilog(netlist)
+        };
+        files.push((path, text.into_bytes()));
+    }
+    if let (Some(path), Some(pairs)) = (&options.vcd, &options.pairs) {
+        let operands = operands(pairs, &multiplier)?;
+        files.push((path, value_change_dump(netlist, &delays(options, netlist)?, mode(options), &operands)));
+    }
+    files.iter().try_for_each(|(path, content)| write_atomically(path, content))
+}
+
+fn mode(options: &ExportOptions) -> DelayMode {
+    match options.mode {
+        PulseMode::Transport => DelayMode::Transport,
+        PulseMode::Inertial => DelayMode::Inertial,
+    }
+}
+
+/// The technology's delays at the supply asked for.
+fn delays(options: &ExportOptions, netlist: &Netlist) -> Result<Delays, Failure> {
+    let technology = technology(&options.technology, Path::new("."))?;
+    let physical = technology
+        .weigh(netlist)
+        .map_err(|error| Failure::request(error, "complete the technology file, or choose another design"))?;
+    let model = if options.rise_fall { DelayModel::RiseFall } else { DelayModel::Averaged };
+    let delays = physical.delays(model);
+    match options.supply {
+        None => Ok(delays),
+        Some(supply) => {
+            let slowdown = technology.slowdown(Volts(supply));
+            let slowdown = slowdown.map_err(|error| Failure::request(error, "--supply takes volts, as in 0.9"))?;
+            Ok(delays.scaled(slowdown))
+        }
+    }
+}
+
+/// Operand codes of `--pairs`.
+fn operands(text: &str, multiplier: &Multiplier) -> Result<Vec<[u32; 2]>, Failure> {
+    let help = "--pairs takes two or more pairs of operands, activation first: -3,5:100,7";
+    let pairs = text.split(':').map(|pair| {
+        let refused = |reason: String| Failure::request(format!("\"{pair}\": {reason}"), help);
+        let (a, b) = pair.split_once(',').ok_or_else(|| refused("not a pair".into()))?;
+        let code = |number: &str, width| code(number, width, multiplier.signed()).map_err(&refused);
+        Ok([code(a, multiplier.width_a())?, code(b, multiplier.width_b())?])
+    });
+    let pairs = pairs.collect::<Result<Vec<_>, Failure>>()?;
+    if pairs.len() < 2 {
+        return Err(Failure::request("one pair alone changes nothing", help));
+    }
+    Ok(pairs)
+}
+
+/// The code of a decimal number in `width` bits.
+fn code(number: &str, width: u32, signed: bool) -> Result<u32, String> {
+    let value: i64 = number.trim().parse().map_err(|error| format!("{number} is no number: {error}"))?;
+    let (least, most) = if signed { (-(1 << (width - 1)), (1 << (width - 1)) - 1) } else { (0, (1i64 << width) - 1) };
+    if (least..=most).contains(&value) {
+        Ok((value & ((1 << width) - 1)) as u32)
+    } else {
+        Err(format!("{value} is outside {least} … {most}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operands_are_codes_of_their_width() {
+        assert_eq!(code("-3", 8, true), Ok(0xfd));
+        assert_eq!(code(" 127", 8, true), Ok(127));
+        assert_eq!(code("255", 8, false), Ok(255));
+        for (number, signed) in [("128", true), ("-129", true), ("-1", false), ("256", false), ("x", true)] {
+            assert!(code(number, 8, signed).is_err(), "{number}");
+        }
+    }
+}
