@@ -1,18 +1,23 @@
 //! How fast the array's models are: `cargo bench -p axtrain-sim --bench array`.
 //!
 //! The stepped model in element-cycles a second (all elements, busy or not), with a product table as the multiplier;
-//! the closed form in time for a whole network (cycles, traffic on and off chip, activity). Best of several runs;
-//! set-up is not timed.
+//! the closed form in time for a whole network (cycles, traffic on and off chip, activity), and in time for such a
+//! network on every point of a design space, on all cores. Best of several runs; set-up is not timed.
 
 use axtrain_sim::array::stepped::{self, Operands};
-use axtrain_sim::array::{ArrayFile, BUILT_IN_ARRAYS, Dataflow, Gemm, Layer, SystolicArray};
+use axtrain_sim::array::{
+    ArrayFile, BUILT_IN_ARRAYS, Dataflow, Gemm, Layer, LayerCycles, MemorySystem, SystolicArray,
+};
 use axtrain_sim::multiplier::ProductTable;
+use rayon::prelude::*;
 use std::hint::black_box;
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 fn main() {
     stepped_throughput();
     closed_form_of_a_network();
+    sweep();
 }
 
 /// The shortest of `runs` runs.
@@ -43,7 +48,7 @@ fn stepped_throughput() {
 }
 
 /// The convolutions of a residual network of 50 layers at 224×224 pixels, as matrix products.
-fn closed_form_of_a_network() {
+fn network() -> Vec<Layer> {
     let stages = [(56 * 56, 64, 3), (28 * 28, 128, 4), (14 * 14, 256, 6), (7 * 7, 512, 3)];
     let mut products = vec![[112 * 112, 64, 3 * 7 * 7]];
     for (pixels, width, blocks) in stages {
@@ -55,19 +60,57 @@ fn closed_form_of_a_network() {
     products.push([1, 1000, 2048]);
     let layer =
         |(i, &[m, n, k]): (usize, &[u64; 3])| Layer::new(format!("layer{i}"), Gemm::new(m, n, k).expect("no zero"));
-    let layers: Vec<_> = products.iter().enumerate().map(layer).collect();
+    products.iter().enumerate().map(layer).collect()
+}
+
+/// The memories of a built-in array.
+fn memories() -> MemorySystem {
     let (_, text) = BUILT_IN_ARRAYS.into_iter().find(|(name, _)| *name == "tpu-128x128").expect("it is built in");
-    let memory = toml::from_str::<ArrayFile>(text).expect("it is valid").memory.expect("it has one");
+    toml::from_str::<ArrayFile>(text).expect("it is valid").memory.expect("it has one")
+}
+
+fn closed_form_of_a_network() {
+    let (layers, memory) = (network(), memories());
     for dataflow in Dataflow::ALL {
         let array = SystolicArray::new(128, 128, dataflow).expect("a valid array");
-        let network = || {
+        let count = || {
             let layers = black_box(&layers);
             black_box(array.network_cycles(layers, &memory).expect("it fits"));
             for layer in layers {
                 black_box(array.activity(layer).expect("it fits"));
             }
         };
-        let time = best_of(1000, network).as_secs_f64() * 1e6;
+        let time = best_of(1000, count).as_secs_f64() * 1e6;
         println!("closed form of {} layers, 128x128 {dataflow}: {time:.1} µs", layers.len());
     }
+}
+
+/// The network on 10 × 10 sizes, three dataflows, 7 capacities and 5 widths of the DRAM port.
+fn sweep() {
+    let (layers, memory) = (network(), memories());
+    let not_zero = |number| NonZeroU64::new(number).expect("not zero");
+    let of_size = |kib, bits| MemorySystem {
+        input_sram_kib: not_zero(kib),
+        weight_sram_kib: not_zero(kib),
+        output_sram_kib: not_zero(kib),
+        dram_bits_per_cycle: Some(not_zero(bits)),
+        ..memory
+    };
+    let widths = [32, 64, 128, 256, 512];
+    let capacities = [16, 32, 64, 128, 256, 512, 1024];
+    let memories: Vec<_> = capacities.iter().flat_map(|kib| widths.map(|bits| of_size(*kib, bits))).collect();
+    let sides = (1..=10).map(|step| 16 * step);
+    let sizes = sides.clone().flat_map(|rows| sides.clone().map(move |columns| (rows, columns)));
+    let arrays = sizes.flat_map(|(rows, columns)| {
+        Dataflow::ALL.map(|dataflow| SystolicArray::new(rows, columns, dataflow).expect("a valid array"))
+    });
+    let points: Vec<_> = arrays.flat_map(|array| memories.iter().map(move |memory| (array, memory))).collect();
+    let count = |(array, memory): &(SystolicArray, &MemorySystem)| {
+        let counted = array.network_cycles(&layers, memory).expect("it fits");
+        LayerCycles::total(&counted).expect("it fits").cycles
+    };
+    let all = || points.par_iter().map(count).min();
+    let time = best_of(3, all).as_secs_f64();
+    let (points, threads) = (points.len(), rayon::current_num_threads());
+    println!("sweep of {points} points of {} layers, {threads} threads: {time:.3} s", layers.len());
 }

@@ -1,4 +1,5 @@
-//! The systolic array: cycles, traffic and activity of a layer, in closed form and register by register.
+//! The systolic array: cycles, traffic and activity of a layer, in closed form and register by register; and the array
+//! itself as Verilog ([`rtl`]), which Icarus Verilog holds to both.
 //!
 //! ```
 //! use axtrain_sim::array::{Dataflow, Layer, SystolicArray};
