@@ -46,13 +46,13 @@ fn write(netlist: &Netlist, delays: &Delays, mode: DelayMode, operands: &[[u32; 
                 let own = engine.changes(net).filter(|(_, toggles)| toggles.0[lane / 64] >> (lane % 64) & 1 == 1);
                 own.for_each(|(time, _)| changes.entry(time.0).or_default().push(net));
             }
-            let applied = (block * LANES + lane) as u64 * period;
+            let applied = (block * LANES + lane + 1) as u64 * period;
             for (time, nets) in changes {
                 dump.change(applied + u64::from(time), &nets, &mut levels)?;
             }
         }
     }
-    dump.writer.timestamp(transitions.len() as u64 * period)?;
+    dump.writer.timestamp(operands.len() as u64 * period)?;
     Ok(text)
 }
 

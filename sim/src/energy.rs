@@ -80,13 +80,18 @@ multiversion! {
 
 #[inline(always)]
 fn count_lanes(netlist: &Netlist, engine: &TimedEngine<'_>, lanes: Lanes, toggles: &mut [u64], settled: &mut [u64]) {
+    let mut counter = LaneCounter::default();
     for ((net, toggles), settled) in netlist.nets().zip(toggles).zip(settled) {
-        let mut changed = Lanes::ZERO;
-        for (_, lanes_now) in engine.changes(net) {
-            *toggles += u64::from((lanes_now & lanes).count_ones());
-            changed ^= lanes_now;
+        for (_, now) in engine.changes(net) {
+            counter.add(now & lanes);
         }
-        *settled += u64::from((changed & lanes).count_ones());
+        let planes = counter.total();
+        for (bit, plane) in planes.iter().enumerate() {
+            *toggles += u64::from(plane.count_ones()) << bit;
+        }
+        // A lane that toggles an odd number of times ends at another value.
+        *settled += planes.first().map_or(0, |odd| u64::from(odd.count_ones()));
+        counter.clear();
     }
 }
 

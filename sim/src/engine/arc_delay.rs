@@ -72,6 +72,7 @@ fn run(netlist: &Netlist, arcs: &[Arcs], mode: DelayMode, waveforms: &mut Wavefo
                 3 => simulate::<3>(cell, pin, arcs, mode, waveforms),
                 _ => simulate::<4>(cell, pin, arcs, mode, waveforms),
             }
+            waveforms.close(net);
         }
     }
 }

@@ -2,27 +2,24 @@
 
 use super::functional::evaluate;
 use super::lanes::{Lanes, multiversion};
+use super::timed::DelayMode;
 use super::waveforms::{NEVER, Waveforms};
 use crate::netlist::{Cell, CellKind, NetId, Netlist};
 
 multiversion! {
-    /// Simulates every cell under transport delay; `delay` is indexed by net.
-    pub(super) fn run_transport(netlist: &Netlist, delay: &[u32], waveforms: &mut Waveforms) = run::<false>
-}
-multiversion! {
-    /// Simulates every cell under inertial delay; `delay` is indexed by net.
-    pub(super) fn run_inertial(netlist: &Netlist, delay: &[u32], waveforms: &mut Waveforms) = run::<true>
+    /// Simulates every cell; `delay` is indexed by net.
+    pub(super) fn run_single(netlist: &Netlist, delay: &[u32], mode: DelayMode, waveforms: &mut Waveforms) = run
 }
 
 #[inline(always)]
-fn run<const INERTIAL: bool>(netlist: &Netlist, delay: &[u32], waveforms: &mut Waveforms) {
+fn run(netlist: &Netlist, delay: &[u32], mode: DelayMode, waveforms: &mut Waveforms) {
     // A loop of its own for every kind keeps the choice of function out of it.
     macro_rules! by_kind {
         ($cell:expr, $($kind:ident)*) => {
             match $cell.kind() {
                 $(CellKind::$kind => {
                     const KIND: CellKind = CellKind::$kind;
-                    simulate::<{ KIND.inputs() }, { KIND.outputs() }, INERTIAL>(KIND, $cell, delay, waveforms);
+                    simulate::<{ KIND.inputs() }, { KIND.outputs() }>(KIND, $cell, delay, waveforms);
                 })*
             }
         };
@@ -32,12 +29,18 @@ fn run<const INERTIAL: bool>(netlist: &Netlist, delay: &[u32], waveforms: &mut W
             cell,
             Buf Inv And2 Or2 Nand2 Nand3 Nor2 Nor3 Xor2 Xnor2 Aoi21 Aoi22 Oai21 Oai22 Mux2 MuxInv2 HalfAdder FullAdder
         );
+        if mode == DelayMode::Inertial {
+            for net in cell.outputs() {
+                waveforms.filter_pulses(net, delay[net.index()]);
+            }
+        }
+        waveforms.close(cell.output(cell.kind().outputs() - 1));
     }
 }
 
-/// Simulates one cell: steps through the times at which any input changes.
+/// Simulates one cell under transport delay: steps through the times at which any input changes.
 #[inline(always)]
-fn simulate<const IN: usize, const OUT: usize, const INERTIAL: bool>(
+fn simulate<const IN: usize, const OUT: usize>(
     kind: CellKind,
     cell: &Cell,
     delay: &[u32],
@@ -58,8 +61,6 @@ fn simulate<const IN: usize, const OUT: usize, const INERTIAL: bool>(
     let (events, mut rooms) = waveforms.split::<IN, OUT>(inputs, capacity);
 
     let mut len = [0; OUT];
-    // Under inertial delay: the lanes whose output is still to change, and the first event that is still to happen.
-    let (mut pending, mut due) = ([Lanes::ZERO; OUT], [0; OUT]);
     let mut next = [0; IN];
     let mut heads = events.map(|events| events.times[0]);
     loop {
@@ -77,33 +78,12 @@ fn simulate<const IN: usize, const OUT: usize, const INERTIAL: bool>(
         let values = evaluate(kind, pins);
         for pin in 0..OUT {
             let room = &mut rooms[pin];
-            let mut toggles = values[pin] ^ current[pin];
-            if INERTIAL {
-                while due[pin] < len[pin] && room.times[due[pin]] <= now {
-                    pending[pin] &= !room.toggles[due[pin]];
-                    due[pin] += 1;
-                }
-                let mut cancelled = toggles & pending[pin];
-                toggles ^= cancelled;
-                pending[pin] ^= cancelled | toggles;
-                let mut event = len[pin];
-                while !cancelled.is_zero() {
-                    event -= 1;
-                    let here = cancelled & room.toggles[event];
-                    room.toggles[event] ^= here;
-                    cancelled ^= here;
-                }
-            }
+            let toggles = values[pin] ^ current[pin];
             room.times[len[pin]] = now + delay[pin];
             room.toggles[len[pin]] = toggles;
             len[pin] += usize::from(!toggles.is_zero());
         }
         current = values;
-    }
-    if INERTIAL {
-        for pin in 0..OUT {
-            len[pin] = rooms[pin].without_empty(len[pin]);
-        }
     }
     waveforms.keep(first, len, capacity);
 }

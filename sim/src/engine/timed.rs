@@ -7,7 +7,7 @@
 
 use super::arc_delay::{Arcs, run_arcs};
 use super::lanes::Lanes;
-use super::single_delay::{run_inertial, run_transport};
+use super::single_delay::run_single;
 use super::waveforms::Waveforms;
 use crate::netlist::{Delays, NetId, Netlist};
 use crate::units::Picoseconds;
@@ -73,10 +73,9 @@ impl<'n> TimedEngine<'n> {
     /// Computes every waveform.
     pub fn run(&mut self) {
         self.waveforms.restart();
-        match (&self.timing, self.mode) {
-            (Timing::Single(delay), DelayMode::Transport) => run_transport(self.netlist, delay, &mut self.waveforms),
-            (Timing::Single(delay), DelayMode::Inertial) => run_inertial(self.netlist, delay, &mut self.waveforms),
-            (Timing::Arcs(arcs), mode) => run_arcs(self.netlist, arcs, mode, &mut self.waveforms),
+        match &self.timing {
+            Timing::Single(delay) => run_single(self.netlist, delay, self.mode, &mut self.waveforms),
+            Timing::Arcs(arcs) => run_arcs(self.netlist, arcs, self.mode, &mut self.waveforms),
         }
     }
 
