@@ -48,7 +48,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         #[cfg(feature = "train")]
         Verb::Train(options) => train::run(&options, &console),
         Verb::Simulate(options) => simulate::run(&options, arguments.seed, &console),
-        Verb::Characterize(options) => characterize::run(&options, &console),
+        Verb::Characterize(options) => characterize::run(&options, arguments.seed, &console),
         Verb::Plot(options) => figures::run(&options),
         Verb::List(options) => list::run(&options),
         Verb::New(options) => new::run(&options),

@@ -1,6 +1,6 @@
 //! A multiplier with all that is known about it before it meets data.
 
-use super::ErrorMetrics;
+use super::{ErrorMetrics, MetricOptions};
 use crate::engine::{StaticTiming, exhaustive_codes};
 use crate::multiplier::{MultiplierSpec, ProductTable, operand_value};
 use crate::netlist::Netlist;
@@ -38,7 +38,7 @@ impl Design {
         let product = ProductTable::from_fn(spec.width_a(), width_b, spec.signed(), |a, b| {
             operand_value(codes[(a << width_b | b) as usize], width, spec.signed()) as i32
         });
-        let metrics = ErrorMetrics::exhaustive(&product);
+        let metrics = ErrorMetrics::of_netlist(&netlist, spec.signed(), MetricOptions::default());
         Ok(Self { spec, netlist, product, metrics, physical, timing })
     }
 
