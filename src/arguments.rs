@@ -82,6 +82,8 @@ pub(crate) struct CharacterizeOptions {
     /// Clock period in ps (default: what the exact array multiplier of equal width needs at nominal supply)
     #[arg(long, value_name = "PS")]
     pub(crate) clock_ps: Option<f64>,
+    #[command(flatten)]
+    pub(crate) errors: ErrorOptions,
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
@@ -163,6 +165,42 @@ pub(crate) struct CyclesOptions {
     /// Print comma-separated values, a line a layer
     #[arg(long, conflicts_with = "json")]
     pub(crate) csv: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Error metrics")]
+pub(crate) struct ErrorOptions {
+    /// What MAE and WCE are percentages of
+    #[arg(long, value_name = "WHAT", default_value = "code-range")]
+    pub(crate) normaliser: NormaliserOption,
+    /// Pairs with an exact product of zero in the mean relative error
+    #[arg(long, value_name = "POLICY", default_value = "skip")]
+    pub(crate) zeros: ZeroOption,
+    /// How often operands occur: uniform, normal:MEAN,SD or a file with a weight for each code, one a line; given twice,
+    /// first for a, then for b
+    #[arg(long, value_name = "DISTRIBUTION", default_value = "uniform", allow_hyphen_values = true)]
+    pub(crate) operands: Vec<String>,
+    /// Draw N operand pairs instead of taking all, with 95 % confidence intervals; `--seed` decides which
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
+    pub(crate) samples: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum NormaliserOption {
+    /// 2^(n+m), signed too (EvoApproxLib)
+    CodeRange,
+    /// The largest exact magnitude: (2^n−1)(2^m−1) unsigned, 2^(n+m−2) signed
+    LargestProduct,
+    /// (2^n−1)(2^m−1), signed too
+    LargestUnsigned,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ZeroOption {
+    /// Left out (EvoApproxLib)
+    Skip,
+    /// Counted with a relative error of zero
+    Count,
 }
 
 #[derive(Debug, Args)]

@@ -1,48 +1,41 @@
 //! Error metrics, structure, timing errors and energy of multipliers.
 
-use crate::arguments::CharacterizeOptions;
+use crate::arguments::{CharacterizeOptions, ErrorOptions, NormaliserOption, ZeroOption};
+use crate::catalogue::Source;
 use crate::failure::Failure;
 use crate::output::{print_json, print_line};
 use crate::progress::Console;
 use crate::study::{behaviour, multiplier, report, technology};
 use axtrain_sim::config::Range;
-use axtrain_sim::multiplier::{Family, Multiplier, MultiplierSpec, ProductTable};
-use axtrain_sim::profile::Design;
-use axtrain_sim::report::Characterization;
-use axtrain_sim::technology::{OperatingPoint, Technology};
+use axtrain_sim::engine::StaticTiming;
+use axtrain_sim::multiplier::{Family, Multiplier, MultiplierSpec};
+use axtrain_sim::profile::{
+    Design, ErrorMetrics, MetricIntervals, MetricOptions, Normaliser, OperandDistribution, Sampled, SampledMetrics,
+    ZeroPolicy,
+};
+use axtrain_sim::report::{Characterization, MeasuredError, Structure};
+use axtrain_sim::technology::{MissingCells, OperatingPoint, Technology};
 use axtrain_sim::units::Volts;
 use comfy_table::{CellAlignment, Table, presets};
 use std::path::Path;
 
 /// Characterises each design file.
-pub(crate) fn run(options: &CharacterizeOptions, console: &Console) -> Result<(), Failure> {
+pub(crate) fn run(options: &CharacterizeOptions, seed: u64, console: &Console) -> Result<(), Failure> {
     let technology = technology(&options.technology, Path::new("."))?;
     let supplies = supplies(options, &technology)?;
+    let request = ErrorRequest::new(&options.errors, seed)?;
     let mut reports = Vec::new();
     for path in &options.designs {
         let multiplier = multiplier(path)?;
-        if !multiplier.is_tabulable() {
-            let message = format!("{} has {} operand bits", multiplier.name(), multiplier.product_width());
-            let help =
-                format!("operands of at most {} bits together are characterised", ProductTable::MAX_INPUT_BITS);
-            return Err(Failure::request(format!("{}: {message}", path.display()), help));
-        }
-        let design = build(multiplier, &technology)?;
-        let clock_ps = match options.clock_ps {
-            Some(clock) => clock,
-            None => exact_clock(&design, &technology)?,
-        };
-        let mut summary = Characterization::new(&design);
-        if !supplies.is_empty() {
-            let points: Vec<OperatingPoint> =
-                supplies.iter().map(|&supply| OperatingPoint { supply, clock_ps }).collect();
-            let behaviour = behaviour(&design, &technology, &points, console)?;
-            for reason in &behaviour.refused {
-                console.note(&format!("{}: {reason}", design.name()));
+        reports.push(if !multiplier.is_tabulable() {
+            if !supplies.is_empty() {
+                let message = format!("{} has operands too wide for operating points", multiplier.name());
+                return Err(Failure::request(message, "they need operands of at most 8 bits; leave --supply away"));
             }
-            summary = report(&design, &technology, &behaviour);
-        }
-        reports.push(summary);
+            without_table(&multiplier, &technology, &request)?
+        } else {
+            tabulated(multiplier, &technology, &supplies, options.clock_ps, &request, console)?
+        });
     }
     if options.json {
         match &reports[..] {
@@ -55,8 +48,129 @@ pub(crate) fn run(options: &CharacterizeOptions, console: &Console) -> Result<()
     Ok(())
 }
 
+/// A design whose products are tabulated, at its operating points.
+fn tabulated(
+    multiplier: Multiplier,
+    technology: &Technology,
+    supplies: &[Volts],
+    clock_ps: Option<f64>,
+    request: &ErrorRequest,
+    console: &Console,
+) -> Result<Characterization, Failure> {
+    let design = build(multiplier, technology)?;
+    let mut summary = Characterization::new(&design);
+    if !supplies.is_empty() {
+        let clock_ps = clock_ps.map_or_else(|| exact_clock(&design, technology), Ok)?;
+        let points: Vec<OperatingPoint> =
+            supplies.iter().map(|&supply| OperatingPoint { supply, clock_ps }).collect();
+        let behaviour = behaviour(&design, technology, &points, console)?;
+        for reason in &behaviour.refused {
+            console.note(&format!("{}: {reason}", design.name()));
+        }
+        summary = report(&design, technology, &behaviour);
+    }
+    if !request.is_default() {
+        summary.approximation = request.measure(&design.multiplier)?;
+    }
+    Ok(summary)
+}
+
+/// A design too wide for a table of its products.
+fn without_table(
+    multiplier: &Multiplier,
+    technology: &Technology,
+    request: &ErrorRequest,
+) -> Result<Characterization, Failure> {
+    let netlist = multiplier.netlist();
+    let physical = technology.weigh(netlist).map_err(incomplete)?;
+    let timing = StaticTiming::new(netlist, &physical.delay);
+    let approximation = request.measure(multiplier)?;
+    Ok(Characterization::without_table(multiplier, approximation, Structure::new(netlist, &physical, &timing)))
+}
+
+/// Which error metrics to find, and how.
+struct ErrorRequest {
+    conventions: MetricOptions,
+    /// Distributions of the first and the second operand, as given and as meant.
+    operands: [(String, OperandDistribution); 2],
+    sample: Option<Sampled>,
+}
+
+impl ErrorRequest {
+    fn new(options: &ErrorOptions, seed: u64) -> Result<Self, Failure> {
+        let normaliser = match options.normaliser {
+            NormaliserOption::CodeRange => Normaliser::CodeRange,
+            NormaliserOption::LargestProduct => Normaliser::LargestProduct,
+            NormaliserOption::LargestUnsigned => Normaliser::LargestUnsigned,
+        };
+        let zeros = match options.zeros {
+            ZeroOption::Skip => ZeroPolicy::Skip,
+            ZeroOption::Count => ZeroPolicy::Count,
+        };
+        let operands = match &options.operands[..] {
+            [both] => [both, both],
+            [first, second] => [first, second],
+            more => {
+                let message = format!("{} distributions for two operands", more.len());
+                return Err(Failure::request(message, "--operands is given once for both, or twice"));
+            }
+        };
+        let [first, second] =
+            operands.map(|text| distribution(text).map(|distribution| (text.clone(), distribution)));
+        Ok(Self {
+            conventions: MetricOptions { normaliser, zeros },
+            operands: [first?, second?],
+            sample: options.samples.map(|vectors| Sampled { vectors, seed }),
+        })
+    }
+
+    /// Whether a [`Design`]'s own metrics are what is asked for.
+    fn is_default(&self) -> bool {
+        self.conventions == MetricOptions::default() && self.is_uniform() && self.sample.is_none()
+    }
+
+    fn is_uniform(&self) -> bool {
+        self.operands.iter().all(|(_, distribution)| *distribution == OperandDistribution::Uniform)
+    }
+
+    fn measure(&self, multiplier: &Multiplier) -> Result<MeasuredError, Failure> {
+        let (netlist, signed, conventions) = (multiplier.netlist(), multiplier.signed(), self.conventions);
+        let [(first_name, first), (second_name, second)] = &self.operands;
+        let operands = Some([first_name.clone(), second_name.clone()]);
+        let refused = |error| {
+            let message = format!("{}: {error}", multiplier.name());
+            Failure::request(message, "--operands takes uniform, normal:MEAN,SD or a file")
+        };
+        let bits = multiplier.product_width();
+        Ok(if let Some(sample) = self.sample {
+            let SampledMetrics { error, ci95 } =
+                ErrorMetrics::sampled(netlist, signed, [first, second], sample, conventions).map_err(refused)?;
+            let (method, vectors) = ("sampled".to_owned(), sample.vectors);
+            MeasuredError { method, vectors, operands, error, ci95: Some(ci95) }
+        } else if self.is_uniform() {
+            MeasuredError::exhaustive(bits, ErrorMetrics::of_netlist(netlist, signed, conventions))
+        } else {
+            let error = ErrorMetrics::weighted(netlist, signed, [first, second], conventions).map_err(refused)?;
+            MeasuredError { method: "weighted".to_owned(), vectors: 1 << bits, operands, error, ci95: None }
+        })
+    }
+}
+
+/// A distribution by its description, or else from the file of that name.
+fn distribution(text: &str) -> Result<OperandDistribution, Failure> {
+    if text == "uniform" || text.starts_with("normal:") {
+        return text.parse().map_err(|error| Failure::request(error, "as in --operands normal:0,32"));
+    }
+    let source = Source::read(Path::new(text))?;
+    OperandDistribution::histogram(&source.text).map_err(|error| Failure::in_file(source.parts(), None, error, None))
+}
+
 fn build(multiplier: Multiplier, technology: &Technology) -> Result<Design, Failure> {
-    Design::new(multiplier, technology).map_err(|error| Failure::request(error, "complete the technology file"))
+    Design::new(multiplier, technology).map_err(incomplete)
+}
+
+fn incomplete(missing: MissingCells) -> Failure {
+    Failure::request(missing, "complete the technology file")
 }
 
 fn supplies(options: &CharacterizeOptions, technology: &Technology) -> Result<Vec<Volts>, Failure> {
@@ -92,15 +206,21 @@ fn print(report: &Characterization) {
     let design = &report.design;
     let sign = if design.signed { "signed" } else { "unsigned" };
     print_line(&format!("{} ({}, {sign} {}×{})", design.name, design.family, design.width_a, design.width_b));
-    let error = &report.error;
+    let MeasuredError { method, vectors, error, ci95, .. } = &report.approximation;
     print_line(&format!(
-        "  error over {} pairs: MAE {:.4} ({:.4} %), WCE {} ({:.4} %), EP {:.2} %,",
-        report.vectors, error.mae, error.mae_percent, error.wce, error.wce_percent, error.ep_percent
+        "  error ({method}, {vectors} pairs): MAE {:.4} ({:.4} %), WCE {} ({:.4} %), EP {:.2} %,",
+        error.mae, error.mae_percent, error.wce, error.wce_percent, error.ep_percent
     ));
     print_line(&format!(
         "    MRE {:.3} %, WCRE {:.2} %, MSE {:.5}, mean {:.4}, NMED {:.2e}, NoEB {:.2}",
         error.mre_percent, error.wcre_percent, error.mse, error.mean_error, error.nmed, error.noeb
     ));
+    if let Some(MetricIntervals { mae: [low, high], ep_percent: ep, mre_percent: mre, .. }) = ci95 {
+        print_line(&format!(
+            "    95 % confidence: MAE {low:.4} to {high:.4}, EP {:.2} to {:.2} %, MRE {:.3} to {:.3} %",
+            ep[0], ep[1], mre[0], mre[1]
+        ));
+    }
     if let Some(structure) = report.structure {
         print_line(&format!(
             "  {} cells, {:.1} µm², critical path {:.0} ps, leakage {:.2} µW",

@@ -51,7 +51,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         #[cfg(feature = "train")]
         Verb::Train(options) => train::run(&options, &console),
         Verb::Simulate(options) => simulate::run(&options, arguments.seed, &console),
-        Verb::Characterize(options) => characterize::run(&options, &console),
+        Verb::Characterize(options) => characterize::run(&options, arguments.seed, &console),
         Verb::Cycles(options) => cycles::run(&options),
         Verb::Export(options) => export::run(&options),
         Verb::Plot(options) => figures::run(&options),

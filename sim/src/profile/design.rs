@@ -1,6 +1,6 @@
 //! A multiplier with all that is known about it before it meets data.
 
-use super::ErrorMetrics;
+use super::{ErrorMetrics, MetricOptions};
 use crate::engine::{StaticTiming, exhaustive_codes};
 use crate::multiplier::{Multiplier, ProductTable, operand_value};
 use crate::technology::{MissingCells, Physical, Technology};
@@ -35,7 +35,7 @@ impl Design {
         let product = ProductTable::from_fn(multiplier.width_a(), width_b, multiplier.signed(), |a, b| {
             operand_value(codes[(a << width_b | b) as usize], width, multiplier.signed()) as i32
         });
-        let metrics = ErrorMetrics::exhaustive(&product);
+        let metrics = ErrorMetrics::of_netlist(netlist, multiplier.signed(), MetricOptions::default());
         Ok(Self { multiplier, product, metrics, physical, timing })
     }
 

@@ -1,7 +1,10 @@
 //! What `characterize` says of a design.
 
-use crate::profile::{Design, ErrorMetrics, TimingErrors, TransitionTable};
-use crate::technology::{OperatingPoint, Technology};
+use crate::engine::StaticTiming;
+use crate::multiplier::Multiplier;
+use crate::netlist::Netlist;
+use crate::profile::{Design, ErrorMetrics, MetricIntervals, TimingErrors, TransitionTable};
+use crate::technology::{OperatingPoint, Physical, Technology};
 use serde::{Deserialize, Serialize};
 
 /// Identity of a design.
@@ -17,8 +20,8 @@ pub struct DesignSummary {
     pub width_b: u32,
     /// Whether operands and product are two's complement.
     pub signed: bool,
-    /// SHA-256 of the product table.
-    pub table_sha256: String,
+    /// SHA-256 of the product table; `null` if the operands are too wide for one.
+    pub table_sha256: Option<String>,
 }
 
 /// The circuit in its technology, at nominal supply.
@@ -32,6 +35,42 @@ pub struct Structure {
     pub critical_path_ps: f64,
     /// Leakage, nW.
     pub leakage_nw: f64,
+}
+
+impl Structure {
+    /// Sums up a circuit.
+    pub fn new(netlist: &Netlist, physical: &Physical, timing: &StaticTiming) -> Self {
+        Self {
+            cells: netlist.cells().len(),
+            area_um2: physical.area.0,
+            critical_path_ps: f64::from(timing.critical_delay().0),
+            leakage_nw: physical.leakage.0,
+        }
+    }
+}
+
+/// Approximation error and how it was found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MeasuredError {
+    /// `exhaustive`, `weighted` (over all pairs by their probability) or `sampled`.
+    pub method: String,
+    /// Operand pairs.
+    pub vectors: u64,
+    /// What the operands are drawn from, first and second, unless every pair counts once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operands: Option<[String; 2]>,
+    /// Metrics.
+    pub error: ErrorMetrics,
+    /// 95 % confidence intervals of a sample's metrics.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ci95: Option<MetricIntervals>,
+}
+
+impl MeasuredError {
+    /// Metrics over all pairs of operands of `bits` bits together.
+    pub fn exhaustive(bits: u32, error: ErrorMetrics) -> Self {
+        Self { method: "exhaustive".to_owned(), vectors: 1 << bits, operands: None, error, ci95: None }
+    }
 }
 
 /// Energy of one operation, fJ.
@@ -69,12 +108,9 @@ pub struct Characterization {
     pub schema: String,
     /// Identity.
     pub design: DesignSummary,
-    /// How the error metrics were found.
-    pub method: String,
-    /// Operand pairs they are over.
-    pub vectors: u64,
     /// Approximation error.
-    pub error: ErrorMetrics,
+    #[serde(flatten)]
+    pub approximation: MeasuredError,
     /// Circuit; `null` without a technology.
     pub structure: Option<Structure>,
     /// Lowest supply at which static timing holds at the clock of the operating points, V, if it holds at any.
@@ -90,6 +126,17 @@ impl Characterization {
     /// Summarises a design, without operating points yet.
     pub fn new(design: &Design) -> Self {
         let multiplier = &design.multiplier;
+        let mut summary = Self::without_table(
+            multiplier,
+            MeasuredError::exhaustive(multiplier.product_width(), design.metrics),
+            Structure::new(multiplier.netlist(), &design.physical, &design.timing),
+        );
+        summary.design.table_sha256 = Some(design.product.sha256());
+        summary
+    }
+
+    /// Summarises a multiplier whose products are not tabulated, which has no operating points.
+    pub fn without_table(multiplier: &Multiplier, approximation: MeasuredError, structure: Structure) -> Self {
         Self {
             schema: Self::SCHEMA.to_owned(),
             design: DesignSummary {
@@ -98,17 +145,10 @@ impl Characterization {
                 width_a: multiplier.width_a(),
                 width_b: multiplier.width_b(),
                 signed: multiplier.signed(),
-                table_sha256: design.product.sha256(),
+                table_sha256: None,
             },
-            method: "exhaustive".to_owned(),
-            vectors: design.product.products().len() as u64,
-            error: design.metrics,
-            structure: Some(Structure {
-                cells: multiplier.netlist().cells().len(),
-                area_um2: design.physical.area.0,
-                critical_path_ps: f64::from(design.critical().0),
-                leakage_nw: design.physical.leakage.0,
-            }),
+            approximation,
+            structure: Some(structure),
             critical_supply_v: None,
             operating_points: Vec::new(),
         }

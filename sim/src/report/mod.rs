@@ -5,5 +5,7 @@ mod characterization;
 mod record;
 
 pub use aggregate::{Aggregate, Interval, aggregate, cheapest_within};
-pub use characterization::{Characterization, DesignSummary, OperationEnergy, PointCharacterization, Structure};
+pub use characterization::{
+    Characterization, DesignSummary, MeasuredError, OperationEnergy, PointCharacterization, Structure,
+};
 pub use record::{Point, Provenance, Record};
