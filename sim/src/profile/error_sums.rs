@@ -188,6 +188,7 @@ mod tests {
 
     /// Narrow and wide sums are those of 64-bit arithmetic, at every magnitude of error.
     #[test]
+    #[expect(clippy::needless_range_loop, reason = "three arrays share the place")]
     fn sums_are_those_of_wide_arithmetic() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut random = || rng.random::<u32>();
