@@ -188,34 +188,29 @@ mod tests {
 
     /// Narrow and wide sums are those of 64-bit arithmetic, at every magnitude of error.
     #[test]
-    #[expect(clippy::needless_range_loop, reason = "three arrays share the place")]
     fn sums_are_those_of_wide_arithmetic() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut random = || rng.random::<u32>();
         for (bits, signed) in (0..=32).flat_map(|bits| [(bits, false), (bits, true)]) {
             let full_width = bits == 32;
             let number = |word: u32| if signed { i128::from(word as i32) } else { i128::from(word) };
-            let mask = (1u64 << bits) as u32;
-            let mask = mask.wrapping_sub(1);
+            let mask = ((1u64 << bits) - 1) as u32;
             let exact: PerLane<u32> = std::array::from_fn(|_| std::array::from_fn(|_| random()));
             let base = random();
             let mut products = Transposed::ZERO;
             let mut sums = ErrorSums { pairs: 512, ..Default::default() };
-            for row in 0..8 {
-                for column in 0..64 {
-                    let truth = exact[row][column].wrapping_add(base);
-                    let product = if full_width { random() } else { truth ^ (random() & random() & mask) };
-                    // Without the full width, errors below 2³¹ are promised.
-                    let in_range = full_width || (number(product) - number(truth)).unsigned_abs() < 1 << 31;
-                    let product = if in_range { product } else { truth };
-                    products.0[row][column] = product;
-                    let error = number(product) - number(truth);
-                    sums.error += error;
-                    sums.distance += error.unsigned_abs();
-                    sums.square += error.unsigned_abs().pow(2);
-                    sums.wrong += u64::from(error != 0);
-                    sums.largest = sums.largest.max(error.unsigned_abs() as u64);
-                }
+            for (product, exact) in products.0.as_flattened_mut().iter_mut().zip(exact.as_flattened()) {
+                let truth = exact.wrapping_add(base);
+                let wrong = if full_width { random() } else { truth ^ (random() & random() & mask) };
+                // Without the full width, errors below 2³¹ are promised.
+                let in_range = full_width || (number(wrong) - number(truth)).unsigned_abs() < 1 << 31;
+                *product = if in_range { wrong } else { truth };
+                let error = number(*product) - number(truth);
+                sums.error += error;
+                sums.distance += error.unsigned_abs();
+                sums.square += error.unsigned_abs().pow(2);
+                sums.wrong += u64::from(error != 0);
+                sums.largest = sums.largest.max(error.unsigned_abs() as u64);
             }
             // Halves add without rounding.
             sums.relative = sums.distance as f64 / 2.0;
