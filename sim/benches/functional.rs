@@ -76,7 +76,7 @@ fn compare(family: Family, width: u32, folder: &Path) {
     let metrics = if width == 8 { all - set_up } else { all };
 
     // An odd step, so that the low bits of the first operand take all values.
-    let step = if width == 8 { 1 } else { ((1u64 << (2 * width)) / RIVAL_PAIRS | 1) as usize };
+    let step = if width == 8 { 1 } else { (((1u64 << (2 * width)) / RIVAL_PAIRS) | 1) as usize };
     let rivals = Rivals { spec: &spec, netlist: &netlist, step, folder };
     let column = |time: Option<f64>, own: f64| match time {
         Some(time) => format!("{time:.2} {:>6.1}×", time / own),

@@ -25,6 +25,7 @@ pub use delays::{Delays, EdgeDelay};
 pub use operands::OperandError;
 pub use read_error::{Problem, ReadError};
 
+use bitvec::prelude::*;
 use std::collections::BTreeMap;
 
 /// A wire. Nets 0 and 1 are the constants; then come the input bits in port order, then cell outputs in cell order.
@@ -224,18 +225,18 @@ impl Netlist {
     /// If the number of values differs from the number of input ports.
     pub fn evaluate(&self, values: &[u64]) -> Vec<u64> {
         assert_eq!(values.len(), self.inputs.len(), "one value for each input port");
-        let mut level = vec![false; self.net_count()];
-        level[NetId::ONE.index()] = true;
+        let mut level: BitVec = bitvec![0; self.net_count()];
+        level.set(NetId::ONE.index(), true);
         for (port, value) in self.inputs.iter().zip(values) {
             for (bit, net) in port.nets.iter().enumerate() {
-                level[net.index()] = value >> bit & 1 == 1;
+                level.set(net.index(), value >> bit & 1 == 1);
             }
         }
         for cell in &self.cells {
             let code = cell.inputs().iter().rev().fold(0, |code, net| code << 1 | level[net.index()] as u8);
             let result = cell.kind.evaluate(code);
             for (pin, net) in cell.outputs().enumerate() {
-                level[net.index()] = result >> pin & 1 == 1;
+                level.set(net.index(), result >> pin & 1 == 1);
             }
         }
         let read = |port: &Port| port.nets.iter().rev().fold(0, |word, net| word << 1 | level[net.index()] as u64);

@@ -1,5 +1,7 @@
 //! Constant folding and dead-cell removal.
 
+use bitvec::prelude::*;
+
 use super::{CellKind, NetId, Netlist, NetlistBuilder, Port};
 
 impl Netlist {
@@ -13,15 +15,15 @@ impl Netlist {
     }
 
     /// Nets some output port depends on.
-    fn live_nets(&self) -> Vec<bool> {
-        let mut live = vec![false; self.net_count()];
+    fn live_nets(&self) -> BitVec {
+        let mut live = bitvec![0; self.net_count()];
         for net in self.outputs.iter().flat_map(|port| port.nets()) {
-            live[net.index()] = true;
+            live.set(net.index(), true);
         }
         for cell in self.cells.iter().rev() {
             if cell.outputs().any(|net| live[net.index()]) {
                 for net in cell.inputs() {
-                    live[net.index()] = true;
+                    live.set(net.index(), true);
                 }
             }
         }
