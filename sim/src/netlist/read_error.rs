@@ -215,7 +215,7 @@ impl Problem {
             Self::Unterminated { what } => format!("Close {what}, or check that the file is complete."),
             Self::Syntax { .. } | Self::Number { .. } => "Correct the text at this place.".into(),
             Self::Unsupported { .. } | Self::NotAGate { .. } => {
-                format!("Synthesise it first and read the result as Yosys JSON:\n  {SYNTHESIS}")
+                format!("Synthesise it, without clocked parts, and read the result as Yosys JSON:\n  {SYNTHESIS}")
             }
             Self::MissingModule { module } => {
                 format!("Add the definition of `{module}` to the file, or map to a known library.")
