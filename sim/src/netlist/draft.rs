@@ -67,6 +67,7 @@ pub(super) struct DraftPort {
 pub(super) enum Flaw {
     Undriven { wire: Wire, at: Span },
     Loop { wires: Vec<Wire>, at: Span },
+    TooLarge(Problem),
 }
 
 /// A circuit under construction.
@@ -169,6 +170,7 @@ impl Draft {
 
     /// The circuit, with cells in the order they were added as far as that is topological.
     pub(super) fn finish(mut self, name: &str, inputs: &[DraftPort], outputs: &[DraftPort]) -> Result<Netlist, Flaw> {
+        self.within_limits().map_err(Flaw::TooLarge)?;
         self.resolve_aliases()?;
         for cell in &self.cells {
             let undriven = cell.inputs[..cell.kind.inputs()].iter().find(|&&wire| self.is_undriven(wire));

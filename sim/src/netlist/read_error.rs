@@ -215,7 +215,7 @@ impl Problem {
             Self::Unterminated { what } => format!("Close {what}, or check that the file is complete."),
             Self::Syntax { .. } | Self::Number { .. } => "Correct the text at this place.".into(),
             Self::Unsupported { .. } | Self::NotAGate { .. } => {
-                format!("Synthesise it first and read the result as Yosys JSON:\n  {SYNTHESIS}")
+                format!("Synthesise it, without clocked parts, and read the result as Yosys JSON:\n  {SYNTHESIS}")
             }
             Self::MissingModule { module } => {
                 format!("Add the definition of `{module}` to the file, or map to a known library.")
@@ -263,12 +263,13 @@ impl Span {
 #[derive(Clone, Debug)]
 pub(super) struct Fault {
     pub(super) at: Span,
-    pub(super) problem: Problem,
+    /// Boxed to keep the results of recursive functions small.
+    pub(super) problem: Box<Problem>,
 }
 
 impl Fault {
     pub(super) fn new(at: Span, problem: Problem) -> Fault {
-        Fault { at, problem }
+        Fault { at, problem: Box::new(problem) }
     }
 
     /// The error a caller sees.
@@ -278,7 +279,7 @@ impl Fault {
         let line_start = text[..start].iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
         // UTF-8 continuation bytes do not start a character.
         let column = text[line_start..start].iter().filter(|&&byte| byte & 0xc0 != 0x80).count() + 1;
-        ReadError { line: line_number(text, start), column, bytes: start..end, problem: self.problem }
+        ReadError { line: line_number(text, start), column, bytes: start..end, problem: *self.problem }
     }
 }
 

@@ -192,6 +192,7 @@ impl<'d> Reader<'d> {
         }
         let draft = std::mem::replace(&mut self.draft, Draft::new());
         draft.finish(self.name, &group_bits(&inputs), &group_bits(&outputs)).map_err(|flaw| match flaw {
+            Flaw::TooLarge(problem) => Fault::new(Span::default(), problem),
             Flaw::Undriven { wire, at } => Fault::new(at, Problem::Undriven { net: self.net_name(wire) }),
             Flaw::Loop { wires, at } => {
                 let nets = wires.iter().map(|&wire| self.net_name(wire)).collect();
@@ -292,12 +293,9 @@ impl<'d> Reader<'d> {
 
     /// Where the name of a port or cell stands in the text.
     fn place(&self, entry: Span) -> Span {
-        let (ports, cells) = (&self.module.ports.0, &self.module.cells.0);
-        let position = entry.start as usize;
-        let (section, name) = match ports.get(position) {
-            Some((name, _)) => ("ports", name),
-            None => ("cells", &cells[position - ports.len()].0),
-        };
+        let ports = self.module.ports.0.iter().map(|(name, _)| ("ports", name));
+        let cells = self.module.cells.0.iter().map(|(name, _)| ("cells", name));
+        let Some((section, name)) = ports.chain(cells).nth(entry.start as usize) else { return Span::default() };
         let mut span = Span::default();
         for key in [self.name, section, name] {
             let quoted = serde_json::to_string(key).unwrap_or_default();

@@ -122,6 +122,7 @@ impl<'m, 's> Elaborator<'m, 's> {
         let draft = std::mem::replace(&mut self.draft, Draft::new());
         let (inputs, outputs) = (group_bits(&self.inputs), group_bits(&self.outputs));
         draft.finish(self.models[top].name.text, &inputs, &outputs).map_err(|flaw| match flaw {
+            Flaw::TooLarge(problem) => Fault::new(Span::default(), problem),
             Flaw::Undriven { wire, at } => {
                 let net = self.name(wire).unwrap_or_else(|| "a net".into());
                 Fault::new(at, Problem::Undriven { net })

@@ -140,9 +140,10 @@ impl<'s> Lowering<'_, 's> {
                 (base.max(far), base.min(far))
             }
         };
-        let (bits, bounds) = match self.symbol(name, at)? {
-            Symbol::Signal(signal) => (signal.wires(), (signal.left, signal.right)),
-            Symbol::Parameter { bits, .. } => (bits.clone(), (bits.len() as i64 - 1, 0)),
+        let symbol = self.symbol(name, at)?;
+        let bounds = match symbol {
+            Symbol::Signal(signal) => (signal.left, signal.right),
+            Symbol::Parameter { bits, .. } => (bits.len() as i64 - 1, 0),
         };
         let out_of_range = |index| {
             let (left, right) = bounds;
@@ -162,7 +163,13 @@ impl<'s> Lowering<'_, 's> {
             std::mem::swap(&mut low, &mut high);
         }
         // A part select runs in the direction of the declaration.
-        if low > high { Err(out_of_range(left)) } else { Ok(bits[low..=high].to_vec()) }
+        if low > high {
+            return Err(out_of_range(left));
+        }
+        Ok(match symbol {
+            Symbol::Signal(signal) => (low..=high).map(|offset| signal.first.offset(offset)).collect(),
+            Symbol::Parameter { bits, .. } => bits[low..=high].to_vec(),
+        })
     }
 
     /// Type of every node, and the bits of the leaves.

@@ -133,7 +133,7 @@ impl<'t, 's> Parser<'t, 's> {
     fn module(&mut self, opened: Span, implicit_nets: bool) -> Result<Module<'s>, Fault> {
         let mut module = Module::empty(self.name("the name of the module")?, implicit_nets);
         match self.module_contents(&mut module, opened) {
-            Err(fault) if matches!(fault.problem, Problem::Unsupported { .. }) => {
+            Err(fault) if matches!(*fault.problem, Problem::Unsupported { .. }) => {
                 module.refusal = Some(fault);
                 self.nesting = 0;
                 self.skip_past(opened, "endmodule", "a `module`")?;

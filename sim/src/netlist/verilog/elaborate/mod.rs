@@ -170,6 +170,7 @@ impl<'f, 's> Elaborator<'f, 's> {
         let draft = std::mem::replace(&mut self.draft, Draft::new());
         let (inputs, outputs) = (group_bits(&self.inputs), group_bits(&self.outputs));
         draft.finish(self.file.modules[top].name.text, &inputs, &outputs).map_err(|flaw| match flaw {
+            Flaw::TooLarge(problem) => Fault::new(Span::default(), problem),
             Flaw::Undriven { wire, at } => Fault::new(at, Problem::Undriven { net: self.wire_name(wire) }),
             Flaw::Loop { wires, at } => {
                 let named = wires.iter().filter_map(|&wire| self.label_name(wire));
