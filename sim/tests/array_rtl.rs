@@ -146,7 +146,7 @@ fn approximate_and_unsigned_multipliers_and_narrow_sums_agree() {
     let mut random = ChaCha8Rng::seed_from_u64(2);
     let truncated = Family::Truncated { columns: 4 };
     for (dataflow, multiplier, accumulator_bits) in [
-        (Dataflow::WeightStationary, multiplier(truncated.clone(), 8, 8, true), 32),
+        (Dataflow::WeightStationary, multiplier(truncated, 8, 8, true), 32),
         (Dataflow::InputStationary, multiplier(Family::Array, 6, 3, true), 12),
         (Dataflow::InputStationary, multiplier(truncated, 8, 8, false), 20),
         // Narrower than the product.
