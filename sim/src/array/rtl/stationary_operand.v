@@ -206,20 +206,40 @@ module stationary_operand_array #(
       end
     end
 
-  // The elements. Tokens between them: row r, column c of a bus is token r·(COLUMNS + 1) + c or r·COLUMNS + c.
-  wire [(MOVING_BITS+1)*ROWS*(COLUMNS+1)-1:0] moving;
-  wire [(HELD_BITS+1)*(ROWS+1)*COLUMNS-1:0] held;
-  wire [(SUM_BITS+1)*(ROWS+1)*COLUMNS-1:0] sums;
+  // Above the first row: the operand to be loaded.
   genvar r, c;
   generate
+    for (c = 0; c < COLUMNS; c = c + 1) begin : top
+      wire [LOAD_BITS-1:0] word = loads[LOAD_BITS*c +: LOAD_BITS];
+      wire read = word[LOAD_BITS-1] && word[LOAD_BITS-3] && c < word[95:64];
+      assign held_read[c] = read;
+      assign held_address[32*c +: 32] = word[31:0] + c * held_column;
+      wire [HELD_BITS:0] held = read ? {1'b1, held_data[HELD_BITS*c +: HELD_BITS]} : 0;
+    end
+
+    // The elements, and to their left the operand that moves.
     for (r = 0; r < ROWS; r = r + 1) begin : row
       wire [WAVE_BITS-1:0] word = waves[WAVE_BITS*r +: WAVE_BITS];
-      assign moving_read[r] = word[0] && r < word[96:65];
+      wire read = word[0] && r < word[96:65];
+      assign moving_read[r] = read;
       assign moving_address[32*r +: 32] = word[32:1] + r * moving_row;
-      assign moving[(MOVING_BITS+1)*r*(COLUMNS+1) +: MOVING_BITS+1] =
-        moving_read[r] ? {1'b1, moving_data[MOVING_BITS*r +: MOVING_BITS]} : 0;
+      wire [MOVING_BITS:0] moving = read ? {1'b1, moving_data[MOVING_BITS*r +: MOVING_BITS]} : 0;
       for (c = 0; c < COLUMNS; c = c + 1) begin : column
-        wire [LOAD_BITS-1:0] load_here = loads[LOAD_BITS*c +: LOAD_BITS];
+        wire [MOVING_BITS:0] left, right;
+        wire [HELD_BITS:0] held_above, held_below;
+        wire [SUM_BITS:0] sum_above, sum_below;
+        if (c == 0) begin : west
+          assign left = row[r].moving;
+        end else begin : west
+          assign left = row[r].column[c-1].right;
+        end
+        if (r == 0) begin : north
+          assign held_above = top[c].held;
+          assign sum_above = 0;
+        end else begin : north
+          assign held_above = row[r-1].column[c].held_below;
+          assign sum_above = row[r-1].column[c].sum_below;
+        end
         stationary_operand_element #(
           .MOVING_BITS(MOVING_BITS), .HELD_BITS(HELD_BITS), .PRODUCT_BITS(PRODUCT_BITS), .SUM_BITS(SUM_BITS),
           .SIGNED(SIGNED), .HOLDS_ACTIVATION(HOLDS_ACTIVATION), .PRODUCT_REGISTER(PRODUCT_REGISTER)
@@ -227,33 +247,25 @@ module stationary_operand_array #(
           .clock(clock), .reset(reset),
           .bank(waves[WAVE_BITS*(r+c+1)-1]),
           // The first operand comes to row r in the r-th cycle.
-          .load(load_here[LOAD_BITS-1] && r <= load_here[63:32]),
-          .load_bank(load_here[LOAD_BITS-2]),
-          .left(moving[(MOVING_BITS+1)*(r*(COLUMNS+1)+c) +: MOVING_BITS+1]),
-          .right(moving[(MOVING_BITS+1)*(r*(COLUMNS+1)+c+1) +: MOVING_BITS+1]),
-          .held_above(held[(HELD_BITS+1)*(r*COLUMNS+c) +: HELD_BITS+1]),
-          .held_below(held[(HELD_BITS+1)*((r+1)*COLUMNS+c) +: HELD_BITS+1]),
-          .sum_above(sums[(SUM_BITS+1)*(r*COLUMNS+c) +: SUM_BITS+1]),
-          .sum_below(sums[(SUM_BITS+1)*((r+1)*COLUMNS+c) +: SUM_BITS+1])
+          .load(top[c].word[LOAD_BITS-1] && r <= top[c].word[63:32]),
+          .load_bank(top[c].word[LOAD_BITS-2]),
+          .left(left), .right(right),
+          .held_above(held_above), .held_below(held_below),
+          .sum_above(sum_above), .sum_below(sum_below)
         );
       end
     end
-    for (c = 0; c < COLUMNS; c = c + 1) begin : edges
-      // Above the first row: the operand to be loaded, and empty sums.
-      wire [LOAD_BITS-1:0] load_here = loads[LOAD_BITS*c +: LOAD_BITS];
-      assign held_read[c] = load_here[LOAD_BITS-1] && load_here[LOAD_BITS-3] && c < load_here[95:64];
-      assign held_address[32*c +: 32] = load_here[31:0] + c * held_column;
-      assign held[(HELD_BITS+1)*c +: HELD_BITS+1] =
-        held_read[c] ? {1'b1, held_data[HELD_BITS*c +: HELD_BITS]} : 0;
-      assign sums[(SUM_BITS+1)*c +: SUM_BITS+1] = 0;
-      // Below the last: the memory takes what the sum registers captured in the cycle before.
+
+    // Below the last row: the memory takes what the sum registers captured in the cycle before.
+    for (c = 0; c < COLUMNS; c = c + 1) begin : bottom
       wire [WAVE_BITS-1:0] word = waves[WAVE_BITS*(DEPTH-COLUMNS+1+c) +: WAVE_BITS];
-      wire [SUM_BITS:0] sum = sums[(SUM_BITS+1)*(ROWS*COLUMNS+c) +: SUM_BITS+1];
+      wire [SUM_BITS:0] sum = row[ROWS-1].column[c].sum_below;
+      wire partial = sum[SUM_BITS] && !word[97];
       assign sum_write[c] = sum[SUM_BITS];
-      assign sum_read[c] = sum[SUM_BITS] && !word[97];
+      assign sum_read[c] = partial;
       assign sum_address[32*c +: 32] = word[64:33] + c * sum_column;
       assign sum_data[SUM_BITS*c +: SUM_BITS] =
-        sum[SUM_BITS-1:0] + (sum_read[c] ? sum_before[SUM_BITS*c +: SUM_BITS] : 0);
+        sum[SUM_BITS-1:0] + (partial ? sum_before[SUM_BITS*c +: SUM_BITS] : 0);
     end
   endgenerate
 endmodule

@@ -208,20 +208,42 @@ module stationary_sum_array #(
       end
     end
 
-  // The elements. Tokens between them: row r, column c of a bus is token r·(COLUMNS + 1) + c or r·COLUMNS + c.
-  wire [(ACTIVATION_BITS+1)*ROWS*(COLUMNS+1)-1:0] activations;
-  wire [(WEIGHT_BITS+1)*(ROWS+1)*COLUMNS-1:0] weights;
-  wire [(SUM_BITS+1)*(ROWS+1)*COLUMNS-1:0] sums;
+  // Above the first row: the weights that enter. What drains goes with the column too.
   genvar r, c;
   generate
+    for (c = 0; c < COLUMNS; c = c + 1) begin : top
+      wire [DRAIN_BITS-1:0] draining = drains[DRAIN_BITS*c +: DRAIN_BITS];
+      wire [WAVE_BITS-1:0] word = waves[WAVE_BITS*c +: WAVE_BITS];
+      wire read = word[0] && c < word[130:99];
+      assign weight_read[c] = read;
+      assign weight_address[32*c +: 32] = word[64:33] + c * weight_column;
+      wire [WEIGHT_BITS:0] weight = read ? {1'b1, weight_data[WEIGHT_BITS*c +: WEIGHT_BITS]} : 0;
+    end
+
+    // The elements, and to their left the activations that enter.
     for (r = 0; r < ROWS; r = r + 1) begin : row
       wire [WAVE_BITS-1:0] word = waves[WAVE_BITS*r +: WAVE_BITS];
-      assign activation_read[r] = word[0] && r < word[162:131];
+      wire read = word[0] && r < word[162:131];
+      assign activation_read[r] = read;
       assign activation_address[32*r +: 32] = word[32:1] + r * activation_row;
-      assign activations[(ACTIVATION_BITS+1)*r*(COLUMNS+1) +: ACTIVATION_BITS+1] =
-        activation_read[r] ? {1'b1, activation_data[ACTIVATION_BITS*r +: ACTIVATION_BITS]} : 0;
+      wire [ACTIVATION_BITS:0] activation =
+        read ? {1'b1, activation_data[ACTIVATION_BITS*r +: ACTIVATION_BITS]} : 0;
       for (c = 0; c < COLUMNS; c = c + 1) begin : column
-        wire [DRAIN_BITS-1:0] drain_here = drains[DRAIN_BITS*c +: DRAIN_BITS];
+        wire [ACTIVATION_BITS:0] left, right;
+        wire [WEIGHT_BITS:0] above, below;
+        wire [SUM_BITS:0] sum_above, sum_below;
+        if (c == 0) begin : west
+          assign left = row[r].activation;
+        end else begin : west
+          assign left = row[r].column[c-1].right;
+        end
+        if (r == 0) begin : north
+          assign above = top[c].weight;
+          assign sum_above = 0;
+        end else begin : north
+          assign above = row[r-1].column[c].below;
+          assign sum_above = row[r-1].column[c].sum_below;
+        end
         stationary_sum_element #(
           .ACTIVATION_BITS(ACTIVATION_BITS), .WEIGHT_BITS(WEIGHT_BITS), .PRODUCT_BITS(PRODUCT_BITS),
           .SUM_BITS(SUM_BITS), .SIGNED(SIGNED), .PRODUCT_REGISTER(PRODUCT_REGISTER)
@@ -230,31 +252,21 @@ module stationary_sum_array #(
           .bank(waves[WAVE_BITS*(r+c+1)-2]),
           .first(waves[WAVE_BITS*(r+c)+66]),
           // Row r has the sums of the rows above it to pass on, and is empty after that.
-          .drain(drain_here[0] && r >= drain_here[32:1]),
-          .drain_bank(drain_here[DRAIN_BITS-2]),
-          .left(activations[(ACTIVATION_BITS+1)*(r*(COLUMNS+1)+c) +: ACTIVATION_BITS+1]),
-          .right(activations[(ACTIVATION_BITS+1)*(r*(COLUMNS+1)+c+1) +: ACTIVATION_BITS+1]),
-          .above(weights[(WEIGHT_BITS+1)*(r*COLUMNS+c) +: WEIGHT_BITS+1]),
-          .below(weights[(WEIGHT_BITS+1)*((r+1)*COLUMNS+c) +: WEIGHT_BITS+1]),
-          .sum_above(sums[(SUM_BITS+1)*(r*COLUMNS+c) +: SUM_BITS+1]),
-          .sum_below(sums[(SUM_BITS+1)*((r+1)*COLUMNS+c) +: SUM_BITS+1])
+          .drain(top[c].draining[0] && r >= top[c].draining[32:1]),
+          .drain_bank(top[c].draining[DRAIN_BITS-2]),
+          .left(left), .right(right),
+          .above(above), .below(below),
+          .sum_above(sum_above), .sum_below(sum_below)
         );
       end
     end
-    for (c = 0; c < COLUMNS; c = c + 1) begin : edges
-      // Above the first row: the weights that enter, and empty sums.
-      wire [WAVE_BITS-1:0] word = waves[WAVE_BITS*c +: WAVE_BITS];
-      assign weight_read[c] = word[0] && c < word[130:99];
-      assign weight_address[32*c +: 32] = word[64:33] + c * weight_column;
-      assign weights[(WEIGHT_BITS+1)*c +: WEIGHT_BITS+1] =
-        weight_read[c] ? {1'b1, weight_data[WEIGHT_BITS*c +: WEIGHT_BITS]} : 0;
-      assign sums[(SUM_BITS+1)*c +: SUM_BITS+1] = 0;
-      // Below the last: sums that leave, all of the same row.
-      wire [DRAIN_BITS-1:0] drain_here = drains[DRAIN_BITS*c +: DRAIN_BITS];
-      wire [SUM_BITS:0] sum = sums[(SUM_BITS+1)*(ROWS*COLUMNS+c) +: SUM_BITS+1];
-      assign sum_write[c] = drain_here[0] && sum[SUM_BITS];
+
+    // Below the last row: sums that leave, all of the same row.
+    for (c = 0; c < COLUMNS; c = c + 1) begin : bottom
+      wire [SUM_BITS:0] sum = row[ROWS-1].column[c].sum_below;
+      assign sum_write[c] = top[c].draining[0] && sum[SUM_BITS];
       assign sum_address[32*c +: 32] =
-        drain_here[64:33] + (ROWS - 1 - drain_here[32:1]) * sum_row + c * sum_column;
+        top[c].draining[64:33] + (ROWS - 1 - top[c].draining[32:1]) * sum_row + c * sum_column;
       assign sum_data[SUM_BITS*c +: SUM_BITS] = sum[SUM_BITS-1:0];
     end
   endgenerate
