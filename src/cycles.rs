@@ -48,10 +48,7 @@ fn array(options: &CyclesOptions) -> Result<(SystolicArray, Option<MemorySystem>
         (None, None) => {
             let rows = options.rows.expect("clap asks for rows where no file is named");
             let columns = options.columns.expect("clap asks for columns with rows");
-            let dataflow = Dataflow::WeightStationary;
-            let (double_buffering, product_register, accumulator_bits) = (false, false, 32);
-            let array = ArrayConfig { rows, columns, dataflow, double_buffering, product_register, accumulator_bits };
-            ArrayFile { array, memory: None }
+            ArrayFile { array: ArrayConfig::plain(rows, columns, Dataflow::WeightStationary), memory: None }
         }
     };
     if let Some(dataflow) = options.dataflow {

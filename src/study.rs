@@ -4,7 +4,7 @@ use crate::catalogue::{ARRAYS, MEMORIES, Source, TECHNOLOGIES, relative};
 use crate::failure::Failure;
 use crate::output::write_atomically;
 use crate::progress::Console;
-use axtrain_sim::array::{Accumulator, Dataflow, Memories, SystolicArray};
+use axtrain_sim::array::{Accumulator, Dataflow, Memories, OnTimingError, Overflow, SystolicArray};
 use axtrain_sim::config::{DesignFile, Experiment};
 use axtrain_sim::engine::{DelayMode, StaticTiming};
 use axtrain_sim::memory::MemoryTechnology;
@@ -116,6 +116,15 @@ fn array(array: &str, memory: &str, folder: &Path) -> Result<(SystolicArray, Mem
         let help = "experiments run on weight-stationary arrays; `axtrain cycles` takes the others".to_owned();
         let message = "dataflow is not weight-stationary";
         return Err(Failure::in_file(source.parts(), None, message, Some(help)));
+    }
+    let options = [
+        (array.overflow() == Overflow::Saturate, "saturating accumulators", "overflow = \"wrap\""),
+        (array.data_gating(), "data gating", "data_gating = false"),
+        (array.on_timing_error() == OnTimingError::Drop, "dropped products", "on_timing_error = \"capture\""),
+    ];
+    if let Some((_, option, remedy)) = options.into_iter().find(|(set, ..)| *set) {
+        let message = format!("experiments do not simulate {option}");
+        return Err(Failure::in_file(source.parts(), None, message, Some(format!("set {remedy}"))));
     }
     let Some(capacities) = file.memory else {
         let help = "add a table [memory] as in the built-in arrays".to_owned();

@@ -2,7 +2,7 @@
 
 use axtrain_sim::array::rtl::{ArrayRtl, RtlError};
 use axtrain_sim::array::stepped::Operands;
-use axtrain_sim::array::{Dataflow, Gemm, Layer, SystolicArray};
+use axtrain_sim::array::{Dataflow, Gemm, Layer, OnTimingError, Overflow, SystolicArray};
 use axtrain_sim::multiplier::{Family, MultiplierSpec};
 use axtrain_sim::netlist::NetlistBuilder;
 use rand::{RngExt, SeedableRng};
@@ -160,6 +160,48 @@ fn approximate_and_unsigned_multipliers_and_narrow_sums_agree() {
 }
 
 #[test]
+fn saturating_and_gated_elements_agree() {
+    if !icarus() {
+        return;
+    }
+    let mut random = ChaCha8Rng::seed_from_u64(4);
+    for (index, dataflow) in Dataflow::ALL.into_iter().enumerate() {
+        // Sums of up to 11 products of up to 64 leave 7 and 9 bits; 3 bits are less than a product has.
+        for (bits, product_register, signed) in [(7, false, true), (9, true, true), (3, true, false)] {
+            let array = SystolicArray::new(3, 2, dataflow).unwrap().with_product_register(product_register);
+            let array = array.with_overflow(Overflow::Saturate).with_data_gating(product_register);
+            let array = array.with_double_buffering(signed).with_accumulator_bits(bits).unwrap();
+            let small = multiplier(Family::Array, 4, 4, signed);
+            let case = Case::new(&mut random, array, small, "5x3x11".parse().unwrap(), 1);
+            case.check(&format!("options-{index}-{bits}"));
+        }
+    }
+}
+
+#[test]
+fn yosys_synthesises_every_dataflow_without_a_complaint() {
+    if Command::new("yosys").arg("-V").output().is_err() {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "CI must have Yosys");
+        eprintln!("skipped: yosys is not installed");
+        return;
+    }
+    for dataflow in Dataflow::ALL {
+        let array = SystolicArray::new(2, 2, dataflow).unwrap().with_product_register(true);
+        let array = array.with_double_buffering(true).with_accumulator_bits(12).unwrap();
+        let array = array.with_overflow(Overflow::Saturate);
+        let small = multiplier(Family::Truncated { columns: 2 }, 4, 4, true).netlist();
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("array_rtl").join(format!("yosys-{dataflow}"));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("array.v"), ArrayRtl::new(array, &small, true).unwrap().to_verilog()).unwrap();
+        // Coarse synthesis, then a check that nothing is left without a driver or with two; no latch may be inferred.
+        let script = "read_verilog array.v; hierarchy -check -top systolic_array; proc; select -assert-none t:$dlatch; \
+                      flatten; opt -fast; check -assert; synth -run coarse; stat";
+        let run = Command::new("yosys").args(["-q", "-p", script]).current_dir(&folder).output().unwrap();
+        assert!(run.status.success(), "{dataflow}: {}", String::from_utf8_lossy(&run.stderr));
+    }
+}
+
+#[test]
 fn the_bench_notices_a_wrong_product_and_a_wrong_machine() {
     if !icarus() {
         return;
@@ -187,6 +229,10 @@ fn what_is_no_multiplier_or_has_no_code_is_refused() {
     adder.output("s", [sum.sum, sum.carry]);
     let refusal = ArrayRtl::new(array, &adder.finish(), false).unwrap_err();
     assert_eq!(refusal, RtlError::NoMultiplier { name: "add".into(), inputs: 3, outputs: 1 });
+
+    let dropping = array.with_product_register(true).with_on_timing_error(OnTimingError::Drop).unwrap();
+    let refusal = ArrayRtl::new(dropping, &multiplier(Family::Array, 4, 4, true).netlist(), true).unwrap_err();
+    assert_eq!(refusal, RtlError::Detection);
 
     let rtl = ArrayRtl::new(array, &multiplier(Family::Array, 4, 4, true).netlist(), true).unwrap();
     let operands = Operands { gemm: "1x1x2".parse().unwrap(), groups: 1, inputs: &[7, -8], weights: &[0, 8] };

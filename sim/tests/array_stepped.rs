@@ -1,7 +1,7 @@
 //! The array's closed forms against the register-by-register model, and both against plain matrix products.
 
 use axtrain_sim::array::stepped::{self, ElementCycle, ElementState, Operands};
-use axtrain_sim::array::{Dataflow, Gemm, Layer, SystolicArray};
+use axtrain_sim::array::{Dataflow, Gemm, Layer, Overflow, SystolicArray};
 use axtrain_sim::multiplier::ProductTable;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -27,18 +27,33 @@ impl Case {
         Operands { gemm, groups, inputs: &self.inputs, weights: &self.weights }
     }
 
-    /// The matrix products by their definition, in accumulators of the array's width.
+    /// The matrix products by their definition, added in the array's order by accumulators of its width.
     fn expected(&self, table: &ProductTable) -> Vec<i32> {
         let [m, n, k] =
             [self.layer.gemm().m(), self.layer.gemm().n(), self.layer.gemm().k()].map(|size| size as usize);
-        let unused = 32 - self.array.accumulator_bits();
+        let add = |left: i32, right: i32| match self.array.overflow() {
+            Overflow::Wrap => {
+                let unused = 32 - self.array.accumulator_bits();
+                left.wrapping_add(right) << unused >> unused
+            }
+            Overflow::Saturate => {
+                let limit = 1_i64 << (self.array.accumulator_bits() - 1);
+                (i64::from(left) + i64::from(right)).clamp(-limit, limit - 1) as i32
+            }
+        };
+        // Sums that move are added up fold by fold, and then to what the folds before have left.
+        let fold = if self.array.dataflow() == Dataflow::OutputStationary { k } else { self.array.rows() as usize };
         let mut outputs = Vec::new();
         for (inputs, weights) in self.inputs.chunks(m * k).zip(self.weights.chunks(k * n)) {
             for row in 0..m {
                 for column in 0..n {
-                    let product = |i| table.product(inputs[row * k + i] as u32, weights[i * n + column] as u32);
-                    let sum = (0..k).map(product).fold(0, i32::wrapping_add);
-                    outputs.push(sum << unused >> unused);
+                    let product = |i| {
+                        let (input, weight) = (inputs[row * k + i], weights[i * n + column]);
+                        let gated = self.array.data_gating() && (input == 0 || weight == 0);
+                        if gated { 0 } else { table.product(input as u32, weight as u32) }
+                    };
+                    let part = |start| (start..k.min(start + fold)).map(product).fold(0, add);
+                    outputs.push((0..k).step_by(fold).map(part).fold(0, add));
                 }
             }
         }
@@ -64,6 +79,8 @@ fn stepped_and_closed_form_agree_on_random_layers() {
             .unwrap()
             .with_double_buffering(random.random())
             .with_product_register(random.random())
+            .with_overflow(if random.random() { Overflow::Wrap } else { Overflow::Saturate })
+            .with_data_gating(random.random())
             .with_accumulator_bits(random.random_range(8..=32))
             .unwrap();
         let mut size = || random.random_range(1..=18);
@@ -71,7 +88,14 @@ fn stepped_and_closed_form_agree_on_random_layers() {
         let groups = random.random_range(1..=3);
         let case = Case::new(&mut random, array, gemm, groups);
 
-        let run = stepped::run(&array, &case.operands(), |a, b| table.product(a as u32, b as u32)).unwrap();
+        let mut products = 0;
+        let multiply = |a, b| {
+            products += 1;
+            table.product(a as u32, b as u32)
+        };
+        let run = stepped::run(&array, &case.operands(), multiply).unwrap();
+        assert_eq!(products + run.gated, case.layer.multiply_accumulates().unwrap());
+        assert!(array.data_gating() || run.gated == 0);
         let name = format!("{array:?}, {groups} × {gemm}");
         assert_eq!(run.outputs, case.expected(&table), "{name}");
         let closed_form = array.layer_cycles(&case.layer).unwrap();

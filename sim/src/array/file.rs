@@ -1,6 +1,6 @@
 //! Arrays as files: the TOML form and the built-in ones.
 
-use super::{ArrayError, Dataflow, MemorySystem, SystolicArray};
+use super::{ArrayError, Dataflow, MemorySystem, OnTimingError, Overflow, SystolicArray};
 use serde::{Deserialize, Serialize};
 
 /// An array file.
@@ -40,6 +40,15 @@ pub struct ArrayConfig {
     /// Bits of partial sums and results, 1 to 32.
     #[serde(default = "default_accumulator_bits")]
     pub accumulator_bits: u32,
+    /// What accumulators do with sums beyond their width.
+    #[serde(default)]
+    pub overflow: Overflow,
+    /// Whether operands of zero leave the multiplier as it is.
+    #[serde(default)]
+    pub data_gating: bool,
+    /// What becomes of products that arrive late.
+    #[serde(default)]
+    pub on_timing_error: OnTimingError,
 }
 
 fn default_accumulator_bits() -> u32 {
@@ -47,12 +56,30 @@ fn default_accumulator_bits() -> u32 {
 }
 
 impl ArrayConfig {
+    /// Elements with no option and 32-bit accumulators: what a file says that gives only these three.
+    pub fn plain(rows: u32, columns: u32, dataflow: Dataflow) -> Self {
+        Self {
+            rows,
+            columns,
+            dataflow,
+            double_buffering: false,
+            product_register: false,
+            accumulator_bits: default_accumulator_bits(),
+            overflow: Overflow::default(),
+            data_gating: false,
+            on_timing_error: OnTimingError::default(),
+        }
+    }
+
     /// Checks the sizes.
     pub fn build(&self) -> Result<SystolicArray, ArrayError> {
         SystolicArray::new(self.rows, self.columns, self.dataflow)?
             .with_double_buffering(self.double_buffering)
             .with_product_register(self.product_register)
-            .with_accumulator_bits(self.accumulator_bits)
+            .with_overflow(self.overflow)
+            .with_data_gating(self.data_gating)
+            .with_accumulator_bits(self.accumulator_bits)?
+            .with_on_timing_error(self.on_timing_error)
     }
 }
 
@@ -85,6 +112,7 @@ mod tests {
     fn what_is_left_out_is_what_the_command_line_assumes() {
         let text = "[array]\nrows = 3\ncolumns = 5\ndataflow = \"is\"";
         let file: ArrayFile = toml::from_str(text).unwrap();
+        assert_eq!(file.array, ArrayConfig::plain(3, 5, Dataflow::InputStationary));
         assert_eq!(file.array.build(), SystolicArray::new(3, 5, Dataflow::InputStationary));
         assert_eq!(file.memory, None);
     }
@@ -103,5 +131,7 @@ mod tests {
         }
         let file: ArrayFile = toml::from_str(&format!("{array}accumulator_bits = 33")).unwrap();
         assert_eq!(file.array.build(), Err(ArrayError::AccumulatorBits { bits: 33 }));
+        let file: ArrayFile = toml::from_str(&format!("{array}on_timing_error = \"drop\"")).unwrap();
+        assert_eq!(file.array.build(), Err(ArrayError::DropWithoutRegister));
     }
 }

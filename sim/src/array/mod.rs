@@ -38,6 +38,14 @@
 //! every max(T, R) cycles, F of them take R + (F − 1)·max(T, R) + T + R + C − 2, and the product register adds one
 //! cycle in all.
 //!
+//! # Options that cost no time
+//!
+//! Accumulators wrap or saturate ([`Overflow`]), where partial sums meet in memory too. With data gating a pair of
+//! operands with a zero leaves the multiplier's inputs as they were, and zero is added. A late product is captured as it
+//! is or, noticed by a shadow register, dropped ([`OnTimingError`]). The stepped model and the Verilog do the first two
+//! register by register; what is late only a timed multiplier knows, so a stepped run's multiplier returns zero for what
+//! is dropped, and the Verilog, which has one clock, is refused.
+//!
 //! # What a multiplier sees
 //!
 //! Weight-stationary, element (k, n) of a fold: a bubble's zero, then x\[0\]\[k\], x\[1\]\[k\], …, x\[T−1\]\[k\] in T
@@ -63,6 +71,7 @@ mod file;
 mod gemm;
 mod inference;
 mod memory;
+mod options;
 pub mod rtl;
 mod scale_sim;
 pub mod stepped;
@@ -79,13 +88,16 @@ pub use file::{ArrayConfig, ArrayFile, BUILT_IN_ARRAYS};
 pub use gemm::{Gemm, Layer};
 pub use inference::{PointRun, TransitionInference};
 pub use memory::{DramTraffic, MemorySystem};
+pub use options::{OnTimingError, Overflow};
 pub use scale_sim::Convention;
 
+use options::Adder;
 use std::num::NonZeroU32;
 
 /// An array of R×C multiply-accumulate elements and its dataflow.
 ///
-/// Invariant: at least one row and one column, accumulators of 1 to 32 bits.
+/// Invariant: at least one row and one column, accumulators of 1 to 32 bits, and a product register if late products
+/// are dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SystolicArray {
     rows: NonZeroU32,
@@ -94,15 +106,28 @@ pub struct SystolicArray {
     double_buffering: bool,
     product_register: bool,
     accumulator_bits: u32,
+    overflow: Overflow,
+    data_gating: bool,
+    on_timing_error: OnTimingError,
 }
 
 impl SystolicArray {
-    /// An array without double buffering and product registers, with 32-bit accumulators.
+    /// An array without double buffering, product registers and data gating, with 32-bit accumulators that wrap.
     pub fn new(rows: u32, columns: u32, dataflow: Dataflow) -> Result<Self, ArrayError> {
         let side = |value, what| NonZeroU32::new(value).ok_or(ArrayError::Zero { what });
         let (rows, columns) = (side(rows, "the number of rows")?, side(columns, "the number of columns")?);
         let (double_buffering, product_register) = (false, false);
-        Ok(Self { rows, columns, dataflow, double_buffering, product_register, accumulator_bits: 32 })
+        Ok(Self {
+            rows,
+            columns,
+            dataflow,
+            double_buffering,
+            product_register,
+            accumulator_bits: 32,
+            overflow: Overflow::Wrap,
+            data_gating: false,
+            on_timing_error: OnTimingError::Capture,
+        })
     }
 
     /// The same with or without a second register for what stays in an element: the weight (weight-stationary), the
@@ -111,17 +136,37 @@ impl SystolicArray {
         Self { double_buffering, ..self }
     }
 
-    /// The same with or without a register between multiplier and adder.
+    /// The same with or without a register between multiplier and adder; without one, late products are captured.
     pub fn with_product_register(self, product_register: bool) -> Self {
-        Self { product_register, ..self }
+        let on_timing_error = if product_register { self.on_timing_error } else { OnTimingError::Capture };
+        Self { product_register, on_timing_error, ..self }
     }
 
-    /// The same with accumulators of `bits` bits, which wrap; 1 to 32.
+    /// The same with accumulators of `bits` bits, two's complement; 1 to 32.
     pub fn with_accumulator_bits(self, bits: u32) -> Result<Self, ArrayError> {
         if !(1..=32).contains(&bits) {
             return Err(ArrayError::AccumulatorBits { bits });
         }
         Ok(Self { accumulator_bits: bits, ..self })
+    }
+
+    /// The same with accumulators that wrap or saturate, those of partial sums in memory too.
+    pub fn with_overflow(self, overflow: Overflow) -> Self {
+        Self { overflow, ..self }
+    }
+
+    /// The same with or without data gating: where an operand is zero the multiplier keeps its inputs, and zero is added
+    /// whatever it would have made of them.
+    pub fn with_data_gating(self, data_gating: bool) -> Self {
+        Self { data_gating, ..self }
+    }
+
+    /// The same with late products captured or dropped; dropping takes a product register to notice them at.
+    pub fn with_on_timing_error(self, on_timing_error: OnTimingError) -> Result<Self, ArrayError> {
+        if on_timing_error == OnTimingError::Drop && !self.product_register {
+            return Err(ArrayError::DropWithoutRegister);
+        }
+        Ok(Self { on_timing_error, ..self })
     }
 
     /// Rows of elements, R.
@@ -158,6 +203,26 @@ impl SystolicArray {
     pub fn accumulator_bits(&self) -> u32 {
         self.accumulator_bits
     }
+
+    /// What accumulators do with sums beyond their width.
+    pub fn overflow(&self) -> Overflow {
+        self.overflow
+    }
+
+    /// Whether operands of zero leave the multiplier as it is; see [`Self::with_data_gating`].
+    pub fn data_gating(&self) -> bool {
+        self.data_gating
+    }
+
+    /// What becomes of late products.
+    pub fn on_timing_error(&self) -> OnTimingError {
+        self.on_timing_error
+    }
+
+    /// How partial sums are added.
+    pub(crate) fn adder(&self) -> Adder {
+        Adder { bits: self.accumulator_bits, overflow: self.overflow }
+    }
 }
 
 /// A request the array cannot serve.
@@ -175,6 +240,9 @@ pub enum ArrayError {
         /// The width asked for.
         bits: u32,
     },
+    /// Late products cannot be noticed.
+    #[error("late products can only be dropped where a register captures them; set product_register = true")]
+    DropWithoutRegister,
     /// Not three sizes.
     #[error("{text:?} is not a matrix product; write MxNxK, as in 64x256x784")]
     GemmSyntax {

@@ -1,9 +1,10 @@
 //! The design: fixed modules, the multiplier, and a top module that joins them.
 
 use super::ArrayRtl;
-use crate::array::Dataflow;
+use crate::array::{Dataflow, Overflow};
 use crate::netlist::export;
 
+const ACCUMULATE: &str = include_str!("accumulate.v");
 const FOLD_COUNTER: &str = include_str!("fold_counter.v");
 const STATIONARY_OPERAND: &str = include_str!("stationary_operand.v");
 const STATIONARY_SUM: &str = include_str!("stationary_sum.v");
@@ -17,7 +18,7 @@ pub(super) fn to_verilog(rtl: &ArrayRtl) -> String {
         (rtl.multiplier.name(), export::to_verilog(&rtl.multiplier.clone().renamed("multiplier")));
     // A name may hold anything; in a comment it must not end the line.
     let name = name.replace(char::is_control, " ");
-    [&top(rtl), FOLD_COUNTER, array, &format!("// {name}\n{multiplier}")].join("\n")
+    [&top(rtl), FOLD_COUNTER, array, ACCUMULATE, &format!("// {name}\n{multiplier}")].join("\n")
 }
 
 /// What differs from dataflow to dataflow.
@@ -88,6 +89,7 @@ fn top(rtl: &ArrayRtl) -> String {
     let (signed, product_bits, sum_bits) = (u8::from(rtl.signed), rtl.product_bits(), array.accumulator_bits());
     let (product_register, double_buffering) =
         (u8::from(array.product_register()), u8::from(array.double_buffering()));
+    let (saturate, data_gating) = (u8::from(array.overflow() == Overflow::Saturate), u8::from(array.data_gating()));
     let [activations, weights] = operand_ports(rtl);
     let last = |bits: u64| bits - 1;
     let (activation_reads, weight_reads, sums) = (last(activations), last(weights), last(columns));
@@ -128,7 +130,8 @@ module systolic_array (
 \x20 {module} #(
     .ROWS({rows}), .COLUMNS({columns}), {parameters},
     .PRODUCT_BITS({product_bits}), .SUM_BITS({sum_bits}), .SIGNED({signed}),
-    .PRODUCT_REGISTER({product_register}), .DOUBLE_BUFFERING({double_buffering})
+    .PRODUCT_REGISTER({product_register}), .DOUBLE_BUFFERING({double_buffering}),
+    .SATURATE({saturate}), .DATA_GATING({data_gating})
   ) array (
     .clock(clock), .reset(reset), .start(start), .busy(busy), .done(done),
     .row_extent({row_extent}), .column_extent({column_extent}), .steps({steps}), .groups(groups),

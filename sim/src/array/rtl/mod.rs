@@ -35,7 +35,7 @@ mod bench;
 mod design;
 
 use super::stepped::{self, Operands};
-use super::{ArrayError, Gemm, SystolicArray};
+use super::{ArrayError, Gemm, OnTimingError, SystolicArray};
 use crate::netlist::{Netlist, Port};
 
 /// An array with a multiplier in every element, ready to be written as Verilog.
@@ -57,6 +57,9 @@ impl ArrayRtl {
         if (inputs.len(), outputs.len()) != (2, 1) || empty {
             let (name, inputs, outputs) = (multiplier.name().to_owned(), inputs.len(), outputs.len());
             return Err(RtlError::NoMultiplier { name, inputs, outputs });
+        }
+        if array.on_timing_error() == OnTimingError::Drop {
+            return Err(RtlError::Detection);
         }
         Ok(Self { array, multiplier: multiplier.clone(), signed })
     }
@@ -109,6 +112,12 @@ pub enum RtlError {
         /// Its output ports.
         outputs: usize,
     },
+    /// Late products are to be noticed.
+    #[error(
+        "late products are noticed by a shadow register on a second, later clock, which this Verilog does not have; \
+         choose on_timing_error = \"capture\""
+    )]
+    Detection,
     /// An operand that the multiplier has no code for.
     #[error("{operand} number {position} is {value}; {bits} {kind} bits hold {least} to {most}")]
     Operand {

@@ -7,7 +7,9 @@ module stationary_operand_element #(
   parameter SUM_BITS = 32,
   parameter SIGNED = 1,
   parameter HOLDS_ACTIVATION = 0,
-  parameter PRODUCT_REGISTER = 0
+  parameter PRODUCT_REGISTER = 0,
+  parameter SATURATE = 0,
+  parameter DATA_GATING = 0
 ) (
   input clock,
   input reset,
@@ -30,31 +32,33 @@ module stationary_operand_element #(
   wire active = left[MOVING_BITS] && held[HELD_BITS];
   wire [PRODUCT_BITS-1:0] product;
   wire [PRODUCT_BITS:0] addend;
-  wire [SUM_BITS-1:0] extended;
+  wire [MOVING_BITS-1:0] moving_factor;
+  wire [HELD_BITS-1:0] held_factor;
+  wire skip;
+  operand_gate #(.A_BITS(MOVING_BITS), .B_BITS(HELD_BITS), .DATA_GATING(DATA_GATING)) gate (
+    .a(left[MOVING_BITS-1:0]), .b(held[HELD_BITS-1:0]), .gated_a(moving_factor), .gated_b(held_factor), .skip(skip)
+  );
+  wire [PRODUCT_BITS:0] multiplied = active ? {1'b1, skip ? {PRODUCT_BITS{1'b0}} : product} : 0;
   generate
     if (HOLDS_ACTIVATION) begin : operands
-      multiplier multiply (held[HELD_BITS-1:0], left[MOVING_BITS-1:0], product);
+      multiplier multiply (held_factor, moving_factor, product);
     end else begin : operands
-      multiplier multiply (left[MOVING_BITS-1:0], held[HELD_BITS-1:0], product);
+      multiplier multiply (moving_factor, held_factor, product);
     end
     if (PRODUCT_REGISTER) begin : stage
       reg [PRODUCT_BITS:0] captured;
       always @(posedge clock)
         if (reset) captured <= 0;
-        else captured <= active ? {1'b1, product} : 0;
+        else captured <= multiplied;
       assign addend = captured;
     end else begin : stage
-      assign addend = active ? {1'b1, product} : 0;
-    end
-    if (SIGNED) begin : extension
-      wire signed [PRODUCT_BITS-1:0] value = addend[PRODUCT_BITS-1:0];
-      wire signed [SUM_BITS-1:0] wide = value;
-      assign extended = wide;
-    end else begin : extension
-      assign extended = addend[PRODUCT_BITS-1:0];
+      assign addend = multiplied;
     end
   endgenerate
-  wire [SUM_BITS-1:0] sum = sum_above[SUM_BITS-1:0] + extended;
+  wire [SUM_BITS-1:0] sum;
+  accumulate #(.SUM_BITS(SUM_BITS), .ADDEND_BITS(PRODUCT_BITS), .SIGNED(SIGNED), .SATURATE(SATURATE)) adder (
+    .before(sum_above[SUM_BITS-1:0]), .addend(addend[PRODUCT_BITS-1:0]), .after(sum)
+  );
 
   always @(posedge clock)
     if (reset) begin
@@ -81,7 +85,9 @@ module stationary_operand_array #(
   parameter SIGNED = 1,
   parameter HOLDS_ACTIVATION = 0,
   parameter PRODUCT_REGISTER = 0,
-  parameter DOUBLE_BUFFERING = 0
+  parameter DOUBLE_BUFFERING = 0,
+  parameter SATURATE = 0,
+  parameter DATA_GATING = 0
 ) (
   input clock,
   input reset,
@@ -242,7 +248,8 @@ module stationary_operand_array #(
         end
         stationary_operand_element #(
           .MOVING_BITS(MOVING_BITS), .HELD_BITS(HELD_BITS), .PRODUCT_BITS(PRODUCT_BITS), .SUM_BITS(SUM_BITS),
-          .SIGNED(SIGNED), .HOLDS_ACTIVATION(HOLDS_ACTIVATION), .PRODUCT_REGISTER(PRODUCT_REGISTER)
+          .SIGNED(SIGNED), .HOLDS_ACTIVATION(HOLDS_ACTIVATION), .PRODUCT_REGISTER(PRODUCT_REGISTER),
+          .SATURATE(SATURATE), .DATA_GATING(DATA_GATING)
         ) element (
           .clock(clock), .reset(reset),
           .bank(waves[WAVE_BITS*(r+c+1)-1]),
@@ -264,8 +271,10 @@ module stationary_operand_array #(
       assign sum_write[c] = sum[SUM_BITS];
       assign sum_read[c] = partial;
       assign sum_address[32*c +: 32] = word[64:33] + c * sum_column;
-      assign sum_data[SUM_BITS*c +: SUM_BITS] =
-        sum[SUM_BITS-1:0] + (partial ? sum_before[SUM_BITS*c +: SUM_BITS] : 0);
+      wire [SUM_BITS-1:0] before = partial ? sum_before[SUM_BITS*c +: SUM_BITS] : 0;
+      accumulate #(.SUM_BITS(SUM_BITS), .ADDEND_BITS(SUM_BITS), .SIGNED(1), .SATURATE(SATURATE)) adder (
+        .before(before), .addend(sum[SUM_BITS-1:0]), .after(sum_data[SUM_BITS*c +: SUM_BITS])
+      );
     end
   endgenerate
 endmodule

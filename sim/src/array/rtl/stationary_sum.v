@@ -5,7 +5,9 @@ module stationary_sum_element #(
   parameter PRODUCT_BITS = 16,
   parameter SUM_BITS = 32,
   parameter SIGNED = 1,
-  parameter PRODUCT_REGISTER = 0
+  parameter PRODUCT_REGISTER = 0,
+  parameter SATURATE = 0,
+  parameter DATA_GATING = 0
 ) (
   input clock,
   input reset,
@@ -27,12 +29,17 @@ module stationary_sum_element #(
 
   wire active = left[ACTIVATION_BITS] && above[WEIGHT_BITS];
   wire [PRODUCT_BITS-1:0] product;
-  multiplier multiply (left[ACTIVATION_BITS-1:0], above[WEIGHT_BITS-1:0], product);
+  wire [ACTIVATION_BITS-1:0] activation;
+  wire [WEIGHT_BITS-1:0] weight;
+  wire skip;
+  operand_gate #(.A_BITS(ACTIVATION_BITS), .B_BITS(WEIGHT_BITS), .DATA_GATING(DATA_GATING)) gate (
+    .a(left[ACTIVATION_BITS-1:0]), .b(above[WEIGHT_BITS-1:0]), .gated_a(activation), .gated_b(weight), .skip(skip)
+  );
+  multiplier multiply (activation, weight, product);
 
   // {bank, first, valid, product}
-  wire [PRODUCT_BITS+2:0] multiplied = {bank, first, active, product};
+  wire [PRODUCT_BITS+2:0] multiplied = {bank, first, active, skip ? {PRODUCT_BITS{1'b0}} : product};
   wire [PRODUCT_BITS+2:0] addend;
-  wire [SUM_BITS-1:0] extended;
   generate
     if (PRODUCT_REGISTER) begin : stage
       reg [PRODUCT_BITS+2:0] captured;
@@ -43,18 +50,15 @@ module stationary_sum_element #(
     end else begin : stage
       assign addend = multiplied;
     end
-    if (SIGNED) begin : extension
-      wire signed [PRODUCT_BITS-1:0] value = addend[PRODUCT_BITS-1:0];
-      wire signed [SUM_BITS-1:0] wide = value;
-      assign extended = wide;
-    end else begin : extension
-      assign extended = addend[PRODUCT_BITS-1:0];
-    end
   endgenerate
   wire add = addend[PRODUCT_BITS];
   wire add_bank = addend[PRODUCT_BITS+2];
   wire [SUM_BITS:0] earlier = add_bank ? sum_1 : sum_0;
-  wire [SUM_BITS-1:0] sum = (addend[PRODUCT_BITS+1] ? 0 : earlier[SUM_BITS-1:0]) + extended;
+  wire [SUM_BITS-1:0] before = addend[PRODUCT_BITS+1] ? 0 : earlier[SUM_BITS-1:0];
+  wire [SUM_BITS-1:0] sum;
+  accumulate #(.SUM_BITS(SUM_BITS), .ADDEND_BITS(PRODUCT_BITS), .SIGNED(SIGNED), .SATURATE(SATURATE)) adder (
+    .before(before), .addend(addend[PRODUCT_BITS-1:0]), .after(sum)
+  );
 
   always @(posedge clock)
     if (reset) begin
@@ -82,7 +86,9 @@ module stationary_sum_array #(
   parameter SUM_BITS = 32,
   parameter SIGNED = 1,
   parameter PRODUCT_REGISTER = 0,
-  parameter DOUBLE_BUFFERING = 0
+  parameter DOUBLE_BUFFERING = 0,
+  parameter SATURATE = 0,
+  parameter DATA_GATING = 0
 ) (
   input clock,
   input reset,
@@ -246,7 +252,8 @@ module stationary_sum_array #(
         end
         stationary_sum_element #(
           .ACTIVATION_BITS(ACTIVATION_BITS), .WEIGHT_BITS(WEIGHT_BITS), .PRODUCT_BITS(PRODUCT_BITS),
-          .SUM_BITS(SUM_BITS), .SIGNED(SIGNED), .PRODUCT_REGISTER(PRODUCT_REGISTER)
+          .SUM_BITS(SUM_BITS), .SIGNED(SIGNED), .PRODUCT_REGISTER(PRODUCT_REGISTER),
+          .SATURATE(SATURATE), .DATA_GATING(DATA_GATING)
         ) element (
           .clock(clock), .reset(reset),
           .bank(waves[WAVE_BITS*(r+c+1)-2]),

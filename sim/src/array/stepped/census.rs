@@ -14,6 +14,7 @@ pub(super) struct Census {
     pairs: u64,
     mapped: u64,
     active: u64,
+    gated: u64,
 }
 
 impl Census {
@@ -31,11 +32,26 @@ impl Census {
         }
     }
 
+    /// The product of two operands that are there; with data gating that of zero is zero, and counted.
+    #[inline(always)]
+    pub(super) fn product(
+        &mut self,
+        gating: bool,
+        operands: [i32; 2],
+        multiply: impl FnOnce(i32, i32) -> i32,
+    ) -> i32 {
+        if gating && operands.contains(&0) {
+            self.gated += 1;
+            return 0;
+        }
+        multiply(operands[0], operands[1])
+    }
+
     /// The run's result.
     pub(super) fn finish(self, ports: Ports<'_>) -> SteppedRun {
-        let Self { cycles, writes: register_writes, pairs, mapped, active } = self;
+        let Self { cycles, writes: register_writes, pairs, mapped, active, gated } = self;
         let (bubble, unmapped) = (mapped - active, pairs - mapped);
         let (outputs, sram) = ports.finish();
-        SteppedRun { cycles, outputs, sram, activity: Activity { active, bubble, unmapped, register_writes } }
+        SteppedRun { cycles, outputs, sram, activity: Activity { active, bubble, unmapped, register_writes }, gated }
     }
 }

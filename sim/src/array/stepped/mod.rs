@@ -11,6 +11,7 @@ mod wave;
 
 use super::activity::Activity;
 use super::cycles::SramTraffic;
+use super::options::Adder;
 use super::{ArrayError, Dataflow, Gemm, Layer, SystolicArray};
 use ports::Ports;
 
@@ -32,12 +33,14 @@ pub struct Operands<'a> {
 pub struct SteppedRun {
     /// Cycles until the last fold had left the array.
     pub cycles: u64,
-    /// Sums `[groups][m][n]`, wrapped to the accumulator's width.
+    /// Sums `[groups][m][n]` as the accumulators keep them.
     pub outputs: Vec<i32>,
     /// Words through the ports.
     pub sram: SramTraffic,
     /// What elements and registers did.
     pub activity: Activity,
+    /// Multiply-accumulates with an operand of zero, if the array gates them: their products were not asked for.
+    pub gated: u64,
 }
 
 /// One element in one cycle, before the clock edge.
@@ -70,7 +73,7 @@ pub enum ElementState {
     Unmapped,
 }
 
-/// Runs a layer; `product(activation, weight)` is the multiplier.
+/// Runs a layer; `product(activation, weight)` is the multiplier, which may return zero for what is dropped.
 ///
 /// ```
 /// use axtrain_sim::array::{Dataflow, SystolicArray, stepped};
@@ -142,15 +145,9 @@ impl Token {
         Self { value, valid: true }
     }
 
-    /// The sum as an accumulator of `bits` bits keeps it; a bubble adds nothing.
+    /// The sum as an accumulator keeps it; a bubble adds nothing.
     #[inline(always)]
-    fn plus(self, other: Self, bits: u32) -> Self {
-        Self { value: wrapping_sum(self.value, other.value, bits), valid: self.valid || other.valid }
+    fn plus(self, other: Self, adder: Adder) -> Self {
+        Self { value: adder.sum(self.value, other.value), valid: self.valid || other.valid }
     }
-}
-
-/// Adds as an accumulator of `bits` bits does.
-#[inline(always)]
-fn wrapping_sum(left: i32, right: i32, bits: u32) -> i32 {
-    left.wrapping_add(right) << (32 - bits) >> (32 - bits)
 }

@@ -1,10 +1,11 @@
 //! The edge of the array: operand memories that feed it and the accumulator memory that takes its sums.
 
 use super::wave::Wave;
-use super::{Operands, Token, wrapping_sum};
+use super::{Operands, Token};
 use crate::array::cycles::SramTraffic;
 use crate::array::dataflow::{Mapping, Operand, Point};
 use crate::array::gemm::product;
+use crate::array::options::Adder;
 use crate::array::tiling::{Fold, Tiling};
 use crate::array::{ArrayError, Gemm, Layer, SystolicArray};
 
@@ -16,7 +17,7 @@ pub(super) struct Ports<'a> {
     inputs: &'a [i32],
     weights: &'a [i32],
     outputs: Vec<i32>,
-    accumulator_bits: u32,
+    adder: Adder,
     traffic: SramTraffic,
 }
 
@@ -42,7 +43,7 @@ impl<'a> Ports<'a> {
             inputs,
             weights,
             outputs: vec![0; size(gemm.m(), gemm.n())? as usize],
-            accumulator_bits: array.accumulator_bits(),
+            adder: array.adder(),
             traffic: SramTraffic::default(),
         })
     }
@@ -97,7 +98,7 @@ impl<'a> Ports<'a> {
             sum
         } else {
             self.traffic.partial_sum_reads += 1;
-            wrapping_sum(*result, sum, self.accumulator_bits)
+            self.adder.sum(*result, sum)
         };
     }
 

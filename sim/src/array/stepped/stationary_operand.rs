@@ -96,7 +96,7 @@ pub(super) fn run(
 ) -> SteppedRun {
     let tiling = *ports.tiling();
     let (rows, columns) = (tiling.rows as usize, tiling.columns as usize);
-    let (product_register, bits) = (array.product_register(), array.accumulator_bits());
+    let (product_register, gating, adder) = (array.product_register(), array.data_gating(), array.adder());
     let bank = |fold: u64| if array.double_buffering() { (fold % 2) as usize } else { 0 };
 
     let mut sequencer = Sequencer::new(tiling, array.double_buffering());
@@ -128,9 +128,13 @@ pub(super) fn run(
                 arriving = mem::replace(&mut element.moving, moving);
                 let held = element.held[bank(wave.fold.index)];
                 let active = moving.valid && held.valid;
-                let product = if active { Token::new(multiply(moving.value, held.value)) } else { Token::EMPTY };
+                let product = if active {
+                    Token::new(census.product(gating, [moving.value, held.value], &mut multiply))
+                } else {
+                    Token::EMPTY
+                };
                 let addend = if product_register { mem::replace(&mut element.product, product) } else { product };
-                element.sum = above.sum.plus(addend, bits);
+                element.sum = above.sum.plus(addend, adder);
                 // Row r captures from the r-th cycle of a load on, when the first operand has come that far.
                 if let Some(load) = load.filter(|load| row <= load.position) {
                     let token = above.held[bank(load.fold)];

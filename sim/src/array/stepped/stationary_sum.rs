@@ -111,7 +111,7 @@ pub(super) fn run(
 ) -> SteppedRun {
     let tiling = *ports.tiling();
     let (rows, columns) = (tiling.rows as usize, tiling.columns as usize);
-    let (product_register, bits) = (array.product_register(), array.accumulator_bits());
+    let (product_register, gating, adder) = (array.product_register(), array.data_gating(), array.adder());
     let bank = |fold: &Fold| if array.double_buffering() { (fold.index % 2) as usize } else { 0 };
 
     let mut sequencer = Sequencer::new(tiling, array.double_buffering());
@@ -149,13 +149,17 @@ pub(super) fn run(
                 arriving = mem::replace(&mut element.right, right);
                 element.down = down;
                 let active = right.valid && down.valid;
-                let token = if active { Token::new(multiply(right.value, down.value)) } else { Token::EMPTY };
+                let token = if active {
+                    Token::new(census.product(gating, [right.value, down.value], &mut multiply))
+                } else {
+                    Token::EMPTY
+                };
                 let product = Product { token, bank: bank(&wave.fold), first: wave.step == Some(0) };
                 let addend = if product_register { mem::replace(&mut element.product, product) } else { product };
                 if addend.token.valid {
                     let sum = &mut element.sum[addend.bank];
                     let before = if addend.first { Token::EMPTY } else { *sum };
-                    *sum = before.plus(addend.token, bits);
+                    *sum = before.plus(addend.token, adder);
                     census.writes.partial_sum += 1;
                 }
                 // Row r has the sums of the r rows above it to pass on, and is empty after that.

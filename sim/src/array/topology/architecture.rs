@@ -14,14 +14,9 @@ const BYTE: NonZeroU64 = NonZeroU64::new(8).expect("not zero");
 /// `CALC`. What SCALE-Sim has no setting for (registers, latency) is absent. Other keys are not read.
 pub fn read_architecture(text: &str) -> Result<ArrayFile, ArchitectureError> {
     let settings = Settings::read(text)?;
-    let array = ArrayConfig {
-        rows: settings.number::<NonZeroU32>("ArrayHeight")?.get(),
-        columns: settings.number::<NonZeroU32>("ArrayWidth")?.get(),
-        dataflow: settings.parse("Dataflow", "ws, os or is", |text| text.parse::<Dataflow>().ok())?,
-        double_buffering: false,
-        product_register: false,
-        accumulator_bits: 32,
-    };
+    let side = |key| settings.number::<NonZeroU32>(key).map(NonZeroU32::get);
+    let dataflow = settings.parse("Dataflow", "ws, os or is", |text| text.parse::<Dataflow>().ok())?;
+    let array = ArrayConfig::plain(side("ArrayHeight")?, side("ArrayWidth")?, dataflow);
     let user = |text: &str| match text {
         "USER" => Some(true),
         "CALC" => Some(false),

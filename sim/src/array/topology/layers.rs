@@ -10,7 +10,7 @@ use crate::array::{ArrayError, Convention, Gemm, Layer};
 /// - matrix products, `Layer, M, N, K`;
 /// - convolutions, `Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides`.
 ///   A name that contains `DP` makes it depthwise: each channel then has `Num Filter` filters of its own, and the
-///   channels are the groups of one layer.
+///   channels are the groups of one layer (to SCALE-Sim each channel is a layer, `NAMEChannel_0` and so on).
 ///
 /// Optional columns may follow in any order: `Batch Size`; for convolutions `Stride Width`, `Padding`, `Dilation`,
 /// `Groups` (this format's own; `Channels` and `Num Filter` count all groups, and the name no longer matters); and
@@ -31,8 +31,10 @@ pub fn read_layers(text: &str, convention: Convention) -> Result<Vec<Layer>, Top
     let mut lines = (1..).zip(text.lines()).filter(|(_, line)| !blank(line));
     let (line, header) = lines.next().ok_or(TopologyError::Empty)?;
     let header = Header::read(line, header)?;
-    let layers: Vec<_> =
-        lines.map(|(line, text)| Row::read(&header, line, text)?.layer(convention)).collect::<Result<_, _>>()?;
+    let mut layers = Vec::new();
+    for (line, text) in lines {
+        layers.extend(Row::read(&header, line, text)?.layers(convention)?);
+    }
     if layers.is_empty() {
         return Err(TopologyError::Empty);
     }
@@ -107,6 +109,19 @@ pub enum TopologyError {
         /// The ratio.
         value: String,
     },
+    /// A layer that SCALE-Sim takes for as many as it has channels.
+    #[error(
+        "line {line}: {channels} depthwise channels are as many layers to SCALE-Sim; at most {most} are listed, \
+         count by --convention rtl"
+    )]
+    TooManyChannels {
+        /// Where.
+        line: usize,
+        /// Channels of the layer.
+        channels: u64,
+        /// Most that are listed.
+        most: u64,
+    },
     /// The numbers do not make a convolution.
     #[error("line {line}, layer {name}: {source}")]
     Convolution {
@@ -140,6 +155,7 @@ impl TopologyError {
             | Self::TooManyFields { line, .. }
             | Self::Number { line, .. }
             | Self::Sparse { line, .. }
+            | Self::TooManyChannels { line, .. }
             | Self::Convolution { line, .. }
             | Self::Gemm { line, .. } => Some(*line),
         }
@@ -201,7 +217,8 @@ impl<'a> Header<'a> {
         }
         let extra = |name: &&str| match (plain(name).as_str(), form) {
             ("batch" | "batchsize", _) => Ok(Extra::Batch),
-            ("sparsity", _) => Ok(Extra::Sparsity),
+            // SCALE-Sim goes by position; these are the names its lists use.
+            ("sparsity" | "sparsityratio" | "sparsitysupport" | "n:m", _) => Ok(Extra::Sparsity),
             ("stridewidth", Form::Convolution) => Ok(Extra::StrideWidth),
             ("padding", Form::Convolution) => Ok(Extra::Padding),
             ("dilation", Form::Convolution) => Ok(Extra::Dilation),
@@ -263,10 +280,10 @@ impl<'a> Row<'a> {
         self.extra(wanted).map_or(Ok(default), |column| self.number(column, least))
     }
 
-    fn layer(&self, convention: Convention) -> Result<Layer, TopologyError> {
+    fn layers(&self, convention: Convention) -> Result<Vec<Layer>, TopologyError> {
         self.refuse_sparse()?;
         match self.header.form {
-            Form::Gemm => self.gemm(),
+            Form::Gemm => Ok(vec![self.gemm()?]),
             Form::Convolution => self.convolution(convention),
         }
     }
@@ -280,7 +297,10 @@ impl<'a> Row<'a> {
         Ok(Layer::new(name, gemm))
     }
 
-    fn convolution(&self, convention: Convention) -> Result<Layer, TopologyError> {
+    /// Most layers that the channels of one line become.
+    const MOST_CHANNELS: u64 = 1 << 16;
+
+    fn convolution(&self, convention: Convention) -> Result<Vec<Layer>, TopologyError> {
         let (line, name) = (self.line, self.field(0)?);
         let refused = |source| TopologyError::Convolution { line, name: name.into(), source };
         let (input, filter) = ([self.number(1, 1)?, self.number(2, 1)?], [self.number(3, 1)?, self.number(4, 1)?]);
@@ -302,7 +322,15 @@ impl<'a> Row<'a> {
             dilation: [self.extra_number(Extra::Dilation, 1)?; 2],
             groups,
         };
-        convolution.lower(name, convention).map_err(refused)
+        if !depthwise || convention == Convention::Rtl {
+            return Ok(vec![convolution.lower(name, convention).map_err(refused)?]);
+        }
+        if channels > Self::MOST_CHANNELS {
+            return Err(TopologyError::TooManyChannels { line, channels, most: Self::MOST_CHANNELS });
+        }
+        let channel = Convolution { channels: 1, filters: filters / channels, groups: 1, ..convolution };
+        let lower = |number| channel.lower(&format!("{name}Channel_{number}"), convention).map_err(refused);
+        (0..channels).map(lower).collect()
     }
 
     /// SCALE-Sim writes N:M for N weights kept of M.
@@ -361,6 +389,20 @@ mod tests {
         assert_eq!(shapes(&text), [shape("DP2", "144x1x9", 32)]);
         let text = format!("{CONVOLUTIONS}, Groups,\ndepthwise,14,14,3,3,32,64,1,32,\nDP,14,14,3,3,32,64,1,,\n");
         assert_eq!(shapes(&text), [shape("depthwise", "144x2x9", 32), shape("DP", "144x64x288", 1)]);
+    }
+
+    #[test]
+    fn scale_sim_takes_each_depthwise_channel_for_a_layer() {
+        let text = format!("{},\nDP2,14,14,3,3,2,4,3,\nlast,1,1,1,1,1,1,5,\n", CONVOLUTIONS.to_lowercase());
+        let layers = read_layers(&text, Convention::ScaleSim).unwrap();
+        let found: Vec<_> = layers.iter().map(|layer| (layer.name(), layer.gemm().to_string())).collect();
+        // ⌈(14 − 3 + 3)/3⌉ = 5 windows a side, the last not whole.
+        let expected = [("DP2Channel_0", "25x4x9"), ("DP2Channel_1", "25x4x9"), ("last", "1x1x1")];
+        assert_eq!(found, expected.map(|(name, gemm)| (name, gemm.to_owned())));
+        let huge = format!("{CONVOLUTIONS},\nDP,3,3,3,3,65537,1,1,\n");
+        let refusal = read_layers(&huge, Convention::ScaleSim).unwrap_err();
+        assert!(matches!(refusal, TopologyError::TooManyChannels { line: 2, channels: 65_537, .. }));
+        assert_eq!(shapes(&huge), [shape("DP", "1x1x9", 65_537)]);
     }
 
     #[test]
