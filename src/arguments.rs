@@ -43,7 +43,7 @@ pub(crate) enum Verb {
     Characterize(CharacterizeOptions),
     /// Time and traffic of a network on a systolic array, without its arithmetic
     Cycles(CyclesOptions),
-    /// Write a multiplier as Verilog or BLIF, or the waveforms of chosen operands as VCD
+    /// Write a multiplier or a whole array as Verilog, a multiplier as BLIF, or waveforms as VCD
     Export(ExportOptions),
     /// Draw a run's figures again from its records
     Plot(PlotOptions),
@@ -99,11 +99,11 @@ pub(crate) enum PulseMode {
 }
 
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("file").args(["verilog", "blif", "vcd"]).required(true).multiple(true))]
+#[command(group = ArgGroup::new("file").args(["verilog", "blif", "vcd", "bench"]).required(true).multiple(true))]
 pub(crate) struct ExportOptions {
     /// Design file
-    #[arg(value_name = "DESIGN.toml")]
-    pub(crate) design: PathBuf,
+    #[arg(value_name = "DESIGN.toml", required_unless_present = "array")]
+    pub(crate) design: Option<PathBuf>,
     /// Verilog to write: structural, or with --delays what the timed simulation does
     #[arg(long, value_name = "FILE")]
     pub(crate) verilog: Option<PathBuf>,
@@ -131,6 +131,25 @@ pub(crate) struct ExportOptions {
     /// Technology: a built-in name or a file
     #[arg(long, value_name = "NAME|FILE", default_value = "freepdk45")]
     pub(crate) technology: String,
+    #[command(flatten)]
+    pub(crate) array: ArrayExport,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "A whole array")]
+pub(crate) struct ArrayExport {
+    /// Write a systolic array with the multiplier in every element: a built-in name or a file
+    #[arg(long, value_name = "NAME|FILE", conflicts_with_all = ["blif", "vcd", "delays"])]
+    pub(crate) array: Option<String>,
+    /// Design file of the multiplier, as the one given first (default: the exact signed 8×8 array multiplier)
+    #[arg(long, value_name = "DESIGN.toml", requires = "array", conflicts_with = "design")]
+    pub(crate) multiplier: Option<PathBuf>,
+    /// Test bench to write: it runs a layer of random operands, which `--seed` decides, and prints PASS or FAIL
+    #[arg(long, value_name = "FILE", requires = "array")]
+    pub(crate) bench: Option<PathBuf>,
+    /// The layer of the bench (default: one row, column and step more than the array has)
+    #[arg(long, value_name = "MxNxK", requires = "bench")]
+    pub(crate) gemm: Option<Gemm>,
 }
 
 #[derive(Debug, Args)]

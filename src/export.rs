@@ -1,10 +1,13 @@
-//! Multipliers for other tools: Verilog, BLIF, and waveforms.
+//! Multipliers and arrays for other tools: Verilog, BLIF, and waveforms.
 
 use crate::arguments::{ExportOptions, PulseMode};
+use crate::catalogue::{ARRAYS, Source};
 use crate::failure::Failure;
 use crate::output::write_atomically;
-use crate::study::{multiplier, technology};
+use crate::study::{exact_multiplier, multiplier, technology};
 use crate::waveforms::value_change_dump;
+use axtrain_sim::array::Gemm;
+use axtrain_sim::array::rtl::ArrayRtl;
 use axtrain_sim::engine::{DelayMode, timed_verilog};
 use axtrain_sim::multiplier::Multiplier;
 use axtrain_sim::netlist::export::{to_blif, to_verilog};
@@ -14,8 +17,12 @@ use axtrain_sim::units::Volts;
 use std::path::Path;
 
 /// Writes each file asked for, once all are known to be possible.
-pub(crate) fn run(options: &ExportOptions) -> Result<(), Failure> {
-    let multiplier = multiplier(&options.design)?;
+pub(crate) fn run(options: &ExportOptions, seed: u64) -> Result<(), Failure> {
+    if let Some(array) = &options.array.array {
+        return export_array(array, options, seed);
+    }
+    let design = options.design.as_ref().expect("clap asks for a design where no array is named");
+    let multiplier = multiplier(design)?;
     let netlist = multiplier.netlist();
     let mut files = Vec::new();
     if let Some(path) = &options.blif {
@@ -35,6 +42,36 @@ pub(crate) fn run(options: &ExportOptions) -> Result<(), Failure> {
         files.push((path, value_change_dump(netlist, &delays(options, netlist)?, mode(options), &operands)));
     }
     files.iter().try_for_each(|(path, content)| write_atomically(path, content))
+}
+
+/// Writes an array, its bench, or both.
+fn export_array(wanted: &str, options: &ExportOptions, seed: u64) -> Result<(), Failure> {
+    let source = Source::find("array", ARRAYS, wanted, Path::new("."))?;
+    let array = source.array()?.array.build();
+    let array = array.map_err(|error| Failure::in_file(source.parts(), None, error, None))?;
+    let multiplier = match options.design.as_ref().or(options.array.multiplier.as_ref()) {
+        Some(path) => multiplier(path)?,
+        None => exact_multiplier(),
+    };
+    let help = "`axtrain export --help` says what arrays, multipliers and layers may be";
+    let rtl = ArrayRtl::new(array, multiplier.netlist(), multiplier.signed())
+        .map_err(|error| Failure::request(error, help))?;
+    let mut files = Vec::new();
+    if let Some(path) = &options.verilog {
+        files.push((path, rtl.to_verilog()));
+    }
+    if let Some(path) = &options.array.bench {
+        let gemm = match options.array.gemm {
+            Some(gemm) => gemm,
+            // Two folds each way in every dataflow, with remainders.
+            None => {
+                let side = array.rows().max(array.columns()) + 1;
+                Gemm::new(side, side, side).expect("a side of at least 2")
+            }
+        };
+        files.push((path, rtl.random_bench(gemm, seed).map_err(|error| Failure::request(error, help))?));
+    }
+    files.iter().try_for_each(|(path, text)| write_atomically(path, text.as_bytes()))
 }
 
 fn mode(options: &ExportOptions) -> DelayMode {

@@ -53,7 +53,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Verb::Simulate(options) => simulate::run(&options, arguments.seed, &console),
         Verb::Characterize(options) => characterize::run(&options, arguments.seed, &console),
         Verb::Cycles(options) => cycles::run(&options),
-        Verb::Export(options) => export::run(&options),
+        Verb::Export(options) => export::run(&options, arguments.seed),
         Verb::Plot(options) => figures::run(&options),
         Verb::List(options) => list::run(&options),
         Verb::New(options) => new::run(&options),

@@ -8,7 +8,7 @@ use axtrain_sim::array::{Accumulator, Dataflow, Memories, OnTimingError, Overflo
 use axtrain_sim::config::{DesignFile, Experiment};
 use axtrain_sim::engine::{DelayMode, StaticTiming};
 use axtrain_sim::memory::MemoryTechnology;
-use axtrain_sim::multiplier::Multiplier;
+use axtrain_sim::multiplier::{Family, Multiplier, MultiplierSpec};
 use axtrain_sim::profile::{
     Design, ErrorProfile, ProfileMetadata, SampledErrors, Stimulus, TransitionSpec, TransitionTable,
 };
@@ -96,6 +96,11 @@ pub(crate) fn multiplier(path: &Path) -> Result<Multiplier, Failure> {
     let source = Source::read(path)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     DesignFile::from_toml(&source.text, folder).map_err(|error| Failure::config(source.parts(), error))
+}
+
+/// The multiplier of an array for which none is named: exact, signed, 8×8.
+pub(crate) fn exact_multiplier() -> Multiplier {
+    MultiplierSpec::new("exact", Family::Array, 8, 8, true).expect("the family has this width").into()
 }
 
 /// Reads a technology by name or path.

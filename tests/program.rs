@@ -258,6 +258,51 @@ mod training {
 }
 
 #[test]
+fn an_array_is_exported_with_a_bench_that_checks_itself() {
+    let folder = scratch("export-array");
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    write("d.toml", "[multiplier]\nfamily = \"truncated\"\nparameters = { columns = 4 }\nsigned = true\n");
+    let options = "product_register = true\ndata_gating = true\noverflow = \"saturate\"\naccumulator_bits = 16\n";
+    write("a.toml", &format!("[array]\nrows = 3\ncolumns = 2\ndataflow = \"os\"\n{options}"));
+    let program = |arguments: &[&str]| {
+        let output = axtrain(&folder, arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    program(&["export", "d.toml", "--array", "a.toml", "--verilog", "a.v", "--bench", "t.v", "--gemm", "5x3x7"]);
+    program(&["export", "--multiplier", "d.toml", "--array", "a.toml", "--verilog", "same.v"]);
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    assert_eq!(read("a.v"), read("same.v"));
+    // Without a design, exact 8×8; without a layer, two folds each way.
+    program(&["export", "--array", "a.toml", "--bench", "own.v", "--seed", "7"]);
+    assert!(read("own.v").contains(".M(4), .N(4), .K(4)"));
+    write(
+        "drop.toml",
+        "[array]\nrows = 3\ncolumns = 2\ndataflow = \"ws\"\nproduct_register = true\non_timing_error = \"drop\"\n",
+    );
+    for (arguments, complaint) in [
+        (&["export", "--array", "a.toml"][..], "--verilog"),
+        (&["export", "--array", "drop.toml", "--verilog", "x.v"], "second, later clock"),
+        (&["export", "d.toml", "--array", "a.toml", "--multiplier", "d.toml", "--verilog", "x.v"], "--multiplier"),
+        (&["export", "d.toml", "--array", "a.toml", "--vcd", "x.vcd", "--pairs", "1,1:2,2"], "cannot be used with"),
+    ] {
+        let output = axtrain(&folder, arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let message = text(&output.stderr);
+        assert!(unwrapped(&message).contains(&unwrapped(complaint)), "{message}");
+    }
+    if Command::new("iverilog").arg("-V").output().is_err() {
+        eprintln!("skipped: iverilog is not installed");
+        return;
+    }
+    let run =
+        |name: &str, arguments: &[&str]| Command::new(name).args(arguments).current_dir(&folder).output().unwrap();
+    let compiled = run("iverilog", &["-g2005", "-s", "test", "-o", "run", "a.v", "t.v"]);
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+    let output = String::from_utf8(run("vvp", &["-n", "run"]).stdout).unwrap();
+    assert!(output.ends_with("PASS\n"), "{output}");
+}
+
+#[test]
 fn a_design_is_exported_as_verilog_blif_and_waveforms() {
     let folder = scratch("export");
     fs::write(folder.join("d.toml"), "[multiplier]\nfamily = \"dadda\"\nwidth = [6, 4]\nsigned = true\n").unwrap();

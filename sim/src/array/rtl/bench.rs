@@ -1,20 +1,27 @@
 //! The bench: the fixed module and the numbers of a run.
 
 use super::{ArrayRtl, RtlError, design};
+use crate::array::Gemm;
 use crate::array::stepped::{Operands, SteppedRun};
 use std::fmt::Write;
 
 const BENCH: &str = include_str!("bench.v");
 
-/// Whether every operand has a code and every word an address.
-pub(super) fn check(rtl: &ArrayRtl, operands: &Operands<'_>) -> Result<(), RtlError> {
-    let Operands { gemm, groups, inputs, weights } = *operands;
+/// Whether every word has an address.
+pub(super) fn check_size(gemm: Gemm, groups: u64) -> Result<(), RtlError> {
     for [rows, columns] in [[gemm.m(), gemm.k()], [gemm.k(), gemm.n()], [gemm.m(), gemm.n()]] {
         let words = rows.checked_mul(columns).and_then(|words| words.checked_mul(groups));
         if words.is_none_or(|words| words > u64::from(u32::MAX)) {
             return Err(RtlError::TooLarge { groups, gemm });
         }
     }
+    Ok(())
+}
+
+/// Whether every operand has a code and every word an address.
+pub(super) fn check(rtl: &ArrayRtl, operands: &Operands<'_>) -> Result<(), RtlError> {
+    let Operands { gemm, groups, inputs, weights } = *operands;
+    check_size(gemm, groups)?;
     let matrices = [("activation", inputs, rtl.activation_bits()), ("weight", weights, rtl.weight_bits())];
     for (operand, values, bits) in matrices {
         // All 32-bit numbers have codes of 33 bits.

@@ -35,8 +35,12 @@ mod bench;
 mod design;
 
 use super::stepped::{self, Operands};
-use super::{ArrayError, Gemm, OnTimingError, SystolicArray};
+use super::{ArrayError, Gemm, OnTimingError, Overflow, SystolicArray};
+use crate::engine::{FunctionalEngine, Lanes, exhaustive_codes};
+use crate::multiplier::{ProductTable, operand_value};
 use crate::netlist::{Netlist, Port};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 /// An array with a multiplier in every element, ready to be written as Verilog.
 ///
@@ -61,6 +65,10 @@ impl ArrayRtl {
         if array.on_timing_error() == OnTimingError::Drop {
             return Err(RtlError::Detection);
         }
+        let bits = outputs[0].width();
+        if array.overflow() == Overflow::Saturate && !signed && bits >= 32 {
+            return Err(RtlError::SaturatingWide { bits });
+        }
         Ok(Self { array, multiplier: multiplier.clone(), signed })
     }
 
@@ -83,6 +91,23 @@ impl ArrayRtl {
         Ok(bench::to_verilog(self, operands, &expected))
     }
 
+    /// A bench that runs one product of that shape on operands drawn uniformly from all codes with `seed`; the sums it
+    /// expects are those of the multiplier's own function.
+    pub fn random_bench(&self, gemm: Gemm, seed: u64) -> Result<String, RtlError> {
+        let groups = 1;
+        bench::check_size(gemm, groups)?;
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut codes = |count: u64, bits: usize| -> Vec<i32> {
+            let least = if self.signed { -(1 << (bits - 1)) } else { 0 };
+            (0..count).map(|_| random.random_range(least..least + (1 << bits))).collect()
+        };
+        let inputs = codes(gemm.m() * gemm.k(), self.activation_bits());
+        let weights = codes(gemm.k() * gemm.n(), self.weight_bits());
+        let operands = Operands { gemm, groups, inputs: &inputs, weights: &weights };
+        let mut function = NetlistFunction::new(&self.multiplier, self.signed);
+        self.test_bench(&operands, |activation, weight| function.product(activation, weight))
+    }
+
     fn activation_bits(&self) -> usize {
         self.multiplier.inputs()[0].width()
     }
@@ -93,6 +118,46 @@ impl ArrayRtl {
 
     fn product_bits(&self) -> usize {
         self.multiplier.outputs().first().map_or(0, Port::width)
+    }
+}
+
+/// What a multiplier's gates make of two numbers.
+enum NetlistFunction<'n> {
+    /// Codes of all products.
+    Table { codes: Vec<u32>, netlist: &'n Netlist, signed: bool },
+    /// One product at a time, where a table would be too large.
+    Gates { engine: FunctionalEngine<'n>, netlist: &'n Netlist, signed: bool },
+}
+
+impl<'n> NetlistFunction<'n> {
+    fn new(netlist: &'n Netlist, signed: bool) -> Self {
+        let bits: usize = netlist.inputs().iter().map(Port::width).sum();
+        if bits <= ProductTable::MAX_INPUT_BITS as usize {
+            Self::Table { codes: exhaustive_codes(netlist), netlist, signed }
+        } else {
+            Self::Gates { engine: FunctionalEngine::new(netlist), netlist, signed }
+        }
+    }
+
+    fn product(&mut self, activation: i32, weight: i32) -> i32 {
+        let (netlist, signed) = match self {
+            Self::Table { netlist, signed, .. } | Self::Gates { netlist, signed, .. } => (*netlist, *signed),
+        };
+        let code = |number: i32, port: usize| number as u32 & (u32::MAX >> (32 - netlist.inputs()[port].width()));
+        let (a, b) = (code(activation, 0), code(weight, 1));
+        let product = match self {
+            Self::Table { codes, .. } => codes[(a << netlist.inputs()[1].width() | b) as usize],
+            Self::Gates { engine, .. } => {
+                for (port, code) in [a, b].into_iter().enumerate() {
+                    for bit in 0..netlist.inputs()[port].width() {
+                        engine.set_input(port, bit, Lanes::splat(code >> bit & 1 == 1));
+                    }
+                }
+                engine.settle();
+                engine.output(0)[0]
+            }
+        };
+        operand_value(product, netlist.outputs()[0].width() as u32, signed) as i32
     }
 }
 
@@ -111,6 +176,12 @@ pub enum RtlError {
         inputs: usize,
         /// Its output ports.
         outputs: usize,
+    },
+    /// Unsigned products that a 32-bit sum cannot tell from negative ones.
+    #[error("unsigned products of {bits} bits need accumulators that wrap; choose overflow = \"wrap\"")]
+    SaturatingWide {
+        /// Bits of a product.
+        bits: usize,
     },
     /// Late products are to be noticed.
     #[error(
