@@ -41,7 +41,7 @@ pub(crate) enum Verb {
     Simulate(ExperimentOptions),
     /// Error metrics, area, delay, and per operating point timing errors and energy of multipliers
     Characterize(CharacterizeOptions),
-    /// Time and traffic of a network on a systolic array, without its arithmetic
+    /// Time, traffic and energy of a network on a systolic array, without its arithmetic
     Cycles(CyclesOptions),
     /// Write a multiplier or a whole array as Verilog, a multiplier as BLIF, or waveforms as VCD
     Export(ExportOptions),
@@ -184,6 +184,56 @@ pub(crate) struct CyclesOptions {
     /// Print comma-separated values, a line a layer
     #[arg(long, conflicts_with = "json")]
     pub(crate) csv: bool,
+    /// Draw utilisation and roofline, and the energy if it is asked for, as SVG and PNG in this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) figures: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) energy: EnergyOptions,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Energy (each of these asks for it; the array needs memories)")]
+pub(crate) struct EnergyOptions {
+    /// Energy of every layer by component
+    #[arg(long)]
+    pub(crate) energy: bool,
+    /// Design file of the multiplier (default: the exact signed 8×8 array multiplier)
+    #[arg(long, value_name = "DESIGN.toml")]
+    pub(crate) multiplier: Option<PathBuf>,
+    /// Technology of the logic: a built-in name or a file (default: freepdk45)
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) technology: Option<String>,
+    /// Technology of the memories: a built-in name or a file (default: cacti7-45nm-lstp)
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) memory: Option<String>,
+    /// Supply of the logic in volts (default: nominal)
+    #[arg(long, value_name = "VOLTS")]
+    pub(crate) supply: Option<f64>,
+    /// Supply of the memories in volts (default: their nominal one)
+    #[arg(long, value_name = "VOLTS")]
+    pub(crate) sram_supply: Option<f64>,
+    /// Clock period in ps (default: what the exact array multiplier of equal width needs at nominal supply)
+    #[arg(long, value_name = "PS")]
+    pub(crate) clock_ps: Option<f64>,
+    /// How often operands occur: uniform, normal:MEAN,SD or a file with a weight for each code, one a line; given twice,
+    /// first for activations, then for weights (default: uniform, activations not negative)
+    #[arg(long, value_name = "DISTRIBUTION", allow_hyphen_values = true)]
+    pub(crate) operands: Vec<String>,
+}
+
+impl EnergyOptions {
+    /// Whether energy is asked for.
+    pub(crate) fn wanted(&self) -> bool {
+        let Self { energy, multiplier, technology, memory, supply, sram_supply, clock_ps, operands } = self;
+        *energy
+            || multiplier.is_some()
+            || technology.is_some()
+            || memory.is_some()
+            || supply.is_some()
+            || sram_supply.is_some()
+            || clock_ps.is_some()
+            || !operands.is_empty()
+    }
 }
 
 #[derive(Debug, Args)]

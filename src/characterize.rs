@@ -157,7 +157,7 @@ impl ErrorRequest {
 }
 
 /// A distribution by its description, or else from the file of that name.
-fn distribution(text: &str) -> Result<OperandDistribution, Failure> {
+pub(crate) fn distribution(text: &str) -> Result<OperandDistribution, Failure> {
     if text == "uniform" || text.starts_with("normal:") {
         return text.parse().map_err(|error| Failure::request(error, "as in --operands normal:0,32"));
     }
@@ -194,7 +194,7 @@ fn supplies(options: &CharacterizeOptions, technology: &Technology) -> Result<Ve
 }
 
 /// What the exact array multiplier of equal width and format needs at nominal supply.
-fn exact_clock(design: &Design, technology: &Technology) -> Result<f64, Failure> {
+pub(crate) fn exact_clock(design: &Design, technology: &Technology) -> Result<f64, Failure> {
     let multiplier = &design.multiplier;
     let (width_a, width_b) = (multiplier.width_a(), multiplier.width_b());
     let exact = MultiplierSpec::new("exact", Family::Array, width_a, width_b, multiplier.signed())

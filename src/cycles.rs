@@ -1,12 +1,14 @@
-//! Time and traffic of layers on an array.
+//! Time, traffic and energy of layers on an array.
 
 use crate::arguments::CyclesOptions;
 use crate::catalogue::{ARRAYS, Source};
 use crate::failure::Failure;
+use crate::layer_energy::{Conditions, NetworkEnergy, network_energy};
+use crate::layer_figures::LayerFigures;
 use crate::output::{print_json, print_line};
 use axtrain_sim::array::{
-    ArrayConfig, ArrayError, ArrayFile, Convention, Dataflow, Layer, LayerCycles, MemorySystem, SystolicArray,
-    topology,
+    ArrayConfig, ArrayError, ArrayFile, Convention, Dataflow, EnergyComponents, Layer, LayerCycles, MemorySystem,
+    SystolicArray, topology,
 };
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use serde::Serialize;
@@ -14,9 +16,10 @@ use std::ops::Range;
 use std::path::Path;
 
 /// Counts every layer and prints the counts.
-pub(crate) fn run(options: &CyclesOptions) -> Result<(), Failure> {
+pub(crate) fn run(options: &CyclesOptions, seed: u64) -> Result<(), Failure> {
     let (array, mut memory) = array(options)?;
     if options.convention == Convention::ScaleSim {
+        refuse_beyond_counts(options)?;
         ideal_only(memory.take())?;
     }
     let layers = layers(options)?;
@@ -24,14 +27,39 @@ pub(crate) fn run(options: &CyclesOptions) -> Result<(), Failure> {
         .and_then(|counted| Ok((LayerCycles::total(&counted)?, counted)));
     let (total, counted) = counted
         .map_err(|error| Failure::request(error, "`axtrain cycles --help` says what arrays and layers may be"))?;
-    let report = Report { layers: layers.iter().zip(counted).map(LayerReport::new).collect(), total };
+    let energy = match options.energy.wanted() {
+        true => Some(network_energy(&options.energy, (&array, memory.as_ref()), (&layers, &counted), seed)?),
+        false => None,
+    };
+    let title = title(&array, memory.is_some(), options.convention);
+    if let Some(folder) = &options.figures {
+        let figures = LayerFigures {
+            array: &array,
+            memory: memory.as_ref(),
+            layers: &layers,
+            counted: &counted,
+            total: &total,
+            energy: energy.as_ref(),
+            conditions: &match &options.topology {
+                Some(path) => format!("{}; {title}", path.file_stem().unwrap_or_default().to_string_lossy()),
+                None => title.clone(),
+            },
+        };
+        figures.draw(folder)?;
+    }
+    let report = Report::new(&layers, &counted, total, energy);
     if options.json {
         print_json(&report);
     } else if options.csv {
         report.print_csv();
     } else {
-        print_line(&title(&array, memory.is_some(), options.convention));
+        print_line(&title);
         print_line(&report.table().to_string());
+        if let (Some(conditions), Some(table)) = (&report.energy_conditions, report.energy_table()) {
+            print_line("");
+            print_line(&wrapped(&format!("Energy: {}", conditions.describe())));
+            print_line(&table.to_string());
+        }
     }
     Ok(())
 }
@@ -59,6 +87,18 @@ fn array(options: &CyclesOptions) -> Result<(SystolicArray, Option<MemorySystem>
         None => Failure::request(error, "--rows and --cols take integers from 1 to 2^32 − 1"),
     })?;
     Ok((array, file.memory))
+}
+
+/// SCALE-Sim's counts are not what registers do, so nothing else is derived from them.
+fn refuse_beyond_counts(options: &CyclesOptions) -> Result<(), Failure> {
+    let help = "leave it out, or count by --convention rtl";
+    if options.energy.wanted() {
+        return Err(Failure::request("energy is not found from SCALE-Sim's counts", help));
+    }
+    match options.figures {
+        Some(_) => Err(Failure::request("figures are not drawn from SCALE-Sim's counts", help)),
+        None => Ok(()),
+    }
 }
 
 /// SCALE-Sim's stalls are not reproduced; without a limit on DRAM it has none.
@@ -111,7 +151,18 @@ fn count(
 #[derive(Serialize)]
 struct Report {
     layers: Vec<LayerReport>,
-    total: LayerCycles,
+    total: Total,
+    /// What the energies hold for, where they are asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    energy_conditions: Option<Conditions>,
+}
+
+#[derive(Serialize)]
+struct Total {
+    #[serde(flatten)]
+    counted: LayerCycles,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    energy_uj: Option<EnergyComponents>,
 }
 
 #[derive(Serialize)]
@@ -125,6 +176,8 @@ struct LayerReport {
     groups: u64,
     #[serde(flatten)]
     counted: LayerCycles,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    energy_uj: Option<EnergyComponents>,
 }
 
 fn is_one(count: &u64) -> bool {
@@ -132,10 +185,10 @@ fn is_one(count: &u64) -> bool {
 }
 
 impl LayerReport {
-    fn new((layer, counted): (&Layer, LayerCycles)) -> Self {
+    fn new(layer: &Layer, counted: LayerCycles, energy_uj: Option<EnergyComponents>) -> Self {
         let gemm = layer.gemm();
         let (m, n, k) = (gemm.m(), gemm.n(), gemm.k());
-        Self { name: layer.name().to_owned(), m, n, k, groups: layer.groups(), counted }
+        Self { name: layer.name().to_owned(), m, n, k, groups: layer.groups(), counted, energy_uj }
     }
 }
 
@@ -156,13 +209,64 @@ fn title(array: &SystolicArray, memory: bool, convention: Convention) -> String 
     title
 }
 
+/// Cut into lines of at most 80 columns.
+fn wrapped(text: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= 80 => *line += &format!(" {word}"),
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
+}
+
 impl Report {
+    fn new(layers: &[Layer], counted: &[LayerCycles], total: LayerCycles, energy: Option<NetworkEnergy>) -> Self {
+        let of_layer = |index: usize| energy.as_ref().map(|energy| energy.layers[index]);
+        Self {
+            layers: (0..layers.len())
+                .map(|index| LayerReport::new(&layers[index], counted[index], of_layer(index)))
+                .collect(),
+            total: Total { counted: total, energy_uj: energy.as_ref().map(|energy| energy.total) },
+            energy_conditions: energy.map(|energy| energy.conditions),
+        }
+    }
+
+    /// A line a layer: its energy and the share of each component.
+    fn energy_table(&self) -> Option<Table> {
+        let mut table = plain_table();
+        table.set_header([
+            "layer",
+            "energy\nµJ",
+            "MAC\n%",
+            "MAC\nleak",
+            "regis-\nters",
+            "clock",
+            "idle",
+            "SRAM",
+            "SRAM\nleak",
+            "DRAM",
+            "level\nshift",
+        ]);
+        let row = |name: &str, energy: &EnergyComponents| {
+            let share = |(_, part): (&str, f64)| format!("{:.1}", part / energy.total * 100.0);
+            let total = if energy.total < 1e5 { three_digits(energy.total) } else { format!("{:.3e}", energy.total) };
+            [name.to_owned(), total].into_iter().chain(energy.parts().map(share)).collect::<Vec<_>>()
+        };
+        for layer in &self.layers {
+            table.add_row(row(&layer.name, layer.energy_uj.as_ref()?));
+        }
+        if self.layers.len() > 1 {
+            table.add_row(row("total", self.total.energy_uj.as_ref()?));
+        }
+        right_align(&mut table);
+        Some(table)
+    }
+
     /// A line a layer and one for all, in 80 columns unless names or counts are very long.
     fn table(&self) -> Table {
-        let mut table = Table::new();
-        // Lines between columns would take a third of the width.
-        table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─')));
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(80);
+        let mut table = plain_table();
         table.set_header([
             "layer",
             "M×N×K",
@@ -175,30 +279,29 @@ impl Report {
             "DRAM\nwords",
         ]);
         for layer in &self.layers {
-            let LayerReport { name, m, n, k, groups, counted } = layer;
+            let LayerReport { name, m, n, k, groups, counted, .. } = layer;
             let groups = if *groups == 1 { String::new() } else { format!("{groups}·") };
             table.add_row(cells(name.clone(), format!("{groups}{m}×{n}×{k}"), counted));
         }
         if self.layers.len() > 1 {
-            table.add_row(cells("total".to_owned(), String::new(), &self.total));
+            table.add_row(cells("total".to_owned(), String::new(), &self.total.counted));
         }
-        for column in table.column_iter_mut() {
-            column.set_padding((0, 0));
-            if column.index > 0 {
-                column.set_padding((1, 0)).set_cell_alignment(CellAlignment::Right);
-            }
-        }
+        right_align(&mut table);
         table
     }
 
     fn print_csv(&self) {
-        print_line(
+        let energy = self.total.energy_uj.map_or(String::new(), |energy| {
+            let components = energy.parts().map(|(name, _)| format!(",energy_uj_{name}"));
+            format!(",energy_uj_total{}", components.concat())
+        });
+        print_line(&format!(
             "name,m,n,k,groups,folds,cycles,stall_cycles,utilization,mapping_efficiency,sram_input_reads,\
              sram_weight_reads,sram_output_writes,sram_partial_sum_reads,dram_input_reads,dram_weight_reads,\
-             dram_output_writes,dram_partial_sum_writes,dram_partial_sum_reads",
-        );
+             dram_output_writes,dram_partial_sum_writes,dram_partial_sum_reads{energy}",
+        ));
         for layer in &self.layers {
-            let LayerReport { name, m, n, k, groups, counted } = layer;
+            let LayerReport { name, m, n, k, groups, counted, energy_uj } = layer;
             let LayerCycles { folds, cycles, stall_cycles, utilization, mapping_efficiency, sram, dram } = counted;
             let name = if name.contains('"') { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.clone() };
             let words = [
@@ -213,11 +316,39 @@ impl Report {
                 dram.partial_sum_reads,
             ];
             let words = words.map(|count| count.to_string()).join(",");
+            let energy = energy_uj.map_or(String::new(), |energy| {
+                format!(",{}{}", energy.total, energy.parts().map(|(_, part)| format!(",{part}")).concat())
+            });
             print_line(&format!(
-                "{name},{m},{n},{k},{groups},{folds},{cycles},{stall_cycles},{utilization},{mapping_efficiency},{words}"
+                "{name},{m},{n},{k},{groups},{folds},{cycles},{stall_cycles},{utilization},{mapping_efficiency},{words}{energy}"
             ));
         }
     }
+}
+
+/// A table without lines between columns, which would take a third of the width.
+fn plain_table() -> Table {
+    let mut table = Table::new();
+    table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─')));
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(80);
+    table
+}
+
+/// Numbers to the right, names to the left.
+fn right_align(table: &mut Table) {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 0));
+        if column.index > 0 {
+            column.set_padding((1, 0)).set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}
+
+/// Three significant digits without an exponent.
+fn three_digits(value: f64) -> String {
+    let magnitude = if value > 0.0 { value.log10().floor() } else { 0.0 };
+    let decimals = (2.0 - magnitude).clamp(0.0, 9.0) as usize;
+    format!("{value:.decimals$}")
 }
 
 fn cells(name: String, shape: String, counted: &LayerCycles) -> [String; 9] {

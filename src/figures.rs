@@ -275,6 +275,7 @@ impl Run {
                 "Where the energy goes",
                 format!("an image; {}; {}", self.conditions(), self.circuit()),
             ),
+            quantity: "energy per image".into(),
             components,
             bars,
         }

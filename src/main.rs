@@ -9,6 +9,8 @@ mod cycles;
 mod export;
 mod failure;
 mod figures;
+mod layer_energy;
+mod layer_figures;
 mod list;
 mod new;
 mod output;
@@ -52,7 +54,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Verb::Train(options) => train::run(&options, &console),
         Verb::Simulate(options) => simulate::run(&options, arguments.seed, &console),
         Verb::Characterize(options) => characterize::run(&options, arguments.seed, &console),
-        Verb::Cycles(options) => cycles::run(&options),
+        Verb::Cycles(options) => cycles::run(&options, arguments.seed),
         Verb::Export(options) => export::run(&options, arguments.seed),
         Verb::Plot(options) => figures::run(&options),
         Verb::List(options) => list::run(&options),

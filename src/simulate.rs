@@ -7,11 +7,14 @@ use crate::progress::Console;
 use crate::study::{Behaviour, Study, load};
 use crate::summary;
 use crate::weights::{Job, pairings};
-use axtrain_sim::array::{ElementMeans, EnergyModel, LayerWork, PointRun, TransitionInference};
+use axtrain_sim::array::{
+    ElementMeans, EnergyModel, LayerWork, PointRun, Supplies, TransitionInference, loading_energy,
+};
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::profile::Design;
 use axtrain_sim::report::{Point, Provenance, Record};
 use axtrain_sim::technology::OperatingPoint;
+use axtrain_sim::units::Volts;
 use axtrain_sim::workload::{Dense, WeightsFile, pixel_code};
 use rayon::prelude::*;
 
@@ -79,15 +82,16 @@ fn run_network(
         multiplier: &design.physical,
         accumulator: &study.accumulator,
         memories: &study.memories,
-        product_bits: design.multiplier.product_width(),
+        operand_bits: [design.multiplier.width_a(), design.multiplier.width_b()],
         clock_ps: study.clock_ps,
     };
+    let sram = Volts(study.memories.technology.nominal_supply_v());
     let mut records = Vec::new();
     for (position, &(point, _)) in behaviour.points.iter().enumerate() {
         let run = inference.run(behaviour.errors(position));
         let layers = layer_works(study, design, network.layers(), &run, seed);
         let cost = model
-            .inference(&layers, batch as u64, point.supply)
+            .inference(&layers, batch as u64, Supplies { logic: point.supply, sram })
             .map_err(|error| Failure::request(error, "choose a smaller batch or network"))?;
         let multiplications = network.multiply_accumulates() as f64;
         let wrong: f64 = run
@@ -122,6 +126,12 @@ fn layer_works(study: &Study, design: &Design, layers: &[Dense], run: &PointRun,
             inputs: layer.inputs,
             outputs: layer.outputs,
             multiplier_fj: run.multiplier_fj[index] / images,
+            loading_fj: loading_energy(
+                design.multiplier.netlist(),
+                &design.physical,
+                layer,
+                (ELEMENT_SAMPLES, seed.wrapping_add(index as u64)),
+            ),
             means: ElementMeans::sample(
                 layer,
                 &design.product,

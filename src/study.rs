@@ -18,7 +18,6 @@ use axtrain_sim::units::{Picoseconds, Volts};
 use axtrain_sim::workload::Dataset;
 use sha2::{Digest, Sha256};
 use std::io::Cursor;
-use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 /// Names of the training methods, whether or not this build can train.
@@ -135,20 +134,8 @@ fn array(array: &str, memory: &str, folder: &Path) -> Result<(SystolicArray, Mem
         let help = "add a table [memory] as in the built-in arrays".to_owned();
         return Err(Failure::in_file(source.parts(), None, "the array has no memories", Some(help)));
     };
-    let sram = |kib: NonZeroU64, what: &str| {
-        let bytes = kib.get().saturating_mul(1024);
-        technology.sram(bytes).ok_or_else(|| {
-            let (smallest, largest) = technology.capacities();
-            let message = format!("{what} of {bytes} bytes: {} has {smallest} to {largest} bytes", technology.name());
-            Failure::in_file(source.parts(), None, message, Some("choose another capacity or memory".into()))
-        })
-    };
-    let memories = Memories {
-        input: sram(capacities.input_sram_kib, "an input memory")?,
-        weight: sram(capacities.weight_sram_kib, "a weight memory")?,
-        partial_sum: sram(capacities.output_sram_kib, "an output memory")?,
-        technology,
-    };
+    let memories = Memories::new(&capacities, technology)
+        .map_err(|error| Failure::in_file(source.parts(), None, error, None))?;
     Ok((array, memories))
 }
 

@@ -31,6 +31,8 @@ pub mod energy_accuracy;
 pub mod energy_breakdown;
 pub mod error_histogram;
 pub mod error_voltage;
+pub mod layer_utilization;
+pub mod roofline;
 pub mod training_curves;
 
 mod axis;
@@ -45,6 +47,7 @@ mod number;
 mod output;
 mod panel;
 mod scene;
+mod stack;
 mod style;
 
 pub use error::PlotError;

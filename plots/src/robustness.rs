@@ -3,7 +3,10 @@
 use crate::error_histogram::{Distribution, ErrorHistogram, Outcome};
 use crate::training_curves::{Curve, Epoch, TrainingCurves};
 use crate::{Caption, Estimate, PlotError, scene::Scene, synthetic};
-use crate::{accuracy_voltage, energy_accuracy, energy_breakdown, error_histogram, error_voltage, training_curves};
+use crate::{
+    accuracy_voltage, energy_accuracy, energy_breakdown, error_histogram, error_voltage, layer_utilization, roofline,
+    training_curves,
+};
 
 #[test]
 fn no_text_collides_or_leaves_the_picture() {
@@ -16,6 +19,8 @@ fn no_text_collides_or_leaves_the_picture() {
         accuracy_voltage::scene(&synthetic::accuracy_voltage(None)),
         accuracy_voltage::scene(&synthetic::accuracy_voltage(Some(0.8))),
         energy_breakdown::scene(&synthetic::energy_breakdown()),
+        layer_utilization::scene(&synthetic::layer_utilization()),
+        roofline::scene(&synthetic::roofline()),
         training_curves::scene(&synthetic::training_curves()),
     ];
     for scene in scenes {

@@ -3,7 +3,8 @@
 mod synthetic;
 
 use axtrain_plots::{
-    PlotError, accuracy_voltage, energy_accuracy, energy_breakdown, error_histogram, error_voltage, training_curves,
+    PlotError, accuracy_voltage, energy_accuracy, energy_breakdown, error_histogram, error_voltage,
+    layer_utilization, roofline, training_curves,
 };
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,8 @@ fn draw_all(directory: &Path) -> Result<Vec<PathBuf>, PlotError> {
         accuracy_voltage::draw(&synthetic::accuracy_voltage(None), &stem("accuracy_voltage"))?,
         accuracy_voltage::draw(&synthetic::accuracy_voltage(Some(0.8)), &stem("accuracy_voltage_from_80"))?,
         energy_breakdown::draw(&synthetic::energy_breakdown(), &stem("energy_breakdown"))?,
+        layer_utilization::draw(&synthetic::layer_utilization(), &stem("layer_utilization"))?,
+        roofline::draw(&synthetic::roofline(), &stem("roofline"))?,
         training_curves::draw(&synthetic::training_curves(), &stem("training_curves"))?,
     ];
     Ok(drawn.into_iter().flatten().collect())

@@ -5,6 +5,8 @@ use axtrain_plots::energy_accuracy::{self, EnergyAccuracy};
 use axtrain_plots::energy_breakdown::{Bar, EnergyBreakdown};
 use axtrain_plots::error_histogram::{Distribution, ErrorHistogram, Outcome};
 use axtrain_plots::error_voltage::{self, ErrorVoltage};
+use axtrain_plots::layer_utilization::{self, LayerUtilization};
+use axtrain_plots::roofline::{self, Roofline};
 use axtrain_plots::training_curves::{Curve, Epoch, TrainingCurves};
 use axtrain_plots::{Caption, Estimate};
 
@@ -174,8 +176,48 @@ pub(crate) fn energy_breakdown() -> EnergyBreakdown {
             "Energy per image by component",
             "Digits, MLP 64-32-10, 16×16 array, batch 1, SRAM at 1.10 V",
         ),
+        quantity: "energy per image".into(),
         components: components.map(|(name, _)| name.into()).into(),
         bars: bars.into(),
+    }
+}
+
+pub(crate) fn layer_utilization() -> LayerUtilization {
+    let layers =
+        [("conv1", 0.62, 0.0, 0.03), ("conv2", 0.81, 0.05, 0.0), ("conv3", 0.44, 0.31, 0.12), ("fc", 0.02, 0.0, 0.9)];
+    let layers = layers.map(|(name, work, unmapped, waiting)| layer_utilization::Layer {
+        name: name.into(),
+        shares: vec![work, 1.0 - work - unmapped - waiting, unmapped, waiting],
+    });
+    LayerUtilization {
+        caption: caption("What the elements do", "a network of four layers on 32×32 elements, weight-stationary"),
+        states: ["multiplying", "loading, filling, draining", "no work in the fold", "waiting for memory"]
+            .map(Into::into)
+            .into(),
+        layers: layers.into(),
+    }
+}
+
+/// Two layers below each roof, one near where they meet.
+pub(crate) fn roofline() -> Roofline {
+    let layers = [
+        ("conv1", 31.0, 240.0),
+        ("conv2", 210.0, 780.0),
+        ("conv3", 95.0, 820.0),
+        ("fc1", 1.0, 14.0),
+        ("fc2", 0.98, 9.0),
+    ];
+    let layer = |(name, intensity, throughput): (&str, f64, f64)| roofline::Layer {
+        name: name.into(),
+        intensity,
+        throughput,
+    };
+    Roofline {
+        caption: caption("Roofline", "a network of five layers on 32×32 elements, weight-stationary"),
+        peak: 1024.0,
+        bytes_per_cycle: Some(16.0),
+        layers: layers.map(layer).into(),
+        total: Some(layer(("network", 60.0, 410.0))),
     }
 }
 

@@ -40,6 +40,34 @@ pub struct Activity {
     pub register_writes: RegisterWrites,
 }
 
+/// What elements do, as shares of all (element, cycle) pairs, waiting included; they sum to 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct ElementShares {
+    /// Multiplying.
+    pub active: f64,
+    /// Loading, filling and draining.
+    pub bubble: f64,
+    /// Without work in their fold.
+    pub unmapped: f64,
+    /// Waiting for memory.
+    pub waiting: f64,
+}
+
+impl Activity {
+    /// Shares of a layer that waits for memory in `stall_cycles` of its `cycles`.
+    pub fn shares(&self, cycles: u64, stall_cycles: u64) -> ElementShares {
+        let pairs = (self.active + self.bubble + self.unmapped) as f64;
+        let waiting = stall_cycles as f64 / cycles as f64;
+        let share = |count: u64| count as f64 / pairs * (1.0 - waiting);
+        ElementShares {
+            active: share(self.active),
+            bubble: share(self.bubble),
+            unmapped: share(self.unmapped),
+            waiting,
+        }
+    }
+}
+
 impl SystolicArray {
     /// Activity of a layer in closed form; the memories are taken to keep up.
     pub fn activity(&self, layer: &Layer) -> Result<Activity, ArrayError> {

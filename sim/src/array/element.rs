@@ -110,25 +110,44 @@ fn weight_toggles(layer: &Dense) -> f64 {
 
 impl Accumulator {
     fn mean_energy(&self, pairs: &[(Cycle, Cycle)]) -> f64 {
-        let bits = self.netlist.outputs()[0].width();
-        let mut engine = TimedEngine::new(&self.netlist, &self.physical.delay, DelayMode::Inertial);
-        let mut activity = SwitchingActivity::new(&self.netlist);
-        for block in pairs.chunks(LANES) {
-            let values = |value: &dyn Fn(&(Cycle, Cycle)) -> i32| -> Vec<u32> {
-                block.iter().map(|pair| value(pair) as u32).collect()
-            };
-            let operands = [
-                (values(&|pair| pair.0.partial_sum), values(&|pair| pair.1.partial_sum)),
-                (values(&|pair| pair.0.product), values(&|pair| pair.1.product)),
-            ];
-            for (port, (from, to)) in operands.iter().enumerate() {
-                for bit in 0..bits {
-                    engine.set_input(port, bit, Lanes::gather(from, bit), Lanes::gather(to, bit));
-                }
-            }
-            engine.run();
-            activity.record(&self.netlist, &engine, Lanes::first(block.len()));
-        }
-        activity.energy(&self.physical.transition_energy, self.physical.leakage, 0.0).switching.0
+        let operands = |cycle: &Cycle| [cycle.partial_sum as u32, cycle.product as u32];
+        let transitions: Vec<_> = pairs.iter().map(|(before, after)| (operands(before), operands(after))).collect();
+        mean_switching(&self.netlist, &self.physical, &transitions)
     }
+}
+
+/// Switching energy of a weight that takes another's place in front of a multiplier at rest, fJ at nominal supply: the
+/// mean over `samples` pairs of weights that follow each other down a column, drawn with `seed`.
+pub fn loading_energy(netlist: &Netlist, physical: &Physical, layer: &Dense, (samples, seed): (usize, u64)) -> f64 {
+    if layer.inputs < 2 {
+        return 0.0;
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let transitions: Vec<_> = (0..samples)
+        .map(|_| {
+            let (output, input) = (rng.random_range(0..layer.outputs), rng.random_range(1..layer.inputs));
+            let code = |input: usize| u32::from(layer.weights[output * layer.inputs + input] as u8);
+            // The bottom row's weight comes first.
+            ([0, code(input)], [0, code(input - 1)])
+        })
+        .collect();
+    mean_switching(netlist, physical, &transitions)
+}
+
+/// Mean switching energy of transitions of a circuit of two operands, fJ at nominal supply.
+pub(super) fn mean_switching(netlist: &Netlist, physical: &Physical, transitions: &[([u32; 2], [u32; 2])]) -> f64 {
+    let mut engine = TimedEngine::new(netlist, &physical.delay, DelayMode::Inertial);
+    let mut activity = SwitchingActivity::new(netlist);
+    for block in transitions.chunks(LANES) {
+        for port in 0..2 {
+            let from: Vec<u32> = block.iter().map(|(from, _)| from[port]).collect();
+            let to: Vec<u32> = block.iter().map(|(_, to)| to[port]).collect();
+            for bit in 0..netlist.inputs()[port].width() {
+                engine.set_input(port, bit, Lanes::gather(&from, bit), Lanes::gather(&to, bit));
+            }
+        }
+        engine.run();
+        activity.record(netlist, &engine, Lanes::first(block.len()));
+    }
+    activity.energy(&physical.transition_energy, physical.leakage, 0.0).switching.0
 }

@@ -30,6 +30,7 @@ pub struct MemoryTechnology {
     nominal_supply_v: f64,
     word_bits: u32,
     dram_pj_per_bit: f64,
+    level_shifter_fj: f64,
     macros: Vec<SramMacro>,
 }
 
@@ -40,6 +41,8 @@ struct File {
     nominal_supply_v: f64,
     word_bits: u32,
     dram_pj_per_bit: f64,
+    #[serde(default)]
+    level_shifter_fj: f64,
     macros: Vec<SramMacro>,
 }
 
@@ -68,12 +71,12 @@ impl MemoryTechnology {
         let macros = file.macros.iter().flat_map(|entry| {
             [entry.bytes as f64, entry.read_pj, entry.write_pj, entry.leakage_mw, entry.area_mm2, entry.access_ns]
         });
-        let mut numbers = macros.chain([file.nominal_supply_v, file.dram_pj_per_bit]);
+        let mut numbers = macros.chain([file.nominal_supply_v, file.dram_pj_per_bit, file.level_shifter_fj]);
         if let Some(number) = numbers.find(|number| !(number.is_finite() && *number >= 0.0)) {
             return refused(format!("{number} is not a number of 0 or more"));
         }
-        let File { name, nominal_supply_v, word_bits, dram_pj_per_bit, macros } = file;
-        Ok(Self { name, nominal_supply_v, word_bits, dram_pj_per_bit, macros })
+        let File { name, nominal_supply_v, word_bits, dram_pj_per_bit, level_shifter_fj, macros } = file;
+        Ok(Self { name, nominal_supply_v, word_bits, dram_pj_per_bit, level_shifter_fj, macros })
     }
 
     /// Name, as configurations use it.
@@ -112,6 +115,21 @@ impl MemoryTechnology {
         })
     }
 
+    /// As [`Self::sram`]; capacities beyond the largest macro are made of equal banks, of which an access wakes one.
+    /// Leakage and area are those of all banks; wires and decoders between them are left out.
+    pub fn banked(&self, bytes: u64) -> Option<SramMacro> {
+        let (_, largest) = self.capacities();
+        let banks = bytes.div_ceil(largest).max(1);
+        let bank = self.sram(bytes.div_ceil(banks))?;
+        let (leakage_mw, area_mm2) = (bank.leakage_mw * banks as f64, bank.area_mm2 * banks as f64);
+        Some(SramMacro { bytes, leakage_mw, area_mm2, ..bank })
+    }
+
+    /// Energy of a bit that changes on its way from the lower to the higher supply, fJ; 0 if the file does not say.
+    pub fn level_shifter_fj(&self) -> f64 {
+        self.level_shifter_fj
+    }
+
     /// Energy of reading one byte of a word read whole, pJ.
     pub fn read_pj_per_byte(&self, sram: &SramMacro) -> f64 {
         sram.read_pj * 8.0 / f64::from(self.word_bits)
@@ -143,6 +161,10 @@ mod tests {
         assert!((middle.read_pj - (29.888f64 * 50.9).sqrt()).abs() < 1e-9);
         assert_eq!(memory.read_pj_per_byte(&memory.sram(8192).unwrap()), 7.069 / 8.0);
         assert_eq!((memory.sram(4096), memory.sram(1 << 21)), (None, None));
+        // Three banks of a mebibyte: the energy of one, the leakage of all.
+        let (bank, three) = (memory.sram(1 << 20).unwrap(), memory.banked(3 << 20).unwrap());
+        assert_eq!((three.read_pj, three.leakage_mw), (bank.read_pj, 3.0 * bank.leakage_mw));
+        assert_eq!((memory.banked(8192), memory.banked(4096)), (memory.sram(8192), None));
     }
 
     #[test]

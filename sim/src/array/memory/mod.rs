@@ -94,6 +94,13 @@ impl DramTraffic {
         })
     }
 
+    /// Words read and written; the largest count if they do not fit 64 bits.
+    pub fn words(&self) -> u64 {
+        [self.input_reads, self.weight_reads, self.output_writes, self.partial_sum_writes, self.partial_sum_reads]
+            .into_iter()
+            .fold(0, u64::saturating_add)
+    }
+
     /// Bits read and written, with partial sums of the array's width.
     pub fn bits(&self, array: &SystolicArray, memory: &MemorySystem) -> u128 {
         let of = |words: u64, bits: u64| u128::from(words) * u128::from(bits);

@@ -1,0 +1,100 @@
+//! An inference of fully connected layers whose operands have been looked at.
+
+use super::{Bytes, EnergyComponents, EnergyModel, Events, Supplies};
+use crate::array::element::ElementMeans;
+use crate::array::{ArrayError, Gemm, Layer};
+
+/// A layer's work per batch and what its operands did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerWork {
+    /// Name.
+    pub name: String,
+    /// Activations in.
+    pub inputs: usize,
+    /// Outputs.
+    pub outputs: usize,
+    /// Switching energy of the layer's multipliers an image, fJ at nominal supply, loading aside.
+    pub multiplier_fj: f64,
+    /// Switching energy of a multiplier when a weight on its way to another element passes it, fJ at nominal supply.
+    pub loading_fj: f64,
+    /// Means over multiply-accumulates.
+    pub means: ElementMeans,
+}
+
+/// Cycles and energy of one inference.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct InferenceCost {
+    /// Cycles an image (those of a batch over its images).
+    pub cycles: f64,
+    /// Time an image, µs.
+    pub latency_us: f64,
+    /// Energy an image.
+    pub energy: EnergyComponents,
+}
+
+impl EnergyModel<'_> {
+    /// Cost of an image when `batch` images stream through each fold.
+    pub fn inference(
+        &self,
+        layers: &[LayerWork],
+        batch: u64,
+        supplies: Supplies,
+    ) -> Result<InferenceCost, ArrayError> {
+        let mut cost = InferenceCost::default();
+        for (index, layer) in layers.iter().enumerate() {
+            let layer = self.layer(layer, index == 0, batch, supplies)?;
+            cost.cycles += layer.cycles;
+            cost.latency_us += layer.latency_us;
+            cost.energy = cost.energy.plus(&layer.energy);
+        }
+        let memories = self.memories;
+        let weights: u64 = layers.iter().map(|layer| (layer.inputs * layer.outputs) as u64).sum();
+        if weights > memories.weight.bytes {
+            // Fetched anew for every batch.
+            cost.energy.dram = weights as f64 * 8.0 * memories.technology.dram_pj_per_bit() * 1e-6 / batch as f64;
+        }
+        cost.energy = cost.energy.summed();
+        Ok(cost)
+    }
+
+    /// Cost of one layer for an image; the first one's activations come from outside.
+    fn layer(
+        &self,
+        work: &LayerWork,
+        first: bool,
+        batch: u64,
+        supplies: Supplies,
+    ) -> Result<InferenceCost, ArrayError> {
+        let (inputs, outputs) = (work.inputs as u64, work.outputs as u64);
+        let layer = Layer::new(work.name.clone(), Gemm::new(batch, outputs, inputs)?);
+        let cycles = self.array.layer_cycles(&layer)?;
+        let activity = self.array.activity(&layer)?;
+        let images = batch as f64;
+        // With double buffering weights pass through the register that is not in use.
+        let loads = if self.array.double_buffering() { 0 } else { activity.register_writes.weight };
+        let [activation_bytes, weight_bytes] = self.operand_bits.map(|bits| f64::from(bits) / 8.0);
+        let sum_bytes = f64::from(self.array.accumulator_bits().div_ceil(8));
+        let arriving = (batch * inputs) as f64 * activation_bytes;
+        let (written, filled) = if first { (0.0, arriving) } else { (arriving, 0.0) };
+        let traffic = cycles.sram;
+        let results = (batch * outputs) as f64;
+        let events = Events {
+            activity,
+            cycles: cycles.cycles,
+            stall_cycles: 0,
+            multiplier_fj: work.multiplier_fj * images + loads as f64 * work.loading_fj,
+            input: Bytes { read: traffic.input_reads as f64 * activation_bytes, written, filled, spilled: 0.0 },
+            weight: Bytes { read: traffic.weight_reads as f64 * weight_bytes, ..Bytes::default() },
+            partial_sum: Bytes {
+                // Complete sums are read once more, to become the next layer's activations.
+                read: (traffic.partial_sum_reads as f64 + results) * sum_bytes,
+                written: traffic.output_writes as f64 * sum_bytes,
+                ..Bytes::default()
+            },
+            dram_bits: 0.0,
+        };
+        let energy = self.energy(&events, &work.means, supplies).scaled(1.0 / images).summed();
+        let latency_us = self.latency_us(cycles.cycles) / images;
+        Ok(InferenceCost { cycles: cycles.cycles as f64 / images, latency_us, energy })
+    }
+}
