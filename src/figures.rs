@@ -263,7 +263,7 @@ impl Run {
             }
             for point in ends {
                 let parts = point.energy_uj.parts();
-                components = parts.iter().map(|(name, _)| name.replace('_', " ")).collect();
+                components = parts.iter().map(|(name, _)| component_label(name)).collect();
                 bars.push(energy_breakdown::Bar {
                     name: format!("{design} at {:.2} V", point.supply_v),
                     energy_uj: parts.iter().map(|(_, energy)| *energy).collect(),
@@ -323,6 +323,15 @@ impl Run {
         let caption = Caption::new("Training", format!("training images; {}", self.conditions()));
         Ok((!curves.is_empty()).then_some(training_curves::TrainingCurves { caption, curves }))
     }
+}
+
+/// A component of the energy as figures write it: `sram_leakage` is `SRAM leakage`.
+pub(crate) fn component_label(name: &str) -> String {
+    let words = name.split('_').map(|word| match word {
+        "mac" | "sram" | "dram" => word.to_uppercase(),
+        _ => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn distribution<'a>(name: String, pairs: impl Iterator<Item = (&'a i32, &'a f64)>) -> error_histogram::Distribution {

@@ -1,6 +1,7 @@
 //! Figures of the layers that `cycles` counts.
 
 use crate::failure::Failure;
+use crate::figures::component_label;
 use crate::layer_energy::NetworkEnergy;
 use axtrain_plots::{Caption, PlotError, energy_breakdown, layer_utilization, roofline};
 use axtrain_sim::array::{ElementShares, Layer, LayerCycles, MemorySystem, SystolicArray};
@@ -74,19 +75,22 @@ impl LayerFigures<'_> {
     }
 
     fn energy_breakdown(&self, energy: &NetworkEnergy) -> energy_breakdown::EnergyBreakdown {
-        let names = self.layers.iter().map(Layer::name).chain((self.layers.len() > 1).then_some("network"));
-        let energies = energy.layers.iter().chain([&energy.total]);
-        let bars = names.zip(energies).map(|(name, energy)| energy_breakdown::Bar {
-            name: name.to_owned(),
+        let bars = self.layers.iter().zip(&energy.layers).map(|(layer, energy)| energy_breakdown::Bar {
+            name: layer.name().to_owned(),
             energy_uj: energy.parts().iter().map(|(_, energy)| *energy).collect(),
         });
         energy_breakdown::EnergyBreakdown {
             caption: Caption::new(
                 "Where the energy goes",
-                format!("{}; {}", self.conditions, energy.conditions.describe()),
+                format!(
+                    "{:.3e} J in all; {}; {}",
+                    energy.total.total * 1e-6,
+                    self.conditions,
+                    energy.conditions.describe()
+                ),
             ),
             quantity: "energy".to_owned(),
-            components: energy.total.parts().iter().map(|(name, _)| name.replace('_', " ")).collect(),
+            components: energy.total.parts().iter().map(|(name, _)| component_label(name)).collect(),
             bars: bars.collect(),
         }
     }

@@ -171,6 +171,93 @@ fn the_table_is_readable_in_80_columns() {
     assert!(text.contains("128·3136×1×9") && text.lines().last().unwrap().starts_with("total"), "{text}");
 }
 
+/// The components of an energy, without their total.
+fn components(energy: &Value) -> Vec<(&String, f64)> {
+    let parts = energy.as_object().unwrap().iter().filter(|(name, _)| *name != "total");
+    parts.map(|(name, part)| (name, part.as_f64().unwrap())).collect()
+}
+
+#[test]
+fn energy_is_told_by_layer_and_component() {
+    let topology = file("energy.csv", TOPOLOGY);
+    let arguments = ["--array", "edge-16x16", "--topology", &topology, "--energy", "--supply", "0.9"];
+    let found = json_of(&arguments);
+    let layers = found["layers"].as_array().unwrap();
+    let total = |value: &Value| value["energy_uj"]["total"].as_f64().unwrap();
+    for value in layers.iter().chain([&found["total"]]) {
+        let parts = components(&value["energy_uj"]);
+        let sum: f64 = parts.iter().map(|(_, part)| part).sum();
+        assert_eq!(parts.len(), 9);
+        assert!(parts.iter().all(|(_, part)| *part > 0.0), "{parts:?}");
+        assert!((sum / total(value) - 1.0).abs() < 1e-12);
+    }
+    let sum: f64 = layers.iter().map(total).sum();
+    assert!((sum / total(&found["total"]) - 1.0).abs() < 1e-12);
+    assert_eq!(
+        (&found["energy_conditions"]["supply_v"], &found["energy_conditions"]["sram_v"]),
+        (&json!(0.9), &json!(1.1))
+    );
+    // Nothing crosses between equal supplies; what is counted does not depend on the supply.
+    let nominal = json_of(&[&arguments[..5], &["--supply", "1.1"]].concat());
+    assert_eq!(nominal["total"]["energy_uj"]["level_shifter"], json!(0.0));
+    assert_eq!(nominal["total"]["cycles"], found["total"]["cycles"]);
+    assert!(total(&nominal["total"]) > total(&found["total"]));
+
+    let text = stdout(&[&arguments[..], &["--csv"]].concat());
+    let header: Vec<_> = text.lines().next().unwrap().split(',').collect();
+    let column = header.iter().position(|name| *name == "energy_uj_total").unwrap();
+    assert_eq!(header.len(), column + 10);
+    for (line, layer) in text.lines().skip(1).zip(layers) {
+        let fields: Vec<_> = line.split(',').collect();
+        assert_eq!(fields.len(), header.len());
+        assert_eq!(fields[column].parse::<f64>().unwrap(), total(layer));
+    }
+    let text = stdout(&arguments);
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(text.contains("exact in freepdk45 at 0.9 V, cacti7-45nm-lstp at 1.1 V"), "{text}");
+}
+
+#[test]
+fn a_design_and_a_stimulus_change_the_switching_alone() {
+    let design =
+        file("truncated.toml", "[multiplier]\nfamily = \"truncated\"\nparameters = { columns = 6 }\nsigned = true\n");
+    let common = ["--array", "edge-32x32", "--gemm", "64x100x300", "--clock-ps", "1600"];
+    let switching = |more: &[&str]| {
+        let found = json_of(&[&common[..], more].concat());
+        let energy = &found["total"]["energy_uj"];
+        (
+            energy["mac_switching"].as_f64().unwrap(),
+            energy["sram_dynamic"].as_f64().unwrap(),
+            energy["dram"].as_f64().unwrap(),
+        )
+    };
+    let exact = switching(&["--energy"]);
+    let truncated = switching(&["--multiplier", &design]);
+    assert!(truncated.0 < exact.0 && (truncated.1, truncated.2) == (exact.1, exact.2));
+    // Always the same operand: only what changes between zero and it at a fold's ends is left.
+    let still: String = (0..256).map(|code| if code == 85 { "1\n" } else { "0\n" }).collect();
+    let constant = switching(&["--operands", &file("still.txt", &still)]);
+    assert!(constant.0 < 0.1 * exact.0, "{constant:?}, {exact:?}");
+}
+
+#[test]
+fn figures_are_drawn_as_svg_and_png() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cycles-figures");
+    let _ = fs::remove_dir_all(&folder);
+    let topology = file("figures.csv", TOPOLOGY);
+    stdout(&["--array", "edge-16x16", "--topology", &topology, "--energy", "--figures", folder.to_str().unwrap()]);
+    for name in ["utilization", "roofline", "energy"] {
+        assert!(fs::read(folder.join(format!("{name}.png"))).unwrap().starts_with(b"\x89PNG"), "{name}");
+        assert!(fs::read_to_string(folder.join(format!("{name}.svg"))).unwrap().contains("conv1"), "{name}");
+    }
+    // Ideal memory has a roof too, and no energy.
+    let ideal = folder.join("ideal");
+    stdout(&["--rows", "4", "--cols", "4", "--gemm", "3x4x5", "--figures", ideal.to_str().unwrap()]);
+    let mut names: Vec<_> = fs::read_dir(&ideal).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["roofline.png", "roofline.svg", "utilization.png", "utilization.svg"]);
+}
+
 /// A message without the frame and the line breaks it is drawn with.
 fn words_of(message: &[u8]) -> String {
     let text = String::from_utf8_lossy(message).replace(['│', '×', '·'], " ");
@@ -185,6 +272,7 @@ fn wrong_requests_say_where_and_how_to_mend_them() {
     let topology = |name: &str, text: &str| with(&["--topology", &file(name, text)]);
     let limited = "ArrayHeight: 4\nArrayWidth: 4\nIfmapSramSzkB: 4\nFilterSramSzkB: 4\nOfmapSramSzkB: 4\n\
                    Dataflow: ws\nBandwidth: 10\nInterfaceBandwidth: USER\n";
+    let tiny = "[array]\nrows = 4\ncolumns = 4\ndataflow = \"ws\"\n[memory]\ninput_sram_kib = 1\nweight_sram_kib = 8\noutput_sram_kib = 8\n".to_owned();
     let config = |name: &str, text: &str, more: &[&str]| {
         plain(&[&["--config", &file(name, text), "--gemm", "1x2x3"], more].concat())
     };
@@ -222,6 +310,35 @@ fn wrong_requests_say_where_and_how_to_mend_them() {
         (
             config("height.cfg", &limited.replace("Height: 4", "Height: x"), &[]),
             vec!["height.cfg:1:1", "line 1: ArrayHeight is \"x\"", "write a positive integer"],
+        ),
+        (with(&["--gemm", "1x2x3", "--energy"]), vec!["energy needs memories", "[memory]"]),
+        (
+            plain(&["--array", "edge-16x16", "--gemm", "1x2x3", "--supply", "0.01"]),
+            vec!["0.01", "--supply takes volts"],
+        ),
+        (
+            plain(&["--array", "edge-16x16", "--gemm", "1x2x3", "--clock-ps", "0"]),
+            vec!["a clock period of 0 ps", "positive number"],
+        ),
+        (
+            plain(&["--array", "edge-16x16", "--gemm", "1x2x3", "--energy", "--operands", "gamma"]),
+            vec!["cannot read gamma"],
+        ),
+        (
+            plain(&["--array", &file("tiny.toml", &tiny), "--gemm", "1x2x3", "--energy"]),
+            vec!["an input memory of 1024 bytes", "none under 8192 bytes", "change the table [memory]"],
+        ),
+        (with(&["--gemm", "1x2x3", "--convention", "scale-sim", "--figures", "x"]), vec!["figures are not drawn"]),
+        (
+            plain(&["--array", "edge-16x16", "--gemm", "1x2x3", "--convention", "scale-sim", "--energy"]),
+            vec!["energy is not found from SCALE-Sim's counts", "--convention rtl"],
+        ),
+        (
+            topology(
+                "stride.csv",
+                "Layer,IFMAP H,IFMAP W,Filter H,Filter W,Channels,Num Filter,Strides\nc,9,9,3,3,1,1,-1\n",
+            ),
+            vec!["stride.csv:2:1", "line 2: Strides is \"-1\"", "write an integer from 1"],
         ),
         (config("user.cfg", limited, &["--convention", "scale-sim"]), vec!["80 bits a cycle", "CALC"]),
         (

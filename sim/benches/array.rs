@@ -1,18 +1,25 @@
 //! How fast the array's models are: `cargo bench -p axtrain-sim --bench array`.
 //!
 //! The stepped model in element-cycles a second (all elements, busy or not), with a product table as the multiplier;
-//! the closed form in time for a whole network (cycles, traffic on and off chip, activity), and in time for such a
-//! network on every point of a design space, on all cores. Best of several runs; set-up is not timed.
+//! the closed form in time for a whole network (cycles, traffic on and off chip, stalls, and the energy of each layer by
+//! component), and in time for such a network on every point of a design space, on all cores. Best of several runs;
+//! set-up is not timed, except what measuring the operations on the gates takes, which is shown apart.
 
 use axtrain_sim::array::stepped::{self, Operands};
 use axtrain_sim::array::{
-    ArrayFile, BUILT_IN_ARRAYS, Dataflow, Gemm, Layer, LayerCycles, MemorySystem, SystolicArray,
+    Accumulator, ArrayFile, BUILT_IN_ARRAYS, Dataflow, EnergyModel, Gemm, Layer, LayerCycles, Memories, MemorySystem,
+    OperandStatistics, OperationMeans, Supplies, SystolicArray,
 };
-use axtrain_sim::multiplier::ProductTable;
+use axtrain_sim::memory::MemoryTechnology;
+use axtrain_sim::multiplier::{Family, MultiplierSpec, ProductTable};
+use axtrain_sim::technology::Technology;
 use rayon::prelude::*;
 use std::hint::black_box;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
+
+const FREEPDK45: &str = include_str!("../../hwconfigs/technology/freepdk45.toml");
+const LSTP: &str = include_str!("../../hwconfigs/memory/cacti7-45nm-lstp.toml");
 
 fn main() {
     stepped_throughput();
@@ -71,17 +78,46 @@ fn memories() -> MemorySystem {
 
 fn closed_form_of_a_network() {
     let (layers, memory) = (network(), memories());
+    let technology = Technology::from_toml(FREEPDK45).expect("it is valid");
+    let multiplier = MultiplierSpec::new("exact", Family::Array, 8, 8, true).expect("a valid width");
+    let (netlist, product) = (multiplier.netlist(), multiplier.table().expect("a small multiplier"));
+    let physical = technology.weigh(&netlist).expect("all cells are there");
+    let accumulator = Accumulator::new(32, &technology).expect("all cells are there");
+    let sram = MemoryTechnology::from_toml(LSTP).expect("it is valid");
+    let supplies = Supplies { logic: technology.nominal_supply(), sram: technology.nominal_supply() };
+    let memories = Memories::new(&memory, sram).expect("large enough");
+    let uniform = [1.0 / 256.0; 256];
+    let probabilities = [&uniform[..], &uniform];
+    let statistics = OperandStatistics { netlist: &netlist, physical: &physical, product: &product, probabilities };
     for dataflow in Dataflow::ALL {
         let array = SystolicArray::new(128, 128, dataflow).expect("a valid array");
-        let count = || {
-            let layers = black_box(&layers);
-            black_box(array.network_cycles(layers, &memory).expect("it fits"));
-            for layer in layers {
-                black_box(array.activity(layer).expect("it fits"));
-            }
+        let measure = || {
+            let additions = OperationMeans::additions(&array, &layers).min(1024.0) as u64;
+            OperationMeans::measure(&array, &statistics, &accumulator, additions, (2048, 1))
         };
-        let time = best_of(1000, count).as_secs_f64() * 1e6;
-        println!("closed form of {} layers, 128x128 {dataflow}: {time:.1} µs", layers.len());
+        let operations = measure();
+        let model = EnergyModel {
+            array: &array,
+            technology: &technology,
+            multiplier: &physical,
+            accumulator: &accumulator,
+            memories: &memories,
+            operand_bits: [8, 8],
+            clock_ps: 1572.0,
+        };
+        let count = || array.network_cycles(black_box(&layers), &memory).expect("it fits");
+        let whole = || {
+            let counted = count();
+            model.network(&layers, &counted, &memory, &operations, supplies).expect("it fits")
+        };
+        let microseconds = |time: Duration| time.as_secs_f64() * 1e6;
+        let (counts, energy) = (microseconds(best_of(1000, count)), microseconds(best_of(1000, whole)));
+        let set_up = microseconds(best_of(5, measure)) / 1000.0;
+        println!(
+            "{} layers, 128x128 {dataflow}: {counts:.1} µs cycles, traffic and stalls; {energy:.1} µs with energy; operations \
+             measured once in {set_up:.1} ms",
+            layers.len()
+        );
     }
 }
 

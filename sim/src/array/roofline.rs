@@ -41,7 +41,6 @@ impl SystolicArray {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::array::{ArrayFile, BUILT_IN_ARRAYS, Layer};
 
     #[test]

@@ -78,9 +78,17 @@ impl EnergyModel<'_> {
         let sequences = active / tiling.extent.steps as f64;
         let writes = events.activity.register_writes;
         let (input, weight) = (writes.input as f64, writes.weight as f64);
-        let follow_each_other = self.array.double_buffering() && tiling.extent.steps >= tiling.rows;
-        let ends_fj = if follow_each_other { operations.swap_fj } else { operations.start_fj + operations.end_fj };
-        let loads = if self.array.double_buffering() { 0.0 } else { 1.0 };
+        let double_buffering = self.array.double_buffering();
+        let follow_each_other = double_buffering && tiling.extent.steps >= tiling.rows;
+        // The held operand changes behind the zeros that come between short folds, together with the one that moves.
+        let held_fj = match (double_buffering, sums, mapping.row_operand()) {
+            (false, ..) | (_, Sums::Stationary, _) => 0.0,
+            (_, Sums::Moving, Operand::Input) => operations.weight_alone_fj,
+            (_, Sums::Moving, Operand::Weight) => operations.activation_alone_fj,
+        };
+        let ends_fj =
+            if follow_each_other { operations.swap_fj } else { operations.start_fj + operations.end_fj + held_fj };
+        let loads = if double_buffering { 0.0 } else { 1.0 };
         // Captures of each operand by registers in front of a multiplier whose other operand is zero.
         let (activations_alone, weights_alone) = match (sums, mapping.row_operand()) {
             (Sums::Stationary, _) => (input - active, weight - active),

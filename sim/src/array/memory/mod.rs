@@ -2,10 +2,12 @@
 //!
 //! Three on-chip memories hold activations, weights, and partial sums with results. Of each, one half is worked from
 //! while the other is filled or emptied. DRAM has one port of fixed width and a latency that every fold's request sees
-//! in full, because it can only be sent once half a memory is free.
+//! in full, because it can only be sent once half a memory is free. What a fold fetches, and what it writes, takes whole
+//! bursts each.
 //!
 //! Time goes by slots, one a fold. While the array works on fold i, the port writes back what fold i − 1 has completed
-//! and fetches what fold i + 1 needs and is not on chip; the slot is over when both are done. Before the first
+//! and fetches what fold i + 1 needs and is not on chip; the slot is over when both are done, and when the on-chip
+//! memories have passed fold i's words through their ports to and from the array. Before the first
 //! fold its operands are fetched, after the last its results are written back: layers do not overlap.
 //!
 //! - An operand that later folds need again stays if it fits half its memory (weights of an output-stationary
@@ -16,11 +18,13 @@
 //!   fit the activation memory together with what this layer works on.
 //!
 //! Every word read from DRAM is also written to an on-chip memory and the reverse; [`SramTraffic`] counts the array's
-//! side only. Not modelled: banks, bursts, refresh, row misses, and tiles of one fold that exceed half a memory (they
+//! side only. Not modelled: bank conflicts, refresh, row misses, and tiles of one fold that exceed half a memory (they
 //! are taken to stream through it).
 //!
 //! [`SramTraffic`]: super::SramTraffic
 
+#[cfg(test)]
+mod conservation;
 mod plan;
 
 use super::gemm::product;
@@ -44,12 +48,26 @@ pub struct MemorySystem {
     /// Cycles of the array from a request to its first word.
     #[serde(default)]
     pub dram_latency_cycles: u64,
+    /// Bits of a burst of DRAM, which moves nothing less; 1 if not given.
+    #[serde(default = "one")]
+    pub dram_burst_bits: NonZeroU64,
+    /// Bits that the ports of the memory for activations pass to the array in a cycle (ports × word); unlimited if not
+    /// given.
+    pub input_sram_bits_per_cycle: Option<NonZeroU64>,
+    /// The same of the memory for weights.
+    pub weight_sram_bits_per_cycle: Option<NonZeroU64>,
+    /// The same of the memory for partial sums, reads and writes together.
+    pub output_sram_bits_per_cycle: Option<NonZeroU64>,
     /// Bits an activation takes in memory; also a result, once requantised.
     #[serde(default = "eight")]
     pub activation_bits: NonZeroU64,
     /// Bits a weight takes in memory.
     #[serde(default = "eight")]
     pub weight_bits: NonZeroU64,
+}
+
+fn one() -> NonZeroU64 {
+    NonZeroU64::MIN
 }
 
 fn eight() -> NonZeroU64 {
@@ -167,6 +185,10 @@ mod tests {
             output_sram_kib,
             dram_bits_per_cycle,
             dram_latency_cycles,
+            dram_burst_bits: one(),
+            input_sram_bits_per_cycle: None,
+            weight_sram_bits_per_cycle: None,
+            output_sram_bits_per_cycle: None,
             activation_bits: eight(),
             weight_bits: eight(),
         }
@@ -192,8 +214,28 @@ mod tests {
         // 32 bits a cycle: 12 cycles, hidden but for the first.
         assert_eq!(count(memory([64; 3], 32, 0)).stall_cycles, 12 + 8);
         assert_eq!(slow.dram, DramTraffic::compulsory(&layers[0]).unwrap());
+        // Bursts of 256 bits: 384 bits take two, 8 × 4 × 8 one. 512 bits take 32 cycles, 14 more than the work.
+        let bursts = MemorySystem { dram_burst_bits: NonZeroU64::new(256).unwrap(), ..memory([64; 3], 16, 0) };
+        assert_eq!(count(bursts).stall_cycles, 32 + 3 * 14 + 16);
         // Zero here stands for no limit.
         assert_eq!(count(memory([64; 3], 0, 0)), array.layer_cycles(&layers[0]).unwrap());
+    }
+
+    #[test]
+    fn a_narrow_port_makes_the_array_wait() {
+        // As above: folds of 18 cycles that read 8 × 4 activations and 4 × 4 weights of 8 bits and write 8 × 4 sums of 32
+        // bits, all but the first after reading as many.
+        let array = SystolicArray::new(4, 4, Dataflow::WeightStationary).unwrap();
+        let count = |memory: MemorySystem| array.network_cycles(&[layer("8x4x16")], &memory).unwrap()[0].stall_cycles;
+        let ideal = memory([64; 3], 0, 0);
+        let port = |bits| NonZeroU64::new(bits);
+        assert_eq!(count(MemorySystem { input_sram_bits_per_cycle: port(16), ..ideal }), 0);
+        assert_eq!(count(MemorySystem { input_sram_bits_per_cycle: port(8), ..ideal }), 4 * (32 - 18));
+        assert_eq!(count(MemorySystem { weight_sram_bits_per_cycle: port(6), ..ideal }), 4 * (22 - 18));
+        let sums = MemorySystem { output_sram_bits_per_cycle: port(32), ..ideal };
+        assert_eq!(count(sums), (32 - 18) + 3 * (64 - 18));
+        // The slowest port decides.
+        assert_eq!(count(MemorySystem { input_sram_bits_per_cycle: port(8), ..sums }), count(sums));
     }
 
     #[test]

@@ -9,14 +9,14 @@ use std::num::NonZeroU64;
 
 /// How one operand of a layer gets onto the chip.
 #[derive(Clone, Copy, Debug)]
-struct Supply {
+pub(super) struct Supply {
     /// Words of a group.
     words: u64,
     /// Bits of a word.
     bits: u64,
-    reuse: Reuse,
+    pub(super) reuse: Reuse,
     /// Whether it stays until it is no longer needed.
-    stays: bool,
+    pub(super) stays: bool,
     /// Whether it is there from the beginning.
     present: bool,
 }
@@ -68,17 +68,18 @@ fn share(whole: u64, part: u64, of: u64) -> Option<u64> {
 pub(super) struct Plan<'a> {
     memory: &'a MemorySystem,
     accumulator_bits: u64,
-    tiling: Tiling,
+    pub(super) tiling: Tiling,
     schedule: Schedule,
-    sums: Sums,
-    input: Supply,
-    weight: Supply,
+    pub(super) sums: Sums,
+    row_operand: Operand,
+    pub(super) input: Supply,
+    pub(super) weight: Supply,
     /// Results of a group.
     outputs: u64,
     /// Whether partial sums go to DRAM.
-    spills: bool,
+    pub(super) spills: bool,
     /// Whether results stay on chip.
-    keeps_results: bool,
+    pub(super) keeps_results: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -104,6 +105,7 @@ impl<'a> Plan<'a> {
             tiling,
             schedule: array.schedule(&tiling)?,
             sums: mapping.sums(),
+            row_operand: mapping.row_operand(),
             input: Supply::new(inputs, activation_bits, memory.input_sram_kib, input, &tiling, has_inputs)?,
             weight: Supply::new(weights, weight_bits, memory.weight_sram_kib, weight, &tiling, false)?,
             outputs: product([gemm.m(), gemm.n()])?,
@@ -144,19 +146,49 @@ impl<'a> Plan<'a> {
         Some(stalls)
     }
 
+    /// Cycles the busiest port of an on-chip memory needs for a fold.
+    fn sram_cycles(&self, index: u64) -> Option<u64> {
+        let (memory, fold, steps) = (self.memory, self.tiling.fold(index), self.tiling.extent.steps);
+        let along_rows = product([steps, fold.rows])?;
+        let (along_columns, sums) = match self.sums {
+            Sums::Stationary => (product([steps, fold.columns])?, fold.elements()),
+            // All but the first folds of a sum read what the ones before have left.
+            Sums::Moving => {
+                (fold.elements(), product([steps, fold.columns, if fold.row_offset > 0 { 2 } else { 1 }])?)
+            }
+        };
+        let (inputs, weights) = match self.row_operand {
+            Operand::Input => (along_rows, along_columns),
+            Operand::Weight => (along_columns, along_rows),
+        };
+        [
+            (inputs, memory.activation_bits.get(), memory.input_sram_bits_per_cycle),
+            (weights, memory.weight_bits.get(), memory.weight_sram_bits_per_cycle),
+            (sums, self.accumulator_bits, memory.output_sram_bits_per_cycle),
+        ]
+        .into_iter()
+        .try_fold(0, |most: u64, (words, bits, port)| {
+            let busy = port.map_or(Some(0), |port| Some(product([words, bits])?.div_ceil(port.get())))?;
+            Some(most.max(busy))
+        })
+    }
+
     /// Cycles the array waits at the end of fold `slot`.
     fn slot_stall(&self, slot: u64) -> Option<u64> {
         let last = slot + 1 == self.tiling.folds;
         let work = if last { self.schedule.lead.checked_add(self.schedule.tail)? } else { self.schedule.period };
         let fetched = if last { 0 } else { self.fetched(slot + 1)? };
         let written = if slot == 0 { 0 } else { self.written(slot - 1)? };
-        Some(self.port_cycles(fetched, written)?.saturating_sub(work))
+        let busy = self.port_cycles(fetched, written)?.max(self.sram_cycles(slot)?);
+        Some(busy.saturating_sub(work))
     }
 
     /// Cycles the DRAM port is busy.
     fn port_cycles(&self, fetched_bits: u64, written_bits: u64) -> Option<u64> {
         let latency = if fetched_bits > 0 { self.memory.dram_latency_cycles } else { 0 };
-        let bits = fetched_bits.checked_add(written_bits)?;
+        let burst = self.memory.dram_burst_bits.get();
+        let bits =
+            sum([fetched_bits.checked_next_multiple_of(burst)?, written_bits.checked_next_multiple_of(burst)?])?;
         latency.checked_add(self.memory.dram_bits_per_cycle.map_or(0, |width| bits.div_ceil(width.get())))
     }
 
@@ -194,7 +226,7 @@ fn representatives(count: u64) -> impl Iterator<Item = (u64, u64)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::array::{Dataflow, Gemm};
     use rand::{RngExt, SeedableRng};
@@ -202,7 +234,7 @@ mod tests {
     use std::collections::HashSet;
 
     /// A layer, an array and memories of which some are too small.
-    fn random_plan(random: &mut ChaCha8Rng) -> (SystolicArray, Layer, MemorySystem) {
+    pub(in crate::array::memory) fn random_plan(random: &mut ChaCha8Rng) -> (SystolicArray, Layer, MemorySystem) {
         let dataflow = Dataflow::ALL[random.random_range(0..3)];
         let array = SystolicArray::new(random.random_range(1..=6), random.random_range(1..=6), dataflow).unwrap();
         let array = array.with_double_buffering(random.random());
@@ -218,6 +250,10 @@ mod tests {
             output_sram_kib: kibibyte,
             dram_bits_per_cycle: NonZeroU64::new(random.random_range(1..=200)),
             dram_latency_cycles: random.random_range(0..=50),
+            dram_burst_bits: NonZeroU64::new(random.random_range(1..=512)).unwrap(),
+            input_sram_bits_per_cycle: NonZeroU64::new(random.random_range(0..=64)),
+            weight_sram_bits_per_cycle: NonZeroU64::new(random.random_range(0..=64)),
+            output_sram_bits_per_cycle: NonZeroU64::new(random.random_range(0..=256)),
             activation_bits: word,
             weight_bits: word,
         };

@@ -33,6 +33,10 @@ pub fn read_architecture(text: &str) -> Result<ArrayFile, ArchitectureError> {
         output_sram_kib: settings.number("OfmapSramSzkB")?,
         dram_bits_per_cycle,
         dram_latency_cycles: 0,
+        dram_burst_bits: NonZeroU64::MIN,
+        input_sram_bits_per_cycle: None,
+        weight_sram_bits_per_cycle: None,
+        output_sram_bits_per_cycle: None,
         activation_bits: BYTE,
         weight_bits: BYTE,
     };
