@@ -311,6 +311,10 @@ fn wrong_requests_say_where_and_how_to_mend_them() {
             config("height.cfg", &limited.replace("Height: 4", "Height: x"), &[]),
             vec!["height.cfg:1:1", "line 1: ArrayHeight is \"x\"", "write a positive integer"],
         ),
+        (
+            plain(&["--array", &file("tile.toml", &tiny.replace("rows = 4", "rows = 4000")), "--gemm", "1x2x3"]),
+            vec!["input_sram_kib is 1", "4000 words", "set it to 8 or more"],
+        ),
         (with(&["--gemm", "1x2x3", "--energy"]), vec!["energy needs memories", "[memory]"]),
         (
             plain(&["--array", "edge-16x16", "--gemm", "1x2x3", "--supply", "0.01"]),

@@ -78,6 +78,15 @@ fn one_point_is_drawn() {
     data.series[0].points.truncate(1);
     accuracy_voltage::scene(&data).unwrap().assert_readable();
 
+    let mut data = synthetic::roofline();
+    data.layers.truncate(1);
+    (data.total, data.bytes_per_cycle) = (None, None);
+    roofline::scene(&data).unwrap().assert_readable();
+
+    let mut data = synthetic::layer_utilization();
+    data.layers.truncate(1);
+    layer_utilization::scene(&data).unwrap().assert_readable();
+
     let mut data = synthetic::training_curves();
     data.curves.truncate(1);
     data.curves[0].epochs.truncate(1);
@@ -173,6 +182,14 @@ fn nothing_to_draw_is_an_error() {
     let mut data = synthetic::energy_breakdown();
     data.bars.clear();
     assert!(is_empty(energy_breakdown::scene(&data)));
+
+    let mut data = synthetic::layer_utilization();
+    data.layers.clear();
+    assert!(is_empty(layer_utilization::scene(&data)));
+
+    let mut data = synthetic::roofline();
+    data.layers.clear();
+    assert!(is_empty(roofline::scene(&data)));
 }
 
 #[test]
@@ -199,6 +216,14 @@ fn impossible_numbers_are_errors() {
         data.panels[0].outcomes[0] = Outcome { error, probability };
         assert!(is_invalid(error_histogram::scene(&data)), "{error} with {probability}");
     }
+
+    let mut data = synthetic::layer_utilization();
+    data.layers[0].shares[1] = 1.2;
+    assert!(is_invalid(layer_utilization::scene(&data)));
+
+    let mut data = synthetic::roofline();
+    data.layers[0].intensity = f64::INFINITY;
+    assert!(is_invalid(roofline::scene(&data)));
 
     let mut data = synthetic::accuracy_voltage(None);
     data.series[0].points[0].accuracy.high = 0.0;

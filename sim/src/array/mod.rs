@@ -279,6 +279,20 @@ pub enum ArrayError {
         /// What the array has.
         feature: &'static str,
     },
+    /// An on-chip memory cannot hold what the array takes at once.
+    #[error(
+        "{key} is {kib}: half of it does not hold the {words} words the array takes at once; set it to {least_kib} or more"
+    )]
+    MemoryTooSmall {
+        /// Its key in an array file.
+        key: &'static str,
+        /// Its capacity, KiB.
+        kib: u64,
+        /// Words that must fit.
+        words: u64,
+        /// Least capacity that would do, KiB.
+        least_kib: u128,
+    },
     /// A matrix does not have the size its shape asks for.
     #[error("{found} {operand} given; groups × rows × columns of the matrix are {expected}")]
     OperandCount {

@@ -18,8 +18,8 @@
 //!   fit the activation memory together with what this layer works on.
 //!
 //! Every word read from DRAM is also written to an on-chip memory and the reverse; [`SramTraffic`] counts the array's
-//! side only. Not modelled: bank conflicts, refresh, row misses, and tiles of one fold that exceed half a memory (they
-//! are taken to stream through it).
+//! side only. What streams may exceed half a memory in a fold; it passes through. Not modelled: bank conflicts, refresh,
+//! row misses.
 //!
 //! [`SramTraffic`]: super::SramTraffic
 
@@ -27,6 +27,7 @@
 mod conservation;
 mod plan;
 
+use super::dataflow::{Operand, Sums};
 use super::gemm::product;
 use super::{ArrayError, Layer, LayerCycles, SystolicArray};
 use plan::Plan;
@@ -131,8 +132,10 @@ impl DramTraffic {
 }
 
 impl SystolicArray {
-    /// Cycles and traffic of layers that run one after the other on real memories.
+    /// Cycles and traffic of layers that run one after the other on real memories. A memory of which half holds less than
+    /// the array takes at once is refused.
     pub fn network_cycles(&self, layers: &[Layer], memory: &MemorySystem) -> Result<Vec<LayerCycles>, ArrayError> {
+        memory.check(self)?;
         let stays = |index: usize| match layers.get(index..index + 2) {
             Some([layer, next]) => memory.keeps_between(layer, next),
             _ => false,
@@ -154,6 +157,31 @@ impl SystolicArray {
 }
 
 impl MemorySystem {
+    /// Whether half of each memory holds what the array takes at once: all elements' operands where they stay, one step
+    /// of what streams.
+    fn check(&self, array: &SystolicArray) -> Result<(), ArrayError> {
+        let mapping = array.dataflow().mapping();
+        let (rows, columns, all) = (array.rows(), array.columns(), array.elements());
+        let (inputs, weights) = match (mapping.sums(), mapping.row_operand()) {
+            (Sums::Stationary, _) => (rows, columns),
+            (Sums::Moving, Operand::Input) => (rows, all),
+            (Sums::Moving, Operand::Weight) => (all, rows),
+        };
+        let memories = [
+            ("input_sram_kib", self.input_sram_kib, inputs, self.activation_bits.get()),
+            ("weight_sram_kib", self.weight_sram_kib, weights, self.weight_bits.get()),
+            ("output_sram_kib", self.output_sram_kib, columns, array.accumulator_bits().into()),
+        ];
+        for (key, kib, words, bits) in memories {
+            let needed = u128::from(words) * u128::from(bits);
+            if needed > u128::from(bits_of(kib) / 2) {
+                let least_kib = (2 * needed).div_ceil(1024 * 8);
+                return Err(ArrayError::MemoryTooSmall { key, kib: kib.get(), words, least_kib });
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the results of a layer wait on chip for the next one.
     fn keeps_between(&self, layer: &Layer, next: &Layer) -> bool {
         let fits = || {
@@ -236,6 +264,22 @@ mod tests {
         assert_eq!(count(sums), (32 - 18) + 3 * (64 - 18));
         // The slowest port decides.
         assert_eq!(count(MemorySystem { input_sram_bits_per_cycle: port(8), ..sums }), count(sums));
+    }
+
+    #[test]
+    fn a_memory_smaller_than_a_tile_is_refused() {
+        // 32 × 32 weights fill half of 2 KiB, 33 × 32 do not.
+        let layers = [layer("8x4x16")];
+        let count = |rows, dataflow, sram_kib| {
+            let array = SystolicArray::new(rows, 32, dataflow).unwrap();
+            array.network_cycles(&layers, &memory(sram_kib, 0, 0)).map(|_| ())
+        };
+        assert_eq!(count(32, Dataflow::WeightStationary, [1, 2, 1]), Ok(()));
+        let refusal = |key, words| Err(ArrayError::MemoryTooSmall { key, kib: 2, words, least_kib: 3 });
+        assert_eq!(count(33, Dataflow::WeightStationary, [2; 3]), refusal("weight_sram_kib", 33 * 32));
+        assert_eq!(count(33, Dataflow::InputStationary, [2; 3]), refusal("input_sram_kib", 33 * 32));
+        // Sums that stay hold nothing else.
+        assert_eq!(count(33, Dataflow::OutputStationary, [1; 3]), Ok(()));
     }
 
     #[test]
