@@ -345,7 +345,7 @@ fn right_align(table: &mut Table) {
 }
 
 /// Three significant digits without an exponent.
-fn three_digits(value: f64) -> String {
+pub(crate) fn three_digits(value: f64) -> String {
     let magnitude = if value > 0.0 { value.log10().floor() } else { 0.0 };
     let decimals = (2.0 - magnitude).clamp(0.0, 9.0) as usize;
     format!("{value:.decimals$}")

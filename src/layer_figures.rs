@@ -1,5 +1,6 @@
 //! Figures of the layers that `cycles` counts.
 
+use crate::cycles::three_digits;
 use crate::failure::Failure;
 use crate::figures::component_label;
 use crate::layer_energy::NetworkEnergy;
@@ -83,8 +84,8 @@ impl LayerFigures<'_> {
             caption: Caption::new(
                 "Where the energy goes",
                 format!(
-                    "{:.3e} J in all; {}; {}",
-                    energy.total.total * 1e-6,
+                    "{} µJ in all; {}; {}",
+                    three_digits(energy.total.total),
                     self.conditions,
                     energy.conditions.describe()
                 ),

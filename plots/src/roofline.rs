@@ -9,7 +9,7 @@ use crate::label::Placer;
 use crate::legend::{Key, Row, Sample};
 use crate::output;
 use crate::panel::{Panel, Titles};
-use crate::scene::{Align, Scene};
+use crate::scene::{Align, Point, Scene};
 use crate::style::{self, Dash, Marker, Stroke};
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,8 @@ pub struct Layer {
     pub throughput: f64,
 }
 
-/// Draws the figure to `stem.svg` and `stem.png`. Names that find no room are left out.
+/// Draws the figure to `stem.svg` and `stem.png`. Layers that cover each other share a name, and
+/// names that find no room are left out.
 ///
 /// # Errors
 /// If there are no layers, or a number is not finite and above zero; or on failing to write.
@@ -103,14 +104,22 @@ fn ends(x: &Scale) -> (f64, f64) {
     }
 }
 
+/// Writes the names; layers that cover each other share one.
 fn name_layers(scene: &mut Scene, panel: &Panel, placer: &mut Placer, layers: &[Layer]) {
-    let centres: Vec<_> = layers.iter().map(|layer| panel.point(layer.intensity, layer.throughput)).collect();
-    for centre in &centres {
-        placer.avoid_marker(*centre, style::MARKER + 1.5);
+    let mut heaps: Vec<(Point, &str, usize)> = Vec::new();
+    for layer in layers {
+        let (x, y) = panel.point(layer.intensity, layer.throughput);
+        placer.avoid_marker((x, y), style::MARKER + 1.5);
+        let covers = |(other, ..): &&mut (Point, &str, usize)| (other.0 - x).hypot(other.1 - y) < style::MARKER;
+        match heaps.iter_mut().find(covers) {
+            Some((_, _, more)) => *more += 1,
+            None => heaps.push(((x, y), &layer.name, 0)),
+        }
     }
     let colour = style::legible(style::colour(0));
-    for (layer, centre) in layers.iter().zip(centres) {
-        let label = style::text(&layer.name, centre, style::SMALL, Align::Start, colour);
+    for (centre, name, more) in heaps {
+        let name = if more == 0 { name.to_owned() } else { format!("{name} and {more} more") };
+        let label = style::text(name, centre, style::SMALL, Align::Start, colour);
         if let Some(label) = placer.place(centre, &label) {
             scene.text(label);
         } else if let Some((label, leader)) = placer.place_away(centre, &label) {
