@@ -133,7 +133,7 @@ fn sweep() {
         ..memory
     };
     let widths = [32, 64, 128, 256, 512];
-    let capacities = [16, 32, 64, 128, 256, 512, 1024];
+    let capacities = [64, 128, 256, 512, 1024, 2048, 4096];
     let memories: Vec<_> = capacities.iter().flat_map(|kib| widths.map(|bits| of_size(*kib, bits))).collect();
     let sides = (1..=10).map(|step| 16 * step);
     let sizes = sides.clone().flat_map(|rows| sides.clone().map(move |columns| (rows, columns)));
