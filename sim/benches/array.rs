@@ -3,6 +3,7 @@
 //! The stepped model in element-cycles a second (all elements, busy or not), with a product table as the multiplier;
 //! the closed form in time for a whole network (cycles, traffic on and off chip, stalls, and the energy of each layer by
 //! component), and in time for such a network on every point of a design space, on all cores. Best of several runs;
+//! SCALE-Sim 3 on some of the same layers, if the Python named by `AXTRAIN_SCALE_SIM_PYTHON` (or else `python3`) has it;
 //! set-up is not timed, except what measuring the operations on the gates takes, which is shown apart.
 
 use axtrain_sim::array::stepped::{self, Operands};
@@ -16,6 +17,8 @@ use axtrain_sim::technology::Technology;
 use rayon::prelude::*;
 use std::hint::black_box;
 use std::num::NonZeroU64;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const FREEPDK45: &str = include_str!("../../hwconfigs/technology/freepdk45.toml");
@@ -25,6 +28,7 @@ fn main() {
     stepped_throughput();
     closed_form_of_a_network();
     sweep();
+    against_scale_sim();
 }
 
 /// The shortest of `runs` runs.
@@ -150,3 +154,83 @@ fn sweep() {
     let (points, threads) = (points.len(), rayon::current_num_threads());
     println!("sweep of {points} points of {} layers, {threads} threads: {time:.3} s", layers.len());
 }
+
+/// Both tools on five layers of the network, with the same counts.
+fn against_scale_sim() {
+    let all = network();
+    let layers: Vec<Layer> = [1, 4, 20, 40, 49].map(|index| all[index].clone()).into();
+    let array = SystolicArray::new(128, 128, Dataflow::WeightStationary).expect("a valid array");
+    let folder = std::env::temp_dir().join(format!("axtrain-scale-sim-{}", std::process::id()));
+    let Some(theirs) = scale_sim_seconds(&layers, &folder) else {
+        println!("SCALE-Sim is not installed: no comparison");
+        return;
+    };
+    let count = || -> Vec<LayerCycles> {
+        black_box(&layers).iter().map(|layer| array.scale_sim_cycles(layer).expect("it fits")).collect()
+    };
+    let ours = best_of(1000, count).as_secs_f64();
+    println!(
+        "SCALE-Sim on {} of the layers: {theirs:.2} s, ours {:.2} µs: {:.0} times as fast",
+        layers.len(),
+        ours * 1e6,
+        theirs / ours
+    );
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
+/// CPU time SCALE-Sim takes, `None` if it cannot be run.
+fn scale_sim_seconds(layers: &[Layer], folder: &Path) -> Option<f64> {
+    let mut topology = "Layer,M,N,K,\n".to_owned();
+    let mut layout = "Layer,\n".to_owned();
+    for layer in layers {
+        let gemm = layer.gemm();
+        topology += &format!("{},{},{},{},\n", layer.name(), gemm.m(), gemm.n(), gemm.k());
+        layout += &format!("{},{}\n", layer.name(), "1,".repeat(20));
+    }
+    std::fs::create_dir_all(folder).ok()?;
+    for (name, text) in
+        [("layers.csv", &topology), ("layout.csv", &layout), ("array.cfg", &SCALE_SIM_ARRAY.to_owned())]
+    {
+        std::fs::write(folder.join(name), text).ok()?;
+    }
+    let python = std::env::var("AXTRAIN_SCALE_SIM_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let output = Command::new(python).args(["-c", SCALE_SIM_RUN]).arg(folder).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+}
+
+const SCALE_SIM_RUN: &str = include_str!("scale_sim.py");
+const SCALE_SIM_ARRAY: &str = "\
+[general]
+run_name = bench
+[architecture_presets]
+ArrayHeight: 128
+ArrayWidth: 128
+IfmapSramSzkB: 4096
+FilterSramSzkB: 4096
+OfmapSramSzkB: 8192
+IfmapOffset: 0
+FilterOffset: 10000000
+OfmapOffset: 20000000
+Dataflow : ws
+Bandwidth : 60
+ReadRequestBuffer: 64
+WriteRequestBuffer: 64
+[layout]
+IfmapCustomLayout: False
+IfmapSRAMBankBandwidth: 10
+IfmapSRAMBankNum: 10
+IfmapSRAMBankPort: 2
+FilterCustomLayout: False
+FilterSRAMBankBandwidth: 10
+FilterSRAMBankNum: 10
+FilterSRAMBankPort: 2
+[sparsity]
+SparsitySupport : false
+SparseRep : ellpack_block
+OptimizedMapping : false
+BlockSize : 8
+RandomNumberGeneratorSeed : 40
+[run_presets]
+InterfaceBandwidth: CALC
+UseRamulatorTrace: False
+";

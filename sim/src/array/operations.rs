@@ -42,6 +42,8 @@ pub struct OperationMeans {
 
 /// Operand codes, activation first.
 type Pair = [u32; 2];
+/// From one pair to the next.
+type Transition = (Pair, Pair);
 
 impl OperationMeans {
     /// Measures `samples` occasions of each kind, drawn with `seed`. A sum has up to `additions` products below the one
@@ -56,22 +58,22 @@ impl OperationMeans {
         let mut draw = Draw::new(statistics.probabilities, seed);
         let gating = array.data_gating();
         let energy =
-            |transitions: &[(Pair, Pair)]| mean_switching(statistics.netlist, statistics.physical, transitions);
+            |transitions: &[Transition]| mean_switching(statistics.netlist, statistics.physical, transitions);
         let follows = |before: Pair, after: Pair| match array.dataflow() {
             Dataflow::WeightStationary => (before, [after[0], before[1]]),
             Dataflow::InputStationary => (before, [before[0], after[1]]),
             Dataflow::OutputStationary => (before, after),
         };
-        let pairs: Vec<(Pair, Pair)> = (0..samples).map(|_| (draw.pair(), draw.pair())).collect();
+        let pairs: Vec<Transition> = (0..samples).map(|_| (draw.pair(), draw.pair())).collect();
         let steps: Vec<_> = pairs.iter().map(|&(before, after)| follows(before, after)).collect();
         let element = Self::element(array, statistics, accumulator, &mut draw, (&pairs, &steps, additions));
         if gating {
             // Pairs with a zero leave the multiplier at the last one without.
             let works = |pair: &Pair| !pair.contains(&0);
-            let share = |of: &[(Pair, Pair)]| {
+            let share = |of: &[Transition]| {
                 of.iter().filter(|(_, after)| works(after)).count() as f64 / of.len().max(1) as f64
             };
-            let working = |of: &[(Pair, Pair)]| -> Vec<(Pair, Pair)> {
+            let working = |of: &[Transition]| -> Vec<Transition> {
                 of.iter().copied().filter(|(before, after)| works(before) && works(after)).collect()
             };
             let swap_fj = energy(&working(&pairs)) * share(&pairs);
@@ -83,7 +85,7 @@ impl OperationMeans {
             Dataflow::InputStationary => [pair[0], 0],
             Dataflow::OutputStationary => [0, 0],
         };
-        let mapped = |of: &dyn Fn(Pair, Pair) -> (Pair, Pair)| -> f64 {
+        let mapped = |of: &dyn Fn(Pair, Pair) -> Transition| -> f64 {
             energy(&pairs.iter().map(|&(before, after)| of(before, after)).collect::<Vec<_>>())
         };
         Self {
@@ -117,7 +119,7 @@ impl OperationMeans {
         statistics: &OperandStatistics<'_>,
         accumulator: &Accumulator,
         draw: &mut Draw,
-        (pairs, steps, additions): (&[(Pair, Pair)], &[(Pair, Pair)], u64),
+        (pairs, steps, additions): (&[Transition], &[Transition], u64),
     ) -> ElementMeans {
         let adder = array.adder();
         let multiply = |[a, b]: Pair| {
@@ -151,7 +153,7 @@ impl OperationMeans {
         let mean = |bits: &dyn Fn(usize) -> u32| (0..steps.len()).map(|i| f64::from(bits(i))).sum::<f64>() / count;
         let width = statistics.product.width_a() + statistics.product.width_b();
         let changed = |change: i32, bits: u32| (change as u32 & (u32::MAX >> (32 - bits))).count_ones();
-        let additions: Vec<(Pair, Pair)> =
+        let additions: Vec<Transition> =
             sums.iter().map(|(before, after)| (before.map(|sum| sum as u32), after.map(|sum| sum as u32))).collect();
         ElementMeans {
             accumulate_fj: mean_switching(&accumulator.netlist, &accumulator.physical, &additions),

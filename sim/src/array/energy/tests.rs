@@ -171,7 +171,8 @@ fn multipliers_switch_as_in_the_stepped_array() {
                 let array = array(dataflow).with_double_buffering(double_buffering).with_data_gating(gating);
                 let gemm: Gemm = gemm.parse().unwrap();
                 let layer = Layer::new("layer", gemm);
-                let counted: LayerCycles = array.network_cycles(&[layer.clone()], &machine.memory).unwrap()[0];
+                let counted: LayerCycles =
+                    array.network_cycles(std::slice::from_ref(&layer), &machine.memory).unwrap()[0];
                 let operations = machine.operations(&array, 4096);
                 let events = machine.model(&array).events(&layer, &counted, &machine.memory, &operations).unwrap();
                 let runs = 6;
