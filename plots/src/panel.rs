@@ -73,6 +73,10 @@ impl Panel {
         let y_low = bottom;
         for tick in self.x.ticks(tick_count(self.area.width(), TICK_PITCH.0)) {
             let x = left + self.area.width() * self.x.position(tick.value);
+            if tick.label.is_empty() {
+                scene.line(vec![(x, y_low), (x, y_low + TICK / 2.0)], INK, HAIR);
+                continue;
+            }
             scene.line(vec![(x, top), (x, bottom)], GRID, HAIR);
             scene.line(vec![(x, y_low), (x, y_low + TICK)], INK, HAIR);
             if title.is_some() {

@@ -95,6 +95,50 @@ impl Convolution {
         Ok(Layer::new(name, gemm).grouped(self.groups)?.with_distinct_inputs(inputs))
     }
 
+    /// The activations of [`Self::lower`], `[group][image, window][channel, tap]`, of an input `[image][channel][row][column]`;
+    /// padding is zero.
+    pub fn activations(&self, input: &[i32]) -> Result<Vec<i32>, ConvolutionError> {
+        let windows = self.output(Convention::Rtl)?;
+        let [height, width] = self.input;
+        check_count("activations", input.len(), [self.batch, self.channels, height, width])?;
+        let pixel = |image: u64, channel: u64, at: [Option<u64>; 2]| match at {
+            [Some(row), Some(column)] if row < height && column < width => {
+                input[(((image * self.channels + channel) * height + row) * width + column) as usize]
+            }
+            _ => 0,
+        };
+        // Where a tap of a window lies in the input; `None` before its first pixel.
+        let place = |axis: usize, window: u64, tap: u64| {
+            (window * self.stride[axis] + tap * self.dilation[axis]).checked_sub(self.padding[axis])
+        };
+        let of_group = self.channels / self.groups;
+        let mut activations = Vec::new();
+        for (group, image) in pairs([self.groups, self.batch]) {
+            for (down, right) in pairs(windows) {
+                for channel in group * of_group..(group + 1) * of_group {
+                    for (tap_down, tap_right) in pairs(self.filter) {
+                        let at = [place(0, down, tap_down), place(1, right, tap_right)];
+                        activations.push(pixel(image, channel, at));
+                    }
+                }
+            }
+        }
+        Ok(activations)
+    }
+
+    /// The weights of [`Self::lower`], `[group][channel, tap][filter]`, of filters `[filter][channel of its group][row][column]`.
+    pub fn weights(&self, filters: &[i32]) -> Result<Vec<i32>, ConvolutionError> {
+        self.check_sizes()?;
+        let window = [self.channels / self.groups, self.filter[0], self.filter[1]];
+        check_count("weights", filters.len(), [self.filters, window[0], window[1], window[2]])?;
+        let (taps, of_group) = (window.iter().product::<u64>(), self.filters / self.groups);
+        let mut weights = Vec::with_capacity(filters.len());
+        for (group, tap) in pairs([self.groups, taps]) {
+            weights.extend((0..of_group).map(|filter| filters[((group * of_group + filter) * taps + tap) as usize]));
+        }
+        Ok(weights)
+    }
+
     /// Distance from a filter's first tap to its last, inclusive.
     fn span(&self, axis: usize) -> Option<u64> {
         self.dilation[axis].checked_mul(self.filter[axis] - 1)?.checked_add(1)
@@ -116,6 +160,16 @@ impl Convolution {
             None => Ok(()),
         }
     }
+}
+
+/// Every pair of indices, the first one slower.
+fn pairs([outer, inner]: [u64; 2]) -> impl Iterator<Item = (u64, u64)> {
+    (0..outer).flat_map(move |first| (0..inner).map(move |second| (first, second)))
+}
+
+fn check_count(operand: &'static str, found: usize, sizes: [u64; 4]) -> Result<(), ConvolutionError> {
+    let expected = product(sizes).ok_or(ConvolutionError::Overflow)?;
+    if found as u64 == expected { Ok(()) } else { Err(ArrayError::OperandCount { operand, found, expected }.into()) }
 }
 
 #[cfg(test)]
