@@ -101,6 +101,23 @@ impl Scale {
         }
     }
 
+    /// The number at a share of the axis; nothing in the break of a logarithmic one.
+    pub(crate) fn value(&self, position: f64) -> Option<f64> {
+        match *self {
+            Scale::Linear { low, high, .. } => Some(low + position * (high - low)),
+            Scale::Decades { low, high, zero } => {
+                let bottom = if zero { ABOVE_BREAK } else { 0.0 };
+                let share = (position - bottom) / (1.0 - bottom);
+                (share >= 0.0).then(|| 10f64.powf(f64::from(low) + share * f64::from(high - low)))
+            }
+            Scale::SignedDoublings { low, high } => {
+                let doublings = low + position * (high - low);
+                let value = if doublings.abs() <= 1.0 { doublings.abs() } else { (doublings.abs() - 1.0).exp2() };
+                Some(value * doublings.signum())
+            }
+        }
+    }
+
     /// Where the axis is broken, if it is, as a share of it.
     pub(crate) fn break_position(&self) -> Option<f64> {
         matches!(self, Scale::Decades { zero: true, .. }).then_some(0.35 * ZERO_POSITION + 0.65 * ABOVE_BREAK)
@@ -241,6 +258,19 @@ mod tests {
         assert_eq!(Scale::decades([0.0, 3e-4, 2e-2]), Scale::Decades { low: -4, high: -1, zero: true });
         assert_eq!(Scale::decades([1e-3]), Scale::Decades { low: -4, high: -3, zero: false });
         assert_eq!(Scale::decades([0.0, 0.0]), Scale::Decades { low: -1, high: 0, zero: true });
+    }
+
+    #[test]
+    fn values_stand_at_their_positions() {
+        let scales =
+            [Scale::around([3.0, 8.0]), Scale::decades([0.0, 1e-4, 1.0]), Scale::signed_doublings([-900.0, 40.0])];
+        for scale in scales {
+            for position in [0.2, 0.37, 0.5, 0.98] {
+                let value = scale.value(position).unwrap();
+                assert!((scale.position(value) - position).abs() < 1e-12, "{scale:?} at {position}: {value}");
+            }
+        }
+        assert_eq!(Scale::decades([0.0, 1e-4]).value(0.1), None);
     }
 
     #[test]

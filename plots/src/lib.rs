@@ -27,11 +27,14 @@
 //! same methods in the same order to every figure and each keeps its colour.
 
 pub mod accuracy_voltage;
+pub mod bit_flips;
 pub mod energy_accuracy;
 pub mod energy_breakdown;
+pub mod error_fit;
 pub mod error_histogram;
 pub mod error_voltage;
 pub mod layer_utilization;
+pub mod operand_map;
 pub mod roofline;
 pub mod training_curves;
 
@@ -41,6 +44,7 @@ mod error;
 mod estimate;
 mod figure;
 mod font;
+mod heat;
 mod label;
 mod legend;
 mod number;

@@ -7,6 +7,7 @@ use crate::{
     accuracy_voltage, energy_accuracy, energy_breakdown, error_histogram, error_voltage, layer_utilization, roofline,
     training_curves,
 };
+use crate::{bit_flips, error_fit, operand_map};
 
 #[test]
 fn no_text_collides_or_leaves_the_picture() {
@@ -22,6 +23,9 @@ fn no_text_collides_or_leaves_the_picture() {
         layer_utilization::scene(&synthetic::layer_utilization()),
         roofline::scene(&synthetic::roofline()),
         training_curves::scene(&synthetic::training_curves()),
+        operand_map::scene(&synthetic::operand_map()),
+        bit_flips::scene(&synthetic::bit_flips()),
+        error_fit::scene(&synthetic::error_fit()),
     ];
     for scene in scenes {
         scene.unwrap().assert_readable();
@@ -242,4 +246,48 @@ fn impossible_numbers_are_errors() {
     assert!(is_invalid(energy_breakdown::scene(&data)));
     data.bars[0].energy_uj.pop();
     assert!(matches!(energy_breakdown::scene(&data), Err(PlotError::Length { found: 8, expected: 9, .. })));
+}
+
+#[test]
+fn maps_and_fits_of_one_cell_or_of_nothing_but_zeros_are_drawn() {
+    let mut data = synthetic::operand_map();
+    (data.columns, data.weights, data.activations) = (1, [0.0, 0.0], [0.0, 0.0]);
+    (data.error_rate, data.mean_error) = (vec![0.0], vec![0.0]);
+    operand_map::scene(&data).unwrap().assert_readable();
+
+    let mut data = synthetic::bit_flips();
+    data.points.truncate(1);
+    data.points[0].up.fill(0.0);
+    data.points[0].down.fill(0.0);
+    bit_flips::scene(&data).unwrap().assert_readable();
+
+    let mut data = synthetic::error_fit();
+    data.fits.clear();
+    data.bins = vec![error_fit::Bin { low: 0.0, high: 0.0, probability: 1.0 }];
+    error_fit::scene(&data).unwrap().assert_readable();
+}
+
+#[test]
+fn maps_and_fits_refuse_what_they_cannot_show() {
+    let mut data = synthetic::operand_map();
+    data.mean_error.pop();
+    assert!(matches!(operand_map::scene(&data), Err(PlotError::Length { .. })));
+    data = synthetic::operand_map();
+    data.error_rate[5] = 1.5;
+    assert!(matches!(operand_map::scene(&data), Err(PlotError::Invalid { .. })));
+
+    let mut data = synthetic::bit_flips();
+    data.points[1].supply_v = data.points[0].supply_v;
+    assert!(matches!(bit_flips::scene(&data), Err(PlotError::Invalid { .. })));
+    data = synthetic::bit_flips();
+    data.points[3].down.pop();
+    assert!(matches!(bit_flips::scene(&data), Err(PlotError::Length { .. })));
+    data.points.clear();
+    assert!(matches!(bit_flips::scene(&data), Err(PlotError::Empty { .. })));
+
+    let mut data = synthetic::error_fit();
+    data.fits[0].probability.pop();
+    assert!(matches!(error_fit::scene(&data), Err(PlotError::Length { .. })));
+    data.bins.clear();
+    assert!(matches!(error_fit::scene(&data), Err(PlotError::Empty { .. })));
 }

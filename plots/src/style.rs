@@ -35,6 +35,8 @@ pub(crate) const INK: RGBColor = RGBColor(0x26, 0x26, 0x26);
 pub(crate) const QUIET: RGBColor = RGBColor(0x5c, 0x5c, 0x5c);
 /// Grid lines.
 pub(crate) const GRID: RGBColor = RGBColor(0xe4, 0xe4, 0xe4);
+/// Data behind the lines that describe them.
+pub(crate) const BAR: RGBColor = RGBColor(0xc4, 0xc4, 0xc4);
 /// What the others are compared with.
 pub(crate) const BASELINE: RGBColor = RGBColor(0x4a, 0x4a, 0x4a);
 pub(crate) const WHITE: RGBColor = RGBColor(0xff, 0xff, 0xff);
@@ -59,6 +61,12 @@ pub(crate) fn colour(index: usize) -> RGBColor {
         1 => mixed(pure, INK, 0.45),
         _ => mixed(pure, WHITE, 0.5),
     }
+}
+
+/// From white at 0 through the `index`-th colour to one darker at 1.
+pub(crate) fn shade(index: usize, share: f64) -> RGBColor {
+    let share = share.clamp(0.0, 1.0);
+    if share <= 0.7 { mixed(WHITE, colour(index), share / 0.7) } else { mixed(colour(index), INK, share - 0.7) }
 }
 
 /// A colour dark enough for letters.

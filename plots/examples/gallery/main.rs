@@ -3,8 +3,8 @@
 mod synthetic;
 
 use axtrain_plots::{
-    PlotError, accuracy_voltage, energy_accuracy, energy_breakdown, error_histogram, error_voltage,
-    layer_utilization, roofline, training_curves,
+    PlotError, accuracy_voltage, bit_flips, energy_accuracy, energy_breakdown, error_fit, error_histogram,
+    error_voltage, layer_utilization, operand_map, roofline, training_curves,
 };
 use std::path::{Path, PathBuf};
 
@@ -30,6 +30,9 @@ fn draw_all(directory: &Path) -> Result<Vec<PathBuf>, PlotError> {
         energy_breakdown::draw(&synthetic::energy_breakdown(), &stem("energy_breakdown"))?,
         layer_utilization::draw(&synthetic::layer_utilization(), &stem("layer_utilization"))?,
         roofline::draw(&synthetic::roofline(), &stem("roofline"))?,
+        operand_map::draw(&synthetic::operand_map(), &stem("operand_map"))?,
+        bit_flips::draw(&synthetic::bit_flips(), &stem("bit_flips"))?,
+        error_fit::draw(&synthetic::error_fit(), &stem("error_fit"))?,
         training_curves::draw(&synthetic::training_curves(), &stem("training_curves"))?,
     ];
     Ok(drawn.into_iter().flatten().collect())

@@ -1,11 +1,14 @@
 //! Made-up data with the shapes that real results have. None of it was measured.
 
 use axtrain_plots::accuracy_voltage::{self, AccuracyVoltage};
+use axtrain_plots::bit_flips::{self, BitFlips};
 use axtrain_plots::energy_accuracy::{self, EnergyAccuracy};
 use axtrain_plots::energy_breakdown::{Bar, EnergyBreakdown};
+use axtrain_plots::error_fit::{Bin, ErrorFit, FittedModel};
 use axtrain_plots::error_histogram::{Distribution, ErrorHistogram, Outcome};
 use axtrain_plots::error_voltage::{self, ErrorVoltage};
 use axtrain_plots::layer_utilization::{self, LayerUtilization};
+use axtrain_plots::operand_map::OperandMap;
 use axtrain_plots::roofline::{self, Roofline};
 use axtrain_plots::training_curves::{Curve, Epoch, TrainingCurves};
 use axtrain_plots::{Caption, Estimate};
@@ -241,5 +244,82 @@ pub(crate) fn training_curves() -> TrainingCurves {
     TrainingCurves {
         caption: caption("Training", "Digits, MLP 64-32-10, test set after each epoch, 5 seeds"),
         curves: METHODS.iter().enumerate().map(curve).collect(),
+    }
+}
+
+pub(crate) fn operand_map() -> OperandMap {
+    let (columns, rows) = (64, 32);
+    let operand = |index: usize| ((index / columns * 4) as f64, (index % columns * 4) as f64 - 128.0);
+    let cell = |index: usize| {
+        let (activation, weight) = operand(index);
+        let size = (activation * weight).abs() / 16256.0;
+        if weight < 0.0 { 0.4 * size } else { 0.002 * size * size }
+    };
+    let error = |index: usize| {
+        let (activation, weight) = operand(index);
+        if weight < 0.0 {
+            -900.0 * cell(index) * activation / 127.0
+        } else {
+            4.0 * weight * activation / 127.0 * cell(index)
+        }
+    };
+    OperandMap {
+        caption: caption("Where bam8_h2_v5 errs at 0.78 V", "Clock 1500 ps; weight-stationary exhaustive uniform"),
+        weights: [-128.0, 127.0],
+        activations: [0.0, 127.0],
+        columns,
+        error_rate: (0..columns * rows).map(cell).collect(),
+        mean_error: (0..columns * rows).map(error).collect(),
+    }
+}
+
+pub(crate) fn bit_flips() -> BitFlips {
+    let points = supplies().map(|supply_v| {
+        let rate = |bit: u32, share: f64| {
+            let below = 0.99 - 0.01 * f64::from(15 - bit) - supply_v;
+            if below > 0.0 && bit > 2 { (share * 2e-4 * (below * 40.0).exp()).min(0.4) } else { 0.0 }
+        };
+        let rates = |share: f64| (0..16).map(|bit| rate(bit, share)).collect();
+        bit_flips::Point { supply_v, up: rates(1.0), down: rates(0.4) }
+    });
+    BitFlips {
+        caption: caption("Bit flips of bam8_h2_v5", "Clock 1500 ps; weight-stationary exhaustive uniform"),
+        critical_v: Some(0.97),
+        points: points.collect(),
+    }
+}
+
+pub(crate) fn error_fit() -> ErrorFit {
+    let magnitudes = (0..14).map(|power| (2f64.powi(power), 2f64.powi(power + 1) - 1.0));
+    let negative = magnitudes.clone().rev().map(|(low, high)| (-high, -low));
+    let edges: Vec<(f64, f64)> = negative.chain([(0.0, 0.0)]).chain(magnitudes).collect();
+    let errors = |(low, high): &(f64, f64)| match low + high {
+        0.0 => 0.93,
+        middle => 0.002 + 0.00001 * (middle.abs().ln() * 40.0 + 0.01 * middle).min(400.0),
+    };
+    let around = |width: f64| {
+        move |(low, high): &(f64, f64)| {
+            ((high - low + 1.0) / width * (-(low + high).abs() / width / 2.0).exp()).min(0.9)
+        }
+    };
+    let bins = edges.iter().map(|edge| Bin { low: edge.0, high: edge.1, probability: errors(edge) }).collect();
+    let fit = |name: &str, ks: f64, probability: Vec<f64>| FittedModel { name: name.into(), ks, probability };
+    let fits = vec![
+        fit(
+            "spike and normal",
+            0.0341,
+            edges.iter().map(|edge| if edge.0 == 0.0 { 0.93 } else { 0.07 * around(3000.0)(edge) }).collect(),
+        ),
+        fit("two-sided geometric", 0.298, edges.iter().map(around(40.0)).collect()),
+        fit("Laplace", 0.301, edges.iter().map(around(60.0)).collect()),
+        fit("normal", 0.442, edges.iter().map(around(1200.0)).collect()),
+    ];
+    ErrorFit {
+        caption: caption(
+            "Errors of bam8_h2_v5 at 0.86 V, and fits",
+            "Clock 1500 ps; weight-stationary exhaustive uniform",
+        ),
+        bins,
+        fits,
     }
 }
