@@ -41,6 +41,8 @@ pub(crate) enum Verb {
     Simulate(ExperimentOptions),
     /// Error metrics, area, delay, and per operating point timing errors and energy of multipliers
     Characterize(CharacterizeOptions),
+    /// Write a multiplier's error profile at each operating point, and what it did operation by operation
+    Trace(TraceOptions),
     /// Time, traffic and energy of a network on a systolic array, without its arithmetic
     Cycles(CyclesOptions),
     /// Write a multiplier or a whole array as Verilog, a multiplier as BLIF, or waveforms as VCD
@@ -87,6 +89,58 @@ pub(crate) struct CharacterizeOptions {
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TraceOptions {
+    /// Design file
+    #[arg(value_name = "DESIGN.toml")]
+    pub(crate) design: PathBuf,
+    /// Technology: a built-in name or a file
+    #[arg(long, value_name = "NAME|FILE", default_value = "freepdk45")]
+    pub(crate) technology: String,
+    /// Supplies in volts: 0.9, a list 0.8,0.9 or lo:hi:step (default: nominal)
+    #[arg(long, value_name = "VOLTS")]
+    pub(crate) supply: Option<String>,
+    /// Clock periods in ps, one or several (default: what the exact array multiplier of equal width needs at nominal
+    /// supply)
+    #[arg(long, value_name = "PS")]
+    pub(crate) clock_ps: Option<String>,
+    /// Bits of an activation code (default: all; one less of a signed design, whose activations are never negative)
+    #[arg(long, value_name = "BITS")]
+    pub(crate) activation_bits: Option<u32>,
+    /// Operands to take instead of uniform ones, as comma-separated codes under a header previous,activation,weight
+    #[arg(long, value_name = "FILE.csv", conflicts_with = "from_run")]
+    pub(crate) operands: Option<PathBuf>,
+    /// Take the operands of a finished run's network, layer by layer, with the zeros between its batches
+    #[arg(long, value_name = "RUN_DIR", conflicts_with = "activation_bits")]
+    pub(crate) from_run: Option<PathBuf>,
+    /// Which of the run's networks: a file in its weights/, without extension (default: the first)
+    #[arg(long, value_name = "NAME", requires = "from_run")]
+    pub(crate) network: Option<String>,
+    /// Also write a raw error trace of N operations; `--seed` decides which are drawn
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) samples: Option<u32>,
+    /// Form of raw error traces
+    #[arg(long, value_name = "npz|csv", default_value = "npz", requires = "samples")]
+    pub(crate) format: TraceFormat,
+    /// Folder to write to
+    #[arg(long, value_name = "DIR", default_value = "traces")]
+    pub(crate) out: PathBuf,
+    /// Also draw figures, into figures/ in that folder
+    #[arg(long)]
+    pub(crate) figures: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TraceFormat {
+    /// NumPy's archive
+    Npz,
+    /// Comma-separated values
+    Csv,
 }
 
 /// What cells do with pulses shorter than their delay.

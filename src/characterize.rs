@@ -22,7 +22,8 @@ use std::path::Path;
 /// Characterises each design file.
 pub(crate) fn run(options: &CharacterizeOptions, seed: u64, console: &Console) -> Result<(), Failure> {
     let technology = technology(&options.technology, Path::new("."))?;
-    let supplies = supplies(options, &technology)?;
+    let supplies = supplies(options.supply.as_deref(), &technology)?;
+    check_clock(options.clock_ps)?;
     let request = ErrorRequest::new(&options.errors, seed)?;
     let mut reports = Vec::new();
     for path in &options.designs {
@@ -165,7 +166,7 @@ pub(crate) fn distribution(text: &str) -> Result<OperandDistribution, Failure> {
     OperandDistribution::histogram(&source.text).map_err(|error| Failure::in_file(source.parts(), None, error, None))
 }
 
-fn build(multiplier: Multiplier, technology: &Technology) -> Result<Design, Failure> {
+pub(crate) fn build(multiplier: Multiplier, technology: &Technology) -> Result<Design, Failure> {
     Design::new(multiplier, technology).map_err(incomplete)
 }
 
@@ -173,19 +174,30 @@ fn incomplete(missing: MissingCells) -> Failure {
     Failure::request(missing, "complete the technology file")
 }
 
-fn supplies(options: &CharacterizeOptions, technology: &Technology) -> Result<Vec<Volts>, Failure> {
-    if let Some(clock) = options.clock_ps.filter(|clock| !(clock.is_finite() && *clock > 0.0)) {
-        return Err(Failure::request(format!("a clock period of {clock} ps"), "--clock-ps takes a positive number"));
+fn check_clock(clock_ps: Option<f64>) -> Result<(), Failure> {
+    match clock_ps.filter(|clock| !(clock.is_finite() && *clock > 0.0)) {
+        Some(clock) => {
+            Err(Failure::request(format!("a clock period of {clock} ps"), "--clock-ps takes positive numbers"))
+        }
+        None => Ok(()),
     }
-    let Some(text) = &options.supply else { return Ok(Vec::new()) };
-    let help = "--supply takes 0.9, a list as 0.8,0.9,1.0, or lo:hi:step";
+}
+
+/// The numbers of a list or of lo:hi:step.
+pub(crate) fn numbers(text: &str, help: &str) -> Result<Vec<f64>, Failure> {
     let range = if text.contains(':') {
-        Range::Steps(text.clone())
+        Range::Steps(text.to_owned())
     } else {
         let numbers: Result<Vec<f64>, _> = text.split(',').map(|number| number.trim().parse()).collect();
         Range::List(numbers.map_err(|error| Failure::request(format!("\"{text}\": {error}"), help))?)
     };
-    let values = range.values().map_err(|message| Failure::request(message, help))?;
+    range.values().map_err(|message| Failure::request(message, help))
+}
+
+/// Supplies as asked for, none if none were; the technology knows them all.
+pub(crate) fn supplies(text: Option<&str>, technology: &Technology) -> Result<Vec<Volts>, Failure> {
+    let help = "--supply takes 0.9, a list as 0.8,0.9,1.0, or lo:hi:step";
+    let values = text.map_or(Ok(Vec::new()), |text| numbers(text, help))?;
     let supplies: Vec<Volts> = values.into_iter().map(Volts).collect();
     for &supply in &supplies {
         technology.slowdown(supply).map_err(|error| Failure::request(error, help))?;

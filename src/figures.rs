@@ -3,7 +3,9 @@
 use crate::arguments::PlotOptions;
 use crate::failure::Failure;
 use crate::output::print_line;
+use crate::profile_figures::{distribution, error_fit, operand_map};
 use crate::study::profile_path;
+use crate::trace_figures::flips;
 use axtrain_plots::{
     Caption, Estimate, PlotError, accuracy_voltage, energy_accuracy, energy_breakdown, error_histogram,
     error_voltage, training_curves,
@@ -50,6 +52,18 @@ pub(crate) fn draw(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
         let named = |figure: &str| figures.join(format!("{figure}_{design}"));
         keep(accuracy_voltage::draw(&run.accuracy_voltage(&points, design, baseline), &named("accuracy-voltage")))?;
         keep(error_histogram::draw(&run.error_histogram(design)?, &named("error-histogram")))?;
+        let profiles = run.profiles(design)?;
+        if !profiles.is_empty() {
+            keep(axtrain_plots::bit_flips::draw(&flips(&profiles, run.critical(design)), &named("bit-flips")))?;
+        }
+        // Where it first fails: the operating point that one would like to use.
+        let failing = profiles.iter().filter(|profile| profile.timing.error_rate() > 0.0);
+        if let Some(profile) = failing.max_by(|a, b| a.metadata.supply_v.total_cmp(&b.metadata.supply_v)) {
+            keep(axtrain_plots::operand_map::draw(&operand_map(profile), &named("operand-map")))?;
+            if let Some(fit) = error_fit(profile) {
+                keep(axtrain_plots::error_fit::draw(&fit, &named("error-fit")))?;
+            }
+        }
     }
     keep(energy_breakdown::draw(&run.energy_breakdown(&points), &figures.join("energy-breakdown")))?;
     if let Some(curves) = run.training_curves()? {
@@ -216,27 +230,36 @@ impl Run {
         for supply in shown {
             let profile = self.profile(design, supply)?;
             if panels.is_empty() {
-                let pairs = profile.approximation_pmf_value.iter().zip(&profile.approximation_pmf_prob);
-                panels.push(distribution("approximation error, all operands equally likely".to_owned(), pairs));
+                panels.push(distribution("approximation error".to_owned(), &profile.approximation));
             }
-            let pairs = profile.timing_pmf_value.iter().zip(&profile.timing_pmf_prob);
-            panels.push(distribution(format!("timing error at {supply:.2} V"), pairs));
+            panels.push(distribution(format!("timing error at {supply:.2} V"), &profile.timing));
         }
         if panels.is_empty()
             && let Some(point) = points.first()
         {
             let profile = self.profile(design, point.supply_v)?;
-            let pairs = profile.approximation_pmf_value.iter().zip(&profile.approximation_pmf_prob);
-            panels.push(distribution("approximation error, all operands equally likely".to_owned(), pairs));
+            panels.push(distribution("approximation error".to_owned(), &profile.approximation));
         }
         let stimulus = points.first().map_or("", |point| point.stimulus.as_str());
         Ok(error_histogram::ErrorHistogram {
-            caption: Caption::new(
-                format!("Errors of {design}"),
-                format!("{}; timing under {stimulus} operands", self.circuit()),
-            ),
+            caption: Caption::new(format!("Errors of {design}"), format!("{}; {stimulus} operands", self.circuit())),
             panels,
         })
+    }
+
+    /// The design's profiles, one a supply.
+    fn profiles(&self, design: &str) -> Result<Vec<ErrorProfile>, Failure> {
+        let report = self.characterizations.iter().find(|report| report.design.name == design);
+        let points = report.map_or(&[][..], |report| &report.operating_points[..]);
+        let mut supplies: Vec<f64> = points.iter().map(|point| point.supply_v).collect();
+        supplies.sort_by(f64::total_cmp);
+        supplies.dedup();
+        supplies.into_iter().map(|supply| self.profile(design, supply)).collect()
+    }
+
+    fn critical(&self, design: &str) -> Option<Volts> {
+        let report = self.characterizations.iter().find(|report| report.design.name == design)?;
+        report.critical_supply_v.map(Volts)
     }
 
     fn profile(&self, design: &str, supply: f64) -> Result<ErrorProfile, Failure> {
@@ -332,12 +355,6 @@ pub(crate) fn component_label(name: &str) -> String {
         _ => word.to_owned(),
     });
     words.collect::<Vec<_>>().join(" ")
-}
-
-fn distribution<'a>(name: String, pairs: impl Iterator<Item = (&'a i32, &'a f64)>) -> error_histogram::Distribution {
-    let outcomes =
-        pairs.map(|(&error, &probability)| error_histogram::Outcome { error: f64::from(error), probability });
-    error_histogram::Distribution { name, outcomes: outcomes.collect() }
 }
 
 /// Groups in order of first appearance.

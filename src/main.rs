@@ -14,10 +14,15 @@ mod layer_figures;
 mod list;
 mod new;
 mod output;
+mod profile_figures;
 mod progress;
 mod simulate;
 mod study;
 mod summary;
+mod trace;
+mod trace_figures;
+mod trace_operands;
+mod trace_summary;
 mod waveforms;
 mod weights;
 
@@ -54,6 +59,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Verb::Train(options) => train::run(&options, &console),
         Verb::Simulate(options) => simulate::run(&options, arguments.seed, &console),
         Verb::Characterize(options) => characterize::run(&options, arguments.seed, &console),
+        Verb::Trace(options) => trace::run(&options, arguments.seed, &console),
         Verb::Cycles(options) => cycles::run(&options, arguments.seed),
         Verb::Export(options) => export::run(&options, arguments.seed),
         Verb::Plot(options) => figures::run(&options),

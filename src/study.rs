@@ -56,6 +56,20 @@ impl Behaviour {
     pub(crate) fn errors(&self, position: usize) -> &SampledErrors {
         &self.table.points()[self.points[position].1]
     }
+
+    /// The error profile at a position of `points`.
+    pub(crate) fn profile(
+        &self,
+        design: &Design,
+        technology: &Technology,
+        position: usize,
+        stimulus: &Stimulus,
+    ) -> ErrorProfile {
+        let (point, errors) = (self.points[position].0, self.errors(position));
+        let metadata = ProfileMetadata::new(design, technology, point, errors.window(), stimulus);
+        let factor = technology.switching_factor(point.supply);
+        ErrorProfile::new(metadata, &design.product, &self.table, errors, stimulus, factor)
+    }
 }
 
 /// The experiment of a file with everything it names found and read.
@@ -139,7 +153,8 @@ fn array(array: &str, memory: &str, folder: &Path) -> Result<(SystolicArray, Mem
     Ok((array, memories))
 }
 
-fn dataset(experiment: &Experiment, folder: &Path) -> Result<Dataset, Failure> {
+/// The data set of an experiment, as many images of it as it takes.
+pub(crate) fn dataset(experiment: &Experiment, folder: &Path) -> Result<Dataset, Failure> {
     let mut dataset = match Dataset::embedded(&experiment.dataset) {
         Some(dataset) => dataset,
         None => {
@@ -215,33 +230,20 @@ impl Study {
     }
 
     fn write_profiles(&self, design: &Design, behaviour: &Behaviour) -> Result<(), Failure> {
-        let stimulus = Stimulus::uniform(ACTIVATION_BITS);
+        let stimulus = Stimulus::uniform(ACTIVATION_BITS, design.multiplier.width_b());
         for (position, (point, _)) in behaviour.points.iter().enumerate() {
-            let errors = behaviour.errors(position);
-            let metadata = ProfileMetadata {
-                schema: ErrorProfile::SCHEMA.to_owned(),
-                design: design.name().to_owned(),
-                width_a: design.multiplier.width_a(),
-                width_b: design.multiplier.width_b(),
-                signed: design.multiplier.signed(),
-                table_sha256: design.product.sha256(),
-                technology: self.technology.name().to_owned(),
-                supply_v: point.supply.0,
-                clock_ps: point.clock_ps,
-                window_ps: errors.window().0,
-                stimulus: stimulus.name().to_owned(),
-                activation_bits: ACTIVATION_BITS,
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-            };
-            let factor = self.technology.switching_factor(point.supply);
-            let profile = ErrorProfile::new(metadata, &design.product, &behaviour.table, errors, &stimulus, factor);
-            let mut file = Cursor::new(Vec::new());
-            let path = profile_path(&self.folder, design.name(), point.supply);
-            profile.write(&mut file).map_err(|error| Failure::write(&path, error))?;
-            write_atomically(&path, &file.into_inner())?;
+            let profile = behaviour.profile(design, &self.technology, position, &stimulus);
+            write_profile(&profile_path(&self.folder, design.name(), point.supply), &profile)?;
         }
         Ok(())
     }
+}
+
+/// Writes a profile.
+pub(crate) fn write_profile(path: &Path, profile: &ErrorProfile) -> Result<(), Failure> {
+    let mut file = Cursor::new(Vec::new());
+    profile.write(&mut file).map_err(|error| Failure::write(path, error))?;
+    write_atomically(path, &file.into_inner())
 }
 
 /// Where a run keeps a design's profile.
@@ -249,48 +251,74 @@ pub(crate) fn profile_path(folder: &Path, design: &str, supply: Volts) -> PathBu
     folder.join("profiles").join(format!("{design}@{:.3}V.npz", supply.0))
 }
 
-/// Simulates every transition of a design, sampled at each operating point that can be simulated.
+/// Simulates every transition of a design, sampled at each operating point that can be simulated. Activations of signed
+/// designs are never negative.
 pub(crate) fn behaviour(
     design: &Design,
     technology: &Technology,
     points: &[OperatingPoint],
     console: &Console,
 ) -> Result<Behaviour, Failure> {
-    let mut sampled: Vec<(OperatingPoint, Picoseconds)> = Vec::new();
-    let mut refused = Vec::new();
-    for &point in points {
-        match point.window(technology, &design.physical, design.critical()) {
-            Ok(window) => sampled.push((point, window)),
-            Err(error) => refused.push(error.to_string()),
+    let bits = match design.multiplier.width_a() {
+        width if design.multiplier.signed() => width.min(8) - 1,
+        width => width,
+    };
+    Behaviour::simulate(design, technology, points, bits.max(1), console)
+}
+
+impl Behaviour {
+    /// The same with activation codes of `activation_bits`.
+    pub(crate) fn simulate(
+        design: &Design,
+        technology: &Technology,
+        points: &[OperatingPoint],
+        activation_bits: u32,
+        console: &Console,
+    ) -> Result<Behaviour, Failure> {
+        let mut sampled: Vec<(OperatingPoint, Picoseconds)> = Vec::new();
+        let mut refused = Vec::new();
+        for &point in points {
+            match point.window(technology, &design.physical, design.critical()) {
+                Ok(window) => sampled.push((point, window)),
+                Err(error) => refused.push(error.to_string()),
+            }
         }
+        let mut windows: Vec<Picoseconds> = sampled.iter().map(|&(_, window)| window).collect();
+        windows.sort_unstable();
+        windows.dedup();
+        let stage = console.stage("timing", 1 << design.multiplier.width_b());
+        stage.message(design.name().to_owned());
+        let spec = transition_spec(design, activation_bits, &windows);
+        let table = TransitionTable::build(spec, &|| stage.step())
+            .map_err(|error| Failure::request(error, "operating points need operands of at most 8 bits"))?;
+        let points = sampled
+            .into_iter()
+            .map(|(point, window)| (point, windows.binary_search(&window).expect("every window was tabulated")));
+        Ok(Behaviour { points: points.collect(), table, refused })
     }
-    let mut windows: Vec<Picoseconds> = sampled.iter().map(|&(_, window)| window).collect();
-    windows.sort_unstable();
-    windows.dedup();
-    let bits =
-        if design.multiplier.signed() { design.multiplier.width_a().min(8) - 1 } else { design.multiplier.width_a() };
-    let stage = console.stage("timing", 1 << design.multiplier.width_b());
-    stage.message(design.name().to_owned());
-    let spec = TransitionSpec {
+}
+
+/// A design's transitions, sampled at `windows`.
+pub(crate) fn transition_spec<'a>(
+    design: &'a Design,
+    activation_bits: u32,
+    windows: &'a [Picoseconds],
+) -> TransitionSpec<'a> {
+    TransitionSpec {
         netlist: design.multiplier.netlist(),
         physical: &design.physical,
         signed: design.multiplier.signed(),
-        activation_bits: bits.max(1),
+        activation_bits,
         mode: DelayMode::Inertial,
-        windows: &windows,
-    };
-    let table = TransitionTable::build(spec, &|| stage.step())
-        .map_err(|error| Failure::request(error, "operating points need operands of at most 8 bits"))?;
-    let points = sampled
-        .into_iter()
-        .map(|(point, window)| (point, windows.binary_search(&window).expect("every window was tabulated")));
-    Ok(Behaviour { points: points.collect(), table, refused })
+        windows,
+    }
 }
 
 /// A design's characterisation with its operating points.
 pub(crate) fn report(design: &Design, technology: &Technology, behaviour: &Behaviour) -> Characterization {
-    let name = Stimulus::uniform(behaviour.table.activation_bits()).name().to_owned();
-    Characterization::new(design).with_points(design, technology, &behaviour.table, &name, &behaviour.points)
+    let table = &behaviour.table;
+    let name = Stimulus::uniform(table.activation_bits(), table.weight_bits()).name().to_owned();
+    Characterization::new(design).with_points(design, technology, table, &name, &behaviour.points)
 }
 
 /// SHA-256 in hexadecimal.

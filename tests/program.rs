@@ -235,6 +235,9 @@ mod training {
             "figures/energy-accuracy.png",
             "figures/error-voltage.png",
             "figures/error-histogram_truncated-3-3.svg",
+            "figures/bit-flips_truncated-3-3.png",
+            "figures/operand-map_truncated-3-3.svg",
+            "figures/error-fit_truncated-3-3.png",
         ] {
             assert!(run.join(file).metadata().is_ok_and(|file| file.len() > 500), "{file}");
         }

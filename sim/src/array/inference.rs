@@ -33,7 +33,7 @@ struct LayerInput {
 }
 
 /// A layer's weights arranged by input.
-struct WeightLayout {
+pub(super) struct WeightLayout {
     outputs: usize,
     /// Weight codes `[input][output]`.
     codes: Vec<u8>,
@@ -141,7 +141,7 @@ impl LayerInput {
 
 /// Calls `visit(row, input, previous, activation)` for every transition of a batch, the last one being to zero with
 /// `row` `None`.
-fn for_each_transition(
+pub(super) fn for_each_transition(
     codes: &[u8],
     inputs: usize,
     batch: usize,
@@ -166,7 +166,7 @@ impl WeightLayout {
     /// Going through all outputs is cheaper than finding those of each wrong weight if there are more than one in this many.
     const DENSE: usize = 8;
 
-    fn new(layer: &Dense) -> Self {
+    pub(super) fn new(layer: &Dense) -> Self {
         let (inputs, outputs) = (layer.inputs, layer.outputs);
         let mut codes = vec![0u8; inputs * outputs];
         for (output, row) in layer.weights.chunks_exact(inputs).enumerate() {
@@ -190,7 +190,7 @@ impl WeightLayout {
     }
 
     /// Adds sampled − settled of every multiplication to `sums`; returns how many were wrong.
-    fn add_errors(
+    pub(super) fn add_errors(
         &self,
         table: &TransitionTable,
         errors: &SampledErrors,

@@ -70,6 +70,8 @@ mod energy;
 mod file;
 mod gemm;
 mod inference;
+mod layer_noise;
+mod layer_operands;
 mod memory;
 mod operations;
 mod options;
@@ -89,6 +91,8 @@ pub use energy::{EnergyComponents, EnergyModel, InferenceCost, LayerWork, Memori
 pub use file::{ArrayConfig, ArrayFile, BUILT_IN_ARRAYS};
 pub use gemm::{Gemm, Layer};
 pub use inference::{PointRun, TransitionInference};
+pub use layer_noise::LayerNoise;
+pub use layer_operands::LayerOperands;
 pub use memory::{DramTraffic, MemorySystem};
 pub use operations::{OperandStatistics, OperationMeans};
 pub use options::{OnTimingError, Overflow};

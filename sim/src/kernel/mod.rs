@@ -15,6 +15,7 @@
 //! assert_eq!(out, [3 - 2 * 4, 5 - 2 * 6]);
 //! ```
 
+mod accumulated_moments;
 mod columns;
 mod dot;
 mod factorise;
@@ -26,6 +27,7 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
+pub use accumulated_moments::AccumulatedMoments;
 pub use plan::{Method, Plan};
 
 use crate::multiplier::ProductTable;

@@ -3,8 +3,10 @@
 use super::{ErrorMetrics, MetricOptions};
 use crate::engine::{StaticTiming, exhaustive_codes};
 use crate::multiplier::{Multiplier, ProductTable, operand_value};
+use crate::netlist::export::to_verilog;
 use crate::technology::{MissingCells, Physical, Technology};
 use crate::units::Picoseconds;
+use sha2::{Digest, Sha256};
 
 /// A multiplier built from gates, weighed in a technology, and compared with the exact product on all operands.
 #[derive(Clone, Debug)]
@@ -42,6 +44,12 @@ impl Design {
     /// Name of the design.
     pub fn name(&self) -> &str {
         self.multiplier.name()
+    }
+
+    /// SHA-256 of the gates as structural Verilog, in hexadecimal.
+    pub fn sha256(&self) -> String {
+        let digest = Sha256::digest(to_verilog(self.multiplier.netlist()).as_bytes());
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Shortest clock period at nominal supply without timing errors: clock-to-output, critical path, set-up, and one

@@ -1,35 +1,12 @@
 //! The contract between circuit and training: which errors a multiplier makes at an operating point, how often, and
-//! given which operands. Stored as NPZ; `traces/README.md` lists the keys.
+//! given which operands. `traces/README.md` lists the keys of its file.
 
-use super::{SampledErrors, TransitionTable};
-use crate::multiplier::ProductTable;
-use npyz::WriterBuilder;
+use super::mass_function::{MassFunction, MassSums};
+use super::{Design, ErrorTrace, Operation, SampledErrors, Stimulus, TransitionTable};
+use crate::multiplier::{ProductTable, operand_value};
+use crate::technology::{OperatingPoint, Technology};
+use crate::units::Picoseconds;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::io::{Read, Seek, Write};
-
-/// How often each activation follows each other one.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Stimulus {
-    name: String,
-    activation_bits: u32,
-    /// `[previous][activation]`, summing to 1.
-    probability: Vec<f64>,
-}
-
-impl Stimulus {
-    /// Every (previous, activation) pair equally often.
-    pub fn uniform(activation_bits: u32) -> Self {
-        let pairs = 1usize << (2 * activation_bits);
-        let name = "weight-stationary exhaustive uniform".to_owned();
-        Self { name, activation_bits, probability: vec![1.0 / pairs as f64; pairs] }
-    }
-
-    /// Name, as reports show it.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-}
 
 /// What identifies a profile: design, technology, operating point and how it was made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +15,8 @@ pub struct ProfileMetadata {
     pub schema: String,
     /// Design name.
     pub design: String,
+    /// SHA-256 of the design's netlist as structural Verilog.
+    pub design_sha256: String,
     /// Bits of the first operand (the activation) in the product table.
     pub width_a: u32,
     /// Bits of the second operand (the weight).
@@ -54,77 +33,92 @@ pub struct ProfileMetadata {
     pub clock_ps: f64,
     /// Sampling window at nominal speed, ps.
     pub window_ps: u32,
-    /// Distribution of (previous, current) activations the marginals are over.
+    /// Name of the operands' distribution, which the file holds too.
     pub stimulus: String,
     /// Bits of an activation code in the per-operand arrays.
     pub activation_bits: u32,
+    /// Seed of the operands; `null` if they were not drawn.
+    pub seed: Option<u64>,
     /// Version of the program.
     pub version: String,
 }
 
+impl ProfileMetadata {
+    /// Metadata of `design` sampled at `window`, with operands that were not drawn.
+    pub fn new(
+        design: &Design,
+        technology: &Technology,
+        point: OperatingPoint,
+        window: Picoseconds,
+        stimulus: &Stimulus,
+    ) -> Self {
+        Self {
+            schema: ErrorProfile::SCHEMA.to_owned(),
+            design: design.name().to_owned(),
+            design_sha256: design.sha256(),
+            width_a: design.multiplier.width_a(),
+            width_b: design.multiplier.width_b(),
+            signed: design.multiplier.signed(),
+            table_sha256: design.product.sha256(),
+            technology: technology.name().to_owned(),
+            supply_v: point.supply.0,
+            clock_ps: point.clock_ps,
+            window_ps: window.0,
+            stimulus: stimulus.name().to_owned(),
+            activation_bits: stimulus.activation_bits(),
+            seed: None,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
 /// Errors of a multiplier at one operating point.
 ///
+/// Timing error is sampled − settled, approximation error settled − exact, total error their sum.
+///
 /// Invariant: `product` has 2^(width_a + width_b) entries, the per-operand arrays 2^(activation_bits + width_b),
-/// the bit flips one entry a product bit; rates and probabilities are in 0…1 and finite.
+/// the bit flips one entry a product bit, `classes` one a pair of magnitude classes; rates and probabilities are in
+/// 0…1 and everything is finite.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ErrorProfile {
     /// Identity and provenance.
     pub metadata: ProfileMetadata,
+    /// Operands that everything below is taken over.
+    pub stimulus: Stimulus,
     /// Settled products `[a][b]`.
     pub product: Vec<i32>,
-    /// Probability that the sampled product differs from the settled one, `[activation][weight]`, marginal over the
-    /// previous activation.
+    /// Probability of a timing error, `[activation][weight]`, marginal over the previous activation.
     pub error_rate: Vec<f32>,
-    /// Mean of sampled − settled, likewise.
+    /// Mean timing error, likewise.
     pub error_mean: Vec<f32>,
-    /// Variance of sampled − settled, likewise.
+    /// Variance of the timing error, likewise.
     pub error_var: Vec<f32>,
     /// Mean switching energy, fJ at the operating point, likewise.
     pub energy_fj: Vec<f32>,
-    /// Probability that each product bit is sampled 1 and settles to 0 (uniform over transitions), LSB first.
+    /// Probability that each product bit is sampled 1 and settles to 0, least significant bit first.
     pub bit_flip_01: Vec<f64>,
     /// Probability that each product bit is sampled 0 and settles to 1.
     pub bit_flip_10: Vec<f64>,
-    /// Values that sampled − settled takes, ascending, 0 included.
-    pub timing_pmf_value: Vec<i32>,
-    /// Their probabilities under the stimulus and uniform weights.
-    pub timing_pmf_prob: Vec<f64>,
-    /// Values that settled − exact takes over all operand pairs, ascending.
-    pub approximation_pmf_value: Vec<i32>,
-    /// Their probabilities, all operand pairs equally likely.
-    pub approximation_pmf_prob: Vec<f64>,
-}
-
-/// A profile that could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum ProfileError {
-    /// The file system refused, or the file is not an NPZ archive.
-    #[error("not readable as a profile: {0}")]
-    Archive(String),
-    /// Written by another version of the format.
-    #[error("the profile follows {found}; this program reads {expected}: write it again with `axtrain trace`")]
-    Schema {
-        /// What the file says.
-        found: String,
-        /// [`ErrorProfile::SCHEMA`].
-        expected: &'static str,
-    },
-    /// Content that contradicts itself.
-    #[error("{key}: {problem}")]
-    Invalid {
-        /// The array.
-        key: &'static str,
-        /// What is wrong with it.
-        problem: String,
-    },
+    /// Timing error.
+    pub timing: MassFunction,
+    /// Approximation error.
+    pub approximation: MassFunction,
+    /// Total error.
+    pub total: MassFunction,
+    /// Timing error given the bit lengths of the operands' magnitudes, `[activation][weight]` of
+    /// (activation_bits + 1) × (width_b + 1) classes; empty where the stimulus has no such operands.
+    pub classes: Vec<MassFunction>,
 }
 
 impl ErrorProfile {
     /// Version of the format.
-    pub const SCHEMA: &'static str = "axtrain/profile/1";
+    pub const SCHEMA: &'static str = "axtrain/profile/2";
 
     /// Condenses one operating point of a transition table. `switching_factor` carries energy from nominal to the
     /// point's supply.
+    ///
+    /// # Panics
+    /// If the stimulus has operands of other widths than the table.
     pub fn new(
         metadata: ProfileMetadata,
         product: &ProductTable,
@@ -133,208 +127,228 @@ impl ErrorProfile {
         stimulus: &Stimulus,
         switching_factor: f64,
     ) -> Self {
-        let (activations, weights) = (1usize << table.activation_bits(), 1usize << table.weight_bits());
-        let cells = activations * weights;
-        let (mut rate, mut mean, mut square, mut energy) =
-            (vec![0f64; cells], vec![0f64; cells], vec![0f64; cells], vec![0f64; cells]);
-        let mut occurrence = vec![0f64; activations];
-        let mut pmf: BTreeMap<i32, f64> = BTreeMap::new();
-        let mut wrong = 0.0;
+        let bits = [stimulus.activation_bits(), stimulus.weight_bits()];
+        assert_eq!(bits, [table.activation_bits(), table.weight_bits()], "a stimulus of the table's operands");
+        let mut sums = ProfileSums::new(product, bits, stimulus.weights());
+        let activations = 1usize << stimulus.activation_bits();
         let quantum = table.energy_quantum() * switching_factor;
-        for (pair, &probability) in stimulus.probability.iter().enumerate() {
-            let activation = pair % activations;
-            occurrence[activation] += probability;
-            let row = activation * weights;
-            for (sum, &units) in energy[row..][..weights].iter_mut().zip(table.energy_row(pair)) {
-                *sum += probability * f64::from(units) * quantum;
-            }
-            let (codes, deltas) = errors.row(pair);
-            for (&weight, &delta) in codes.iter().zip(deltas) {
-                let cell = row + usize::from(weight);
-                let value = f64::from(delta);
-                rate[cell] += probability;
-                mean[cell] += probability * value;
-                square[cell] += probability * value * value;
-                *pmf.entry(delta).or_default() += probability / weights as f64;
-                wrong += probability / weights as f64;
-            }
-        }
-        *pmf.entry(0).or_default() += (1.0 - wrong).max(0.0);
-        for cell in 0..cells {
-            let occurrence = occurrence[cell / weights];
-            if occurrence > 0.0 {
-                for sums in [&mut rate, &mut mean, &mut square, &mut energy] {
-                    sums[cell] /= occurrence;
+        for members in &sums.magnitudes() {
+            for &activation in members {
+                for (previous, row) in stimulus.transitions().chunks_exact(activations).enumerate() {
+                    let probability = row[activation];
+                    if probability == 0.0 {
+                        continue;
+                    }
+                    let pair = table.pair(previous as u8, activation as u8);
+                    let cells = activation << stimulus.weight_bits();
+                    for (weight, &units) in table.energy_row(pair).iter().enumerate() {
+                        sums.mass[cells + weight] += probability;
+                        sums.energy[cells + weight] += probability * f64::from(units) * quantum;
+                    }
+                    let (weights, deltas) = errors.row(pair);
+                    for (&weight, &delta) in weights.iter().zip(deltas) {
+                        sums.error(cells + usize::from(weight), delta, probability);
+                    }
                 }
             }
+            sums.close_class(members);
         }
-        let variance = square.iter().zip(&mean).map(|(square, mean)| (square - mean * mean).max(0.0) as f32);
-        let transitions = table.transitions() as f64;
-        let exact = ProductTable::exact(product.width_a(), product.width_b(), product.signed());
-        let mut approximation: BTreeMap<i32, u64> = BTreeMap::new();
-        for (approximate, exact) in product.products().iter().zip(exact.products()) {
-            *approximation.entry(approximate - exact).or_default() += 1;
+        sums.finish(metadata, stimulus.clone())
+    }
+
+    /// The same from the operations of a raw trace, each as likely as any other, under the stimulus they make: an
+    /// estimate unless the trace holds every operation. Operands that do not occur have no errors and no energy.
+    ///
+    /// # Panics
+    /// If the trace is empty or has operands wider than `activation_bits` or the table's.
+    pub fn from_trace(
+        metadata: ProfileMetadata,
+        product: &ProductTable,
+        activation_bits: u32,
+        trace: &ErrorTrace,
+    ) -> Self {
+        let weight_bits = product.width_b();
+        let operations = &trace.operations;
+        let share = 1.0 / operations.len() as f64;
+        let stimulus = Operation::stimulus(operations, metadata.stimulus.clone(), [activation_bits, weight_bits])
+            .expect("a trace that is not empty");
+        let ones = vec![1.0; 1 << weight_bits];
+        let mut sums = ProfileSums::new(product, [activation_bits, weight_bits], &ones);
+        for members in &sums.magnitudes() {
+            for (index, operation) in operations.iter().enumerate() {
+                if !members.contains(&usize::from(operation.activation)) {
+                    continue;
+                }
+                let cell = usize::from(operation.activation) << weight_bits | usize::from(operation.weight);
+                sums.mass[cell] += share;
+                sums.energy[cell] += share * f64::from(trace.energy_fj[index]);
+                let delta = trace.sampled[index] - trace.settled[index];
+                if delta != 0 {
+                    sums.error(cell, delta, share);
+                }
+            }
+            sums.close_class(members);
         }
-        let pairs = product.products().len() as f64;
-        let single = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect();
+        sums.finish(metadata, stimulus)
+    }
+}
+
+impl ErrorProfile {
+    /// How many (previous activation, activation, weight) triples the profile is taken over.
+    pub fn operations(&self) -> f64 {
+        2f64.powi((2 * self.metadata.activation_bits + self.metadata.width_b) as i32)
+    }
+
+    /// Mean switching energy of an operation under the stimulus, fJ at the operating point.
+    pub fn mean_energy_fj(&self) -> f64 {
+        let weights = self.stimulus.weights();
+        let rows = self.stimulus.activations().into_iter().zip(self.energy_fj.chunks_exact(weights.len()));
+        let row = |energy: &[f32]| {
+            energy.iter().zip(weights).map(|(energy, share)| f64::from(*energy) * share).sum::<f64>()
+        };
+        rows.map(|(share, energy)| share * row(energy)).sum()
+    }
+}
+
+/// A profile being added up, one class of activations after the other.
+struct ProfileSums<'a> {
+    product: &'a ProductTable,
+    activation_bits: u32,
+    /// What the probability of each weight is multiplied with to get that of the operation.
+    factor: &'a [f64],
+    /// Sums of probability, by activation and weight.
+    mass: Vec<f64>,
+    rate: Vec<f64>,
+    mean: Vec<f64>,
+    square: Vec<f64>,
+    energy: Vec<f64>,
+    /// By product bit: sampled 1 for 0, and 0 for 1.
+    flips: Vec<[f64; 2]>,
+    /// Settled − exact, by activation and weight.
+    approximation: Vec<i32>,
+    /// Bit length of each weight's magnitude.
+    weight_class: Vec<u8>,
+    timing_sums: MassSums,
+    total_sums: MassSums,
+    /// Of the current class of activations, by class of weights.
+    class_sums: Vec<MassSums>,
+    classes: Vec<MassFunction>,
+}
+
+impl<'a> ProfileSums<'a> {
+    fn new(product: &'a ProductTable, [activation_bits, weight_bits]: [u32; 2], factor: &'a [f64]) -> Self {
+        let cells = 1usize << (activation_bits + weight_bits);
+        let (width_a, width_b, signed) = (product.width_a(), product.width_b(), product.signed());
+        let approximation = (0..cells as u32).map(|cell| {
+            let (a, b) = (cell >> weight_bits, cell & ((1 << weight_bits) - 1));
+            let exact = operand_value(a, width_a, signed) * operand_value(b, width_b, signed);
+            product.product(a, b) - exact as i32
+        });
+        let weight_class = (0..1u32 << weight_bits).map(|code| bit_length(operand_value(code, width_b, signed)));
+        let sums = MassSums::new(1 << (width_a + width_b));
         Self {
-            product: product.products().to_vec(),
+            product,
+            activation_bits,
+            factor,
+            mass: vec![0.0; cells],
+            rate: vec![0.0; cells],
+            mean: vec![0.0; cells],
+            square: vec![0.0; cells],
+            energy: vec![0.0; cells],
+            flips: vec![[0.0; 2]; (width_a + width_b) as usize],
+            approximation: approximation.collect(),
+            weight_class: weight_class.collect(),
+            timing_sums: sums.clone(),
+            total_sums: sums.clone(),
+            class_sums: vec![sums; weight_bits as usize + 1],
+            classes: Vec::new(),
+        }
+    }
+
+    /// Activation codes by the bit length of their magnitude.
+    fn magnitudes(&self) -> Vec<Vec<usize>> {
+        let mut members = vec![Vec::new(); self.activation_bits as usize + 1];
+        for code in 0..1u32 << self.activation_bits {
+            let value = operand_value(code, self.product.width_a(), self.product.signed());
+            members[usize::from(bit_length(value))].push(code as usize);
+        }
+        members
+    }
+
+    /// Adds an error of a product of these operands.
+    #[inline]
+    fn error(&mut self, cell: usize, delta: i32, probability: f64) {
+        let value = f64::from(delta);
+        self.rate[cell] += probability;
+        self.mean[cell] += probability * value;
+        self.square[cell] += probability * value * value;
+        let weight = cell % self.factor.len();
+        let probability = probability * self.factor[weight];
+        self.class_sums[usize::from(self.weight_class[weight])].add(delta, probability);
+        self.timing_sums.add(delta, probability);
+        self.total_sums.add(delta + self.approximation[cell], probability);
+        let settled = self.product.product((cell / self.factor.len()) as u32, weight as u32) as u32;
+        let flipped = settled ^ settled.wrapping_add(delta as u32);
+        for (bit, flips) in self.flips.iter_mut().enumerate() {
+            // No branches: which bits flip is hard to predict.
+            let [up, down] = [!settled, settled].map(|from| (flipped & from) >> bit & 1);
+            flips[0] += probability * f64::from(up);
+            flips[1] += probability * f64::from(down);
+        }
+    }
+
+    /// Ends the class of these activations: what made no error was right.
+    fn close_class(&mut self, members: &[usize]) {
+        let weights = self.factor.len();
+        let mut mass = vec![0.0; self.class_sums.len()];
+        for cell in members.iter().flat_map(|activation| activation * weights..(activation + 1) * weights) {
+            let (weight, class) = (cell % weights, usize::from(self.weight_class[cell % weights]));
+            let right = (self.mass[cell] - self.rate[cell]).max(0.0) * self.factor[weight];
+            self.class_sums[class].add(0, right);
+            self.timing_sums.add(0, right);
+            self.total_sums.add(self.approximation[cell], right);
+            mass[class] += self.mass[cell] * self.factor[weight];
+        }
+        let classes = self.class_sums.iter_mut().zip(mass).map(|(sums, mass)| sums.take(mass));
+        self.classes.extend(classes);
+    }
+
+    fn finish(mut self, metadata: ProfileMetadata, stimulus: Stimulus) -> ErrorProfile {
+        let cells = self.mass.len();
+        let mut approximation_sums = MassSums::new(1 << (self.product.width_a() + self.product.width_b()));
+        for cell in 0..cells {
+            let mass = self.mass[cell];
+            approximation_sums.add(self.approximation[cell], mass * self.factor[cell % self.factor.len()]);
+            if mass > 0.0 {
+                for sums in [&mut self.rate, &mut self.mean, &mut self.square, &mut self.energy] {
+                    sums[cell] /= mass;
+                }
+                // Rounding of the sums must not make a certain error more than certain.
+                self.rate[cell] = self.rate[cell].min(1.0);
+            }
+        }
+        let variance =
+            self.square.iter().zip(&self.mean).map(|(square, mean)| (square - mean * mean).max(0.0) as f32);
+        let single = |values: &[f64]| values.iter().map(|&value| value as f32).collect();
+        ErrorProfile {
+            stimulus,
+            product: self.product.products().to_vec(),
             error_var: variance.collect(),
-            error_rate: single(rate),
-            error_mean: single(mean),
-            energy_fj: single(energy),
-            bit_flip_01: errors.bit_flips().map(|[up, _]| up as f64 / transitions).collect(),
-            bit_flip_10: errors.bit_flips().map(|[_, down]| down as f64 / transitions).collect(),
-            timing_pmf_value: pmf.keys().copied().collect(),
-            timing_pmf_prob: pmf.values().copied().collect(),
-            approximation_pmf_value: approximation.keys().copied().collect(),
-            approximation_pmf_prob: approximation.values().map(|&count| count as f64 / pairs).collect(),
+            error_rate: single(&self.rate),
+            error_mean: single(&self.mean),
+            energy_fj: single(&self.energy),
+            bit_flip_01: self.flips.iter().map(|[up, _]| up.min(1.0)).collect(),
+            bit_flip_10: self.flips.iter().map(|[_, down]| down.min(1.0)).collect(),
+            timing: self.timing_sums.take(1.0),
+            approximation: approximation_sums.take(1.0),
+            total: self.total_sums.take(1.0),
+            classes: self.classes,
             metadata,
         }
     }
-
-    /// Writes an NPZ archive that `numpy.load` opens.
-    pub fn write(&self, sink: impl Write + Seek) -> std::io::Result<()> {
-        let ProfileMetadata { width_a, width_b, activation_bits, .. } = self.metadata;
-        let operands = [1u64 << activation_bits, 1 << width_b];
-        let mut archive = Archive { zip: zip::ZipWriter::new(sink) };
-        archive.array("product", &[1 << width_a, 1 << width_b], &self.product)?;
-        archive.array("error_rate", &operands, &self.error_rate)?;
-        archive.array("error_mean", &operands, &self.error_mean)?;
-        archive.array("error_var", &operands, &self.error_var)?;
-        archive.array("energy_fj", &operands, &self.energy_fj)?;
-        archive.vector("bit_flip_01", &self.bit_flip_01)?;
-        archive.vector("bit_flip_10", &self.bit_flip_10)?;
-        archive.vector("timing_pmf_value", &self.timing_pmf_value)?;
-        archive.vector("timing_pmf_prob", &self.timing_pmf_prob)?;
-        archive.vector("approximation_pmf_value", &self.approximation_pmf_value)?;
-        archive.vector("approximation_pmf_prob", &self.approximation_pmf_prob)?;
-        let metadata = serde_json::to_vec(&self.metadata).expect("metadata serialise");
-        archive.vector("metadata", &metadata)?;
-        archive.zip.finish()?;
-        Ok(())
-    }
-
-    /// Reads and checks a profile.
-    pub fn read(source: impl Read + Seek) -> Result<Self, ProfileError> {
-        let mut zip = zip::ZipArchive::new(source).map_err(|error| ProfileError::Archive(error.to_string()))?;
-        let metadata: Vec<u8> = array(&mut zip, "metadata")?;
-        let found: serde_json::Value = serde_json::from_slice(&metadata)
-            .map_err(|error| ProfileError::Invalid { key: "metadata", problem: error.to_string() })?;
-        let schema = found.get("schema").and_then(|schema| schema.as_str()).unwrap_or("no schema");
-        if schema != Self::SCHEMA {
-            return Err(ProfileError::Schema { found: schema.to_owned(), expected: Self::SCHEMA });
-        }
-        let profile = Self {
-            metadata: serde_json::from_value(found)
-                .map_err(|error| ProfileError::Invalid { key: "metadata", problem: error.to_string() })?,
-            product: array(&mut zip, "product")?,
-            error_rate: array(&mut zip, "error_rate")?,
-            error_mean: array(&mut zip, "error_mean")?,
-            error_var: array(&mut zip, "error_var")?,
-            energy_fj: array(&mut zip, "energy_fj")?,
-            bit_flip_01: array(&mut zip, "bit_flip_01")?,
-            bit_flip_10: array(&mut zip, "bit_flip_10")?,
-            timing_pmf_value: array(&mut zip, "timing_pmf_value")?,
-            timing_pmf_prob: array(&mut zip, "timing_pmf_prob")?,
-            approximation_pmf_value: array(&mut zip, "approximation_pmf_value")?,
-            approximation_pmf_prob: array(&mut zip, "approximation_pmf_prob")?,
-        };
-        profile.check()?;
-        Ok(profile)
-    }
-
-    fn check(&self) -> Result<(), ProfileError> {
-        let invalid = |key, problem: String| Err(ProfileError::Invalid { key, problem });
-        let metadata = &self.metadata;
-        let input_bits = metadata.width_a.saturating_add(metadata.width_b);
-        if input_bits > ProductTable::MAX_INPUT_BITS || metadata.activation_bits > metadata.width_a {
-            return invalid("metadata", format!("widths of {input_bits} bits together are out of range"));
-        }
-        let (codes, width) = (1usize << input_bits, input_bits as usize);
-        let operands = 1usize << (metadata.activation_bits + metadata.width_b);
-        let lengths = [
-            ("product", self.product.len(), codes),
-            ("error_rate", self.error_rate.len(), operands),
-            ("error_mean", self.error_mean.len(), operands),
-            ("error_var", self.error_var.len(), operands),
-            ("energy_fj", self.energy_fj.len(), operands),
-            ("bit_flip_01", self.bit_flip_01.len(), width),
-            ("bit_flip_10", self.bit_flip_10.len(), width),
-            ("timing_pmf_prob", self.timing_pmf_prob.len(), self.timing_pmf_value.len()),
-            ("approximation_pmf_prob", self.approximation_pmf_prob.len(), self.approximation_pmf_value.len()),
-        ];
-        for (key, found, expected) in lengths {
-            if found != expected {
-                return invalid(key, format!("{found} elements, not {expected}"));
-            }
-        }
-        let rates = self.error_rate.iter().map(|&rate| f64::from(rate));
-        if let Some(rate) = rates
-            .chain(self.bit_flip_01.iter().chain(&self.bit_flip_10).copied())
-            .find(|rate| !(0.0..=1.000_001).contains(rate))
-        {
-            return invalid("error_rate", format!("{rate} is not a rate between 0 and 1"));
-        }
-        let moments = self.error_mean.iter().chain(&self.error_var).chain(&self.energy_fj);
-        if moments.clone().any(|value| !value.is_finite()) {
-            return invalid("error_mean", "values must be finite".to_owned());
-        }
-        for (key, probabilities) in
-            [("timing_pmf_prob", &self.timing_pmf_prob), ("approximation_pmf_prob", &self.approximation_pmf_prob)]
-        {
-            let sum: f64 = probabilities.iter().sum();
-            if sum.is_nan() || (sum - 1.0).abs() > 1e-6 {
-                return invalid(key, format!("probabilities sum to {sum}, not 1"));
-            }
-        }
-        let table = ProductTable::from_fn(metadata.width_a, metadata.width_b, metadata.signed, |a, b| {
-            self.product[(a << metadata.width_b | b) as usize]
-        });
-        let hash = table.sha256();
-        if hash != metadata.table_sha256 {
-            return invalid("product", format!("hashes to {hash}, but metadata say {}", metadata.table_sha256));
-        }
-        Ok(())
-    }
 }
 
-struct Archive<W: Write + Seek> {
-    zip: zip::ZipWriter<W>,
-}
-
-impl<W: Write + Seek> Archive<W> {
-    fn vector<T: npyz::AutoSerialize + Copy>(&mut self, key: &str, values: &[T]) -> std::io::Result<()> {
-        self.array(key, &[values.len() as u64], values)
-    }
-
-    fn array<T: npyz::AutoSerialize + Copy>(
-        &mut self,
-        key: &str,
-        shape: &[u64],
-        values: &[T],
-    ) -> std::io::Result<()> {
-        // A fixed date, so that equal profiles are equal files.
-        let options = zip::write::SimpleFileOptions::default()
-            .compression_method(zip::CompressionMethod::Deflated)
-            .last_modified_time(zip::DateTime::default());
-        self.zip.start_file(npyz::npz::file_name_from_array_name(key), options)?;
-        let mut writer = npyz::WriteOptions::new().default_dtype().shape(shape).writer(&mut self.zip).begin_nd()?;
-        writer.extend(values.iter().copied())?;
-        writer.finish()
-    }
-}
-
-fn array<T: npyz::Deserialize>(
-    zip: &mut zip::ZipArchive<impl Read + Seek>,
-    key: &'static str,
-) -> Result<Vec<T>, ProfileError> {
-    let invalid = |problem: String| ProfileError::Invalid { key, problem };
-    let name = npyz::npz::file_name_from_array_name(key);
-    let file = zip.by_name(&name).map_err(|error| invalid(error.to_string()))?;
-    let array = npyz::NpyFile::new(file).map_err(|error| invalid(error.to_string()))?;
-    if array.len() > 1 << ProductTable::MAX_INPUT_BITS {
-        return Err(invalid(format!("{} elements are too many", array.len())));
-    }
-    array.into_vec().map_err(|error| invalid(error.to_string()))
+/// Bits that a magnitude needs; 0 for zero.
+fn bit_length(value: i64) -> u8 {
+    (i64::BITS - value.unsigned_abs().leading_zeros()) as u8
 }

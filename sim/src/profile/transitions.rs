@@ -37,6 +37,29 @@ pub struct NotTabulable {
     shape: String,
 }
 
+impl TransitionSpec<'_> {
+    /// Bits of a weight, if these are two operands and a product that can be tabulated.
+    pub(super) fn check(&self) -> Result<u32, NotTabulable> {
+        let netlist = self.netlist;
+        let widths: Vec<usize> = netlist.inputs().iter().chain(netlist.outputs()).map(|port| port.width()).collect();
+        match widths[..] {
+            [first, second, product]
+                if netlist.outputs().len() == 1
+                    && (self.activation_bits as usize..=8).contains(&first)
+                    && self.activation_bits >= 1
+                    && (1..=8).contains(&second)
+                    && product <= 32 =>
+            {
+                Ok(second as u32)
+            }
+            _ => {
+                let shape = format!("ports of {widths:?} bits");
+                Err(NotTabulable { name: netlist.name().into(), shape })
+            }
+        }
+    }
+}
+
 /// What a multiplier does on every (previous activation, activation, weight) triple.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TransitionTable {
@@ -84,21 +107,8 @@ struct WeightResult {
 impl TransitionTable {
     /// Simulates every transition. `progress` is called once a weight, from any thread.
     pub fn build(spec: TransitionSpec<'_>, progress: &(impl Fn() + Sync)) -> Result<Self, NotTabulable> {
+        let weight_bits = spec.check()?;
         let netlist = spec.netlist;
-        let widths: Vec<usize> = netlist.inputs().iter().chain(netlist.outputs()).map(|port| port.width()).collect();
-        match widths[..] {
-            [first, second, product]
-                if netlist.outputs().len() == 1
-                    && (spec.activation_bits as usize..=8).contains(&first)
-                    && spec.activation_bits >= 1
-                    && (1..=8).contains(&second)
-                    && product <= 32 => {}
-            _ => {
-                let shape = format!("ports of {widths:?} bits");
-                return Err(NotTabulable { name: netlist.name().into(), shape });
-            }
-        }
-        let weight_bits = netlist.inputs()[1].width() as u32;
         let results: Vec<WeightResult> = (0..1u32 << weight_bits)
             .into_par_iter()
             .map_init(

@@ -1,0 +1,99 @@
+//! Timing errors of whole sums: two more matrix products and one draw an output.
+
+use super::{Shape, TableGemm};
+use crate::multiplier::ProductTable;
+use crate::profile::ErrorProfile;
+use crate::profile::sampler::{Draws, Gaussian, rounded};
+
+/// Errors of sums of products, normal with the sum of the products' means and the sum of their variances: products err
+/// independently, given their operands.
+///
+/// Both sums are product-table matrix products of scaled integers; the scales leave no room for overflow.
+#[derive(Clone, Debug)]
+pub struct AccumulatedMoments {
+    mean: Scaled,
+    variance: Scaled,
+    products: usize,
+    gaussian: Gaussian,
+}
+
+/// A table of reals as integers and a unit.
+#[derive(Clone, Debug)]
+struct Scaled {
+    /// `None` where all are zero.
+    gemm: Option<TableGemm>,
+    unit: f64,
+}
+
+impl Scaled {
+    /// For sums of at most `products` entries.
+    fn new(profile: &ErrorProfile, values: &[f32], products: usize) -> Self {
+        let largest = values.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+        if largest == 0.0 {
+            return Self { gemm: None, unit: 0.0 };
+        }
+        let room = f64::from(i32::MAX) / products as f64 - 1.0;
+        let unit = f64::from(largest) / room.floor();
+        let width_b = profile.metadata.width_b;
+        let table = ProductTable::from_fn(profile.metadata.width_a, width_b, profile.metadata.signed, |a, b| {
+            let value = values.get((a << width_b | b) as usize).copied().unwrap_or(0.0);
+            (f64::from(value) / unit).round() as i32
+        });
+        Self { gemm: Some(TableGemm::new(&table)), unit }
+    }
+
+    fn sums(&self, activations: &[u8], weights: &[i8], shape: Shape) -> Option<Vec<i32>> {
+        let mut sums = vec![0; shape.m * shape.n];
+        self.gemm.as_ref()?.run(activations, weights, shape, &mut sums);
+        Some(sums)
+    }
+}
+
+impl AccumulatedMoments {
+    /// The timing errors of a profile in sums of at most `products` products.
+    ///
+    /// # Panics
+    /// If `products` is zero or more than 2²⁰.
+    pub fn new(profile: &ErrorProfile, products: usize) -> Self {
+        assert!((1..=1 << 20).contains(&products), "sums of 1 to 2^20 products");
+        Self {
+            mean: Scaled::new(profile, &profile.error_mean, products),
+            variance: Scaled::new(profile, &profile.error_var, products),
+            products,
+            gaussian: Gaussian::new(),
+        }
+    }
+
+    /// Adds an error to each of the sums `[m][n]`, output (m, n) of `layer` being number `first_output` + m · N + n.
+    ///
+    /// # Panics
+    /// If a matrix has another size than `shape` says, or sums have more products than [`Self::new`] was told.
+    pub fn add_errors(
+        &self,
+        activations: &[u8],
+        weights: &[i8],
+        shape: Shape,
+        draws: Draws,
+        (layer, first_output): (u64, u64),
+        sums: &mut [i32],
+    ) {
+        assert!(shape.k <= self.products, "sums of at most {} products", self.products);
+        assert_eq!(sums.len(), shape.m * shape.n, "a sum for each output");
+        // An error that never varies is zero or has a mean; errors that vary have both.
+        let mean = self.mean.sums(activations, weights, shape);
+        let variance = self.variance.sums(activations, weights, shape);
+        if mean.is_none() && variance.is_none() {
+            return;
+        }
+        let at = |sums: &Option<Vec<i32>>, place: usize| sums.as_ref().map_or(0.0, |sums| f64::from(sums[place]));
+        for (place, sum) in sums.iter_mut().enumerate() {
+            let (mean, variance) = (at(&mean, place) * self.mean.unit, at(&variance, place) * self.variance.unit);
+            if mean == 0.0 && variance <= 0.0 {
+                continue;
+            }
+            let bits = draws.stream(layer, first_output + place as u64).bits(0);
+            let error = mean + variance.max(0.0).sqrt() * f64::from(self.gaussian.draw((bits >> 32) as u32));
+            *sum = sum.wrapping_add(rounded(error, bits as u32));
+        }
+    }
+}
