@@ -26,6 +26,10 @@ struct Scaled {
 }
 
 impl Scaled {
+    /// Largest entry in units: residuals about the middle of a column then are summed in 16 bits, four at a time. An entry
+    /// is off by at most 2⁻¹⁴ of the largest.
+    const LARGEST: f64 = 8191.0;
+
     /// For sums of at most `products` entries.
     fn new(profile: &ErrorProfile, values: &[f32], products: usize) -> Self {
         let largest = values.iter().fold(0f32, |largest, value| largest.max(value.abs()));
@@ -33,7 +37,7 @@ impl Scaled {
             return Self { gemm: None, unit: 0.0 };
         }
         let room = f64::from(i32::MAX) / products as f64 - 1.0;
-        let unit = f64::from(largest) / room.floor();
+        let unit = f64::from(largest) / room.floor().min(Self::LARGEST);
         let width_b = profile.metadata.width_b;
         let table = ProductTable::from_fn(profile.metadata.width_a, width_b, profile.metadata.signed, |a, b| {
             let value = values.get((a << width_b | b) as usize).copied().unwrap_or(0.0);
