@@ -47,8 +47,10 @@ pub(crate) enum Verb {
     Cycles(CyclesOptions),
     /// Write a multiplier or a whole array as Verilog, a multiplier as BLIF, or waveforms as VCD
     Export(ExportOptions),
-    /// Draw a run's figures again from its records
+    /// Draw a run's figures and write its report again from its records
     Plot(PlotOptions),
+    /// Compare two runs point by point: what changed, and whether it is more than noise
+    Diff(DiffOptions),
     /// Show what is built in
     List(ListOptions),
     /// Write a commented file to start from
@@ -331,6 +333,19 @@ pub(crate) struct PlotOptions {
     /// A run's folder
     #[arg(value_name = "RUN_DIR")]
     pub(crate) run: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffOptions {
+    /// Folder of the run to compare with
+    #[arg(value_name = "RUN_A")]
+    pub(crate) first: PathBuf,
+    /// Folder of the run to compare
+    #[arg(value_name = "RUN_B")]
+    pub(crate) second: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -3,6 +3,7 @@
 use crate::arguments::PlotOptions;
 use crate::failure::Failure;
 use crate::output::print_line;
+use crate::page;
 use crate::profile_figures::{distribution, error_fit, operand_map};
 use crate::study::profile_path;
 use crate::trace_figures::flips;
@@ -15,19 +16,19 @@ use axtrain_sim::report::{Aggregate, Characterization, Interval, Record, aggrega
 use axtrain_sim::units::Volts;
 use std::path::{Path, PathBuf};
 
-/// Draws a run's figures again.
+/// Draws a run's figures again, and writes its report.
 pub(crate) fn run(options: &PlotOptions) -> Result<(), Failure> {
-    for path in draw(&options.run)? {
+    for path in draw(&options.run)?.into_iter().chain([page::write(&options.run)?]) {
         print_line(&path.display().to_string());
     }
     Ok(())
 }
 
 /// What a run left that figures are drawn from.
-struct Run {
+pub(crate) struct Run {
     folder: PathBuf,
-    records: Vec<Record>,
-    characterizations: Vec<Characterization>,
+    pub(crate) records: Vec<Record>,
+    pub(crate) characterizations: Vec<Characterization>,
 }
 
 /// Draws every figure of the run in `folder`; returns the files.
@@ -50,7 +51,7 @@ pub(crate) fn draw(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let designs: Vec<&str> = run.characterizations.iter().map(|report| report.design.name.as_str()).collect();
     for design in designs.iter().filter(|design| Some(**design) != baseline) {
         let named = |figure: &str| figures.join(format!("{figure}_{design}"));
-        keep(accuracy_voltage::draw(&run.accuracy_voltage(&points, design, baseline), &named("accuracy-voltage")))?;
+        keep(accuracy_voltage::draw(&run.accuracy_voltage(&points, design), &named("accuracy-voltage")))?;
         keep(error_histogram::draw(&run.error_histogram(design)?, &named("error-histogram")))?;
         let profiles = run.profiles(design)?;
         if !profiles.is_empty() {
@@ -73,7 +74,7 @@ pub(crate) fn draw(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
 }
 
 impl Run {
-    fn read(folder: &Path) -> Result<Run, Failure> {
+    pub(crate) fn read(folder: &Path) -> Result<Run, Failure> {
         let text = |name: &str| {
             let path = folder.join(name);
             std::fs::read_to_string(&path).map_err(|error| {
@@ -123,7 +124,7 @@ impl Run {
     }
 
     /// Data set, model, array and number of seeds.
-    fn conditions(&self) -> String {
+    pub(crate) fn conditions(&self) -> String {
         let point = &self.records[0].point;
         let mut seeds: Vec<u64> = self.records.iter().map(|record| record.point.seed).collect();
         seeds.sort_unstable();
@@ -133,15 +134,20 @@ impl Run {
         format!("{}, {images} images, {}, {}, {count} seed{plural}", point.dataset, point.model, point.array)
     }
 
-    fn circuit(&self) -> String {
+    pub(crate) fn circuit(&self) -> String {
         let point = &self.records[0].point;
         format!("{}, clock {:.0} ps", point.technology, point.clock_ps)
     }
 
-    /// Accuracy of the baseline at the highest supply.
-    fn reference(&self, points: &[Aggregate], baseline: Option<&str>) -> Option<f64> {
-        let own = points.iter().filter(|point| Some(point.design.as_str()) == baseline);
-        own.max_by(|a, b| a.supply_v.total_cmp(&b.supply_v)).map(|point| point.accuracy.mean)
+    /// Position of the baseline at its highest supply.
+    pub(crate) fn reference(&self, points: &[Aggregate]) -> Option<usize> {
+        let baseline = self.baseline();
+        let own = (0..points.len()).filter(|&index| Some(points[index].design.as_str()) == baseline);
+        own.max_by(|&a, &b| points[a].supply_v.total_cmp(&points[b].supply_v))
+    }
+
+    fn reference_accuracy(&self, points: &[Aggregate]) -> Option<f64> {
+        self.reference(points).map(|index| points[index].accuracy.mean)
     }
 
     fn energy_accuracy(&self, points: &[Aggregate], baseline: Option<&str>) -> energy_accuracy::EnergyAccuracy {
@@ -162,17 +168,12 @@ impl Run {
         energy_accuracy::EnergyAccuracy {
             caption: Caption::new("Energy against accuracy", format!("{}; {}", self.conditions(), self.circuit())),
             series: series.collect(),
-            exact_at_nominal: self.reference(points, baseline),
+            exact_at_nominal: self.reference_accuracy(points),
             accuracy_from: None,
         }
     }
 
-    fn accuracy_voltage(
-        &self,
-        points: &[Aggregate],
-        design: &str,
-        baseline: Option<&str>,
-    ) -> accuracy_voltage::AccuracyVoltage {
+    fn accuracy_voltage(&self, points: &[Aggregate], design: &str) -> accuracy_voltage::AccuracyVoltage {
         let own: Vec<Aggregate> = points.iter().filter(|point| point.design == design).cloned().collect();
         let series = groups(&own, |point| point.method.clone());
         let series = series.into_iter().map(|(method, members)| accuracy_voltage::Series {
@@ -188,7 +189,7 @@ impl Run {
                 format!("{}; {}", self.conditions(), self.circuit()),
             ),
             series: series.collect(),
-            exact_at_nominal: self.reference(points, baseline),
+            exact_at_nominal: self.reference_accuracy(points),
             accuracy_from: None,
         }
     }

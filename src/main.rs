@@ -6,6 +6,7 @@ mod catalogue;
 mod characterize;
 mod check;
 mod cycles;
+mod diff;
 mod export;
 mod failure;
 mod figures;
@@ -14,8 +15,10 @@ mod layer_figures;
 mod list;
 mod new;
 mod output;
+mod page;
 mod profile_figures;
 mod progress;
+mod run_lock;
 mod simulate;
 mod study;
 mod summary;
@@ -63,6 +66,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Verb::Cycles(options) => cycles::run(&options, arguments.seed),
         Verb::Export(options) => export::run(&options, arguments.seed),
         Verb::Plot(options) => figures::run(&options),
+        Verb::Diff(options) => diff::run(&options),
         Verb::List(options) => list::run(&options),
         Verb::New(options) => new::run(&options),
         Verb::Check(options) => check::run(&options),

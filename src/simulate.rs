@@ -4,6 +4,7 @@ use crate::arguments::ExperimentOptions;
 use crate::failure::Failure;
 use crate::output::{print_json, write_atomically};
 use crate::progress::Console;
+use crate::run_lock::RunLock;
 use crate::study::{Behaviour, Study, load};
 use crate::summary;
 use crate::weights::{Job, pairings};
@@ -24,6 +25,7 @@ const ELEMENT_SAMPLES: usize = 1024;
 /// Simulates an experiment whose networks are trained.
 pub(crate) fn run(options: &ExperimentOptions, seed: u64, console: &Console) -> Result<(), Failure> {
     let study = load(&options.experiment, &options.runs)?;
+    let _lock = RunLock::take(&study.folder)?;
     // Fail for missing networks before the work, not after.
     for job in Job::all(&study) {
         job.required(&study)?;
@@ -38,7 +40,7 @@ pub(crate) fn run(options: &ExperimentOptions, seed: u64, console: &Console) -> 
     Ok(())
 }
 
-/// Runs every network on every design it belongs to and writes `records.jsonl`.
+/// Runs every network on every design it belongs to and writes `records.jsonl`, and the same as `records.csv`.
 pub(crate) fn records(
     study: &Study,
     behaviours: &[Behaviour],
@@ -59,6 +61,7 @@ pub(crate) fn records(
     let records: Vec<Record> = records.into_iter().flatten().collect();
     let lines = records.iter().map(|record| serde_json::to_string(record).expect("records serialise") + "\n");
     write_atomically(&study.folder.join("records.jsonl"), lines.collect::<String>().as_bytes())?;
+    write_atomically(&study.folder.join("records.csv"), Record::to_csv(&records).as_bytes())?;
     Ok(records)
 }
 

@@ -6,7 +6,7 @@ use axtrain_sim::report::{Aggregate, Record, aggregate, cheapest_within};
 use comfy_table::{CellAlignment, Table, presets};
 
 /// Points of accuracy that may be lost against the baseline at nominal supply.
-const ACCEPTED_LOSSES: [f64; 3] = [1.0, 2.0, 5.0];
+pub(crate) const ACCEPTED_LOSSES: [f64; 3] = [1.0, 2.0, 5.0];
 
 /// Prints accuracy and energy over supply, one table a design, and the cheapest good point.
 pub(crate) fn print(study: &Study, records: &[Record]) {
@@ -65,13 +65,15 @@ fn table(points: &[&Aggregate]) -> Table {
     table
 }
 
-fn new_table() -> Table {
+/// A table in the program's style.
+pub(crate) fn new_table() -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     table
 }
 
-fn percentage(share: f64) -> String {
+/// A share that may be very small.
+pub(crate) fn percentage(share: f64) -> String {
     match share * 100.0 {
         0.0 => "none".to_owned(),
         small if small < 0.01 => format!("{small:.0e} %"),
@@ -79,7 +81,8 @@ fn percentage(share: f64) -> String {
     }
 }
 
-fn nanojoules(microjoules: f64) -> String {
+/// An energy given in µJ.
+pub(crate) fn nanojoules(microjoules: f64) -> String {
     format!("{:.0} nJ", microjoules * 1e3)
 }
 

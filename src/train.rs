@@ -4,6 +4,7 @@ use crate::arguments::ExperimentOptions;
 use crate::failure::Failure;
 use crate::output::{print_json, print_line, write_atomically};
 use crate::progress::Console;
+use crate::run_lock::RunLock;
 use crate::study::{Study, load};
 use crate::weights::Job;
 use axtrain_sim::workload::{FloatLayer, WeightsFile};
@@ -15,6 +16,7 @@ use std::ops::ControlFlow;
 /// Trains an experiment's networks.
 pub(crate) fn run(options: &ExperimentOptions, console: &Console) -> Result<(), Failure> {
     let study = load(&options.experiment, &options.runs)?;
+    let _lock = RunLock::take(&study.folder)?;
     networks(&study, console)?;
     let jobs = Job::all(&study);
     if options.json {

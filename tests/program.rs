@@ -238,9 +238,28 @@ mod training {
             "figures/bit-flips_truncated-3-3.png",
             "figures/operand-map_truncated-3-3.svg",
             "figures/error-fit_truncated-3-3.png",
+            "records.csv",
         ] {
             assert!(run.join(file).metadata().is_ok_and(|file| file.len() > 500), "{file}");
         }
+        let page = fs::read_to_string(run.join("report.html")).unwrap();
+        assert_eq!(page.matches("<figure>").count(), page.matches("<svg").count());
+        assert!(page.contains("less energy</b> within") && page.contains("truncated-3-3, passive training"));
+        let loads = |what: &&&str| page.contains(**what);
+        assert!(
+            ["src=", "href=", "url(", "@import", "fetch("].iter().find(loads).is_none(),
+            "nothing from elsewhere"
+        );
+
+        // The same run twice differs in nothing, and one process at a time works on it.
+        let same = json(&axtrain(&folder, &["diff", "runs/smoke", "runs/smoke", "--json"]));
+        assert!(same["common"].as_array().unwrap().iter().all(|point| point["verdict"] == "same"));
+        let held = fs::File::options().write(true).open(run.join(".lock")).unwrap();
+        held.lock().unwrap();
+        let refused = axtrain(&folder, &["run", "smoke.toml", "-q"]);
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(unwrapped(&text(&refused.stderr)).contains("anotherprocessworksonruns/smoke"));
+        drop(held);
 
         // A network that is gone is trained again to the same bits; one that is there is not touched.
         let (gone, kept) = (run.join("weights/plain_s2.safetensors"), run.join("weights/plain_s1.safetensors"));

@@ -1,7 +1,8 @@
 //! A scene as SVG and PNG files.
 //!
 //! Both are drawn by plotters on a grid finer than a pixel: its coordinates are whole numbers. The SVG keeps the fine
-//! grid as its coordinate system, the PNG is averaged down from it.
+//! grid as its coordinate system, the PNG is averaged down from it and written by the `png` crate, so that plotters need
+//! not bring a library for every image format.
 
 use crate::error::PlotError;
 use crate::font::{self, Weight};
@@ -144,9 +145,17 @@ fn write_png(scene: &Scene, file: &Staged) -> Result<(), PlotError> {
         .map_err(|reason| file.encode_error(reason))?;
     let pixels = averaged(&fine, width as usize);
     let size = (width / GRID_PER_PIXEL as u32, height / GRID_PER_PIXEL as u32);
-    let mut picture = BitMapBackend::new(&file.temporary, size);
-    picture.blit_bitmap((0, 0), size, &pixels).map_err(|reason| file.encode_error(reason))?;
-    picture.present().map_err(|reason| file.encode_error(reason))
+    let sink = fs::File::create(&file.temporary).map_err(|source| file.write_error(source))?;
+    let mut encoder = png::Encoder::new(io::BufWriter::new(sink), size.0, size.1);
+    encoder.set_color(png::ColorType::Rgb);
+    let written = encoder.write_header().and_then(|mut writer| {
+        writer.write_image_data(&pixels)?;
+        writer.finish()
+    });
+    written.map_err(|error| match error {
+        png::EncodingError::IoError(source) => file.write_error(source),
+        other => file.encode_error(other),
+    })
 }
 
 fn draw_bitmap<B: DrawingBackend>(scene: &Scene, backend: B) -> Result<(), DrawError<B>> {

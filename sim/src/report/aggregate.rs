@@ -2,10 +2,11 @@
 
 use super::Record;
 use crate::array::EnergyComponents;
+use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// A mean with its 95 % confidence interval over seeds.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Interval {
     /// Mean.
     pub mean: f64,

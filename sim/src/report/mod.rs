@@ -2,10 +2,14 @@
 
 mod aggregate;
 mod characterization;
+mod difference;
+mod front;
 mod record;
 
 pub use aggregate::{Aggregate, Interval, aggregate, cheapest_within};
 pub use characterization::{
     Characterization, DesignSummary, MeasuredError, OperationEnergy, PointCharacterization, Structure,
 };
+pub use difference::{Difference, RunDifferences, Verdict, differences};
+pub use front::{Standing, knee, pareto_front, standings};
 pub use record::{Point, Provenance, Record};

@@ -75,4 +75,64 @@ pub struct Record {
 impl Record {
     /// Version of the format.
     pub const SCHEMA: &'static str = "axtrain/record/1";
+
+    /// Records as comma-separated values, a line each under a header (RFC 4180). Names are those of the JSON; energies have
+    /// `_uj` behind them. Without provenance.
+    pub fn to_csv(records: &[Record]) -> String {
+        let mut text = String::from(
+            "design,technology,array,dataset,model,method,seed,supply_v,sram_v,clock_ps,fidelity,chip,accuracy,\
+             accuracy_low95,accuracy_high95,images,cycles,latency_us,product_error_rate,total_uj",
+        );
+        for (name, _) in EnergyComponents::default().parts() {
+            text += &format!(",{name}_uj");
+        }
+        text.push('\n');
+        for record in records {
+            let Point { design, technology, array, dataset, model, method, fidelity, .. } = &record.point;
+            let Point { seed, supply_v, sram_v, clock_ps, chip, .. } = record.point;
+            let names = [design, technology, array, dataset, model, method].map(|name| quoted(name)).join(",");
+            let chip = chip.map_or(String::new(), |chip| chip.to_string());
+            let [low, high] = record.accuracy_ci95;
+            let Record { accuracy, images, cycles, latency_us, product_error_rate, energy_uj, .. } = record;
+            text += &format!("{names},{seed},{supply_v},{sram_v},{clock_ps},{},{chip},", quoted(fidelity));
+            text += &format!("{accuracy},{low},{high},{images},{cycles},{latency_us},{product_error_rate},");
+            text += &energy_uj.total.to_string();
+            for (_, energy) in energy_uj.parts() {
+                text += &format!(",{energy}");
+            }
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// A field in quotes if it needs them.
+fn quoted(field: &str) -> String {
+    if field.contains(['"', ',', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_have_a_field_for_each_name() {
+        let mut record = crate::report::difference::tests::record(3, 0.9, 0.5, 2.5);
+        record.point.dataset = "folder, \"mine\"".into();
+        record.energy_uj.dram = 0.25;
+        let text = Record::to_csv(&[record]);
+        let (header, line) = text.trim_end().split_once('\n').unwrap();
+        assert!(line.contains(",\"folder, \"\"mine\"\"\","));
+        let plain = line.replace("\"folder, \"\"mine\"\"\"", "x");
+        let fields: Vec<&str> = plain.split(',').collect();
+        let names: Vec<&str> = header.split(',').collect();
+        assert_eq!(names.len(), fields.len());
+        let field = |name: &str| fields[names.iter().position(|other| *other == name).unwrap()];
+        assert_eq!((field("seed"), field("chip"), field("accuracy")), ("3", "", "0.5"));
+        assert_eq!((field("total_uj"), field("dram_uj"), field("idle_uj")), ("2.5", "0.25", "0"));
+    }
 }

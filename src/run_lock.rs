@@ -1,0 +1,32 @@
+//! One process at a time works on a run's folder.
+
+use crate::failure::Failure;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
+
+/// A folder that no other process may take until this is dropped or the process ends, however it ends.
+pub(crate) struct RunLock {
+    _file: File,
+}
+
+impl RunLock {
+    /// Takes `folder`, which is made if it is not there. Its file `.lock` stays behind, empty.
+    pub(crate) fn take(folder: &Path) -> Result<Self, Failure> {
+        std::fs::create_dir_all(folder).map_err(|error| Failure::write(folder, error))?;
+        let path = folder.join(".lock");
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(|error| Failure::write(&path, error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(Failure::other(format!(
+                "another process works on {}; wait for it, or keep this run elsewhere with --runs DIR",
+                folder.display()
+            ))),
+            // A file system without locks: nothing to tell two processes apart by.
+            Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {
+                Ok(Self { _file: file })
+            }
+            Err(TryLockError::Error(error)) => Err(Failure::write(&path, error)),
+        }
+    }
+}
