@@ -12,7 +12,7 @@ use axtrain_plots::{
     error_voltage, training_curves,
 };
 use axtrain_sim::profile::ErrorProfile;
-use axtrain_sim::report::{Aggregate, Characterization, Interval, Record, aggregate};
+use axtrain_sim::report::{Aggregate, Characterization, Interval, Record, aggregate, pareto_front};
 use axtrain_sim::units::Volts;
 use std::path::{Path, PathBuf};
 
@@ -169,6 +169,10 @@ impl Run {
             caption: Caption::new("Energy against accuracy", format!("{}; {}", self.conditions(), self.circuit())),
             series: series.collect(),
             exact_at_nominal: self.reference_accuracy(points),
+            front: pareto_front(points)
+                .into_iter()
+                .map(|index| [points[index].energy_uj.total, points[index].accuracy.mean])
+                .collect(),
             accuracy_from: None,
         }
     }

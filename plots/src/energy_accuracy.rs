@@ -23,6 +23,9 @@ pub struct EnergyAccuracy {
     pub series: Vec<Series>,
     /// Accuracy, 0…1, of the exact multiplier at nominal supply, as a dashed line.
     pub exact_at_nominal: Option<f64>,
+    /// Energy per image, µJ, and accuracy, 0…1, of the points that no other beats, by ascending energy: most accuracy for
+    /// at most an energy, as a broad line of steps behind all others. Empty for none.
+    pub front: Vec<[f64; 2]>,
     /// Accuracy, 0…1, at which the axis begins, so that a collapse does not flatten the rest; all is shown without.
     pub accuracy_from: Option<f64>,
 }
@@ -80,6 +83,8 @@ pub(crate) fn scene(data: &EnergyAccuracy) -> Result<Scene, PlotError> {
     if let Some(accuracy) = data.exact_at_nominal {
         panel.horizontal_rule(scene, accuracy * 100.0);
     }
+    let front = data.front.iter().map(|[energy, accuracy]| (energy * unit.per_microjoule(), accuracy * 100.0));
+    panel.curve(scene, steps(front), FRONT);
     for line in &lines {
         panel.curve(scene, line.places(), line.stroke);
     }
@@ -95,6 +100,19 @@ pub(crate) fn scene(data: &EnergyAccuracy) -> Result<Scene, PlotError> {
     }
     label_supplies(scene, &panel, &lines, data.exact_at_nominal);
     Ok(figure.scene)
+}
+
+/// The line of unbeaten points.
+const FRONT: Stroke = Stroke { colour: style::BAR, width: 6.0, dash: Dash::Solid };
+
+/// Each place, and before it the corner below: what the place before it gives up to its energy.
+fn steps(places: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
+    let mut path: Vec<(f64, f64)> = Vec::new();
+    for (x, y) in places {
+        path.extend(path.last().map(|&(_, below)| (x, below)));
+        path.push((x, y));
+    }
+    path
 }
 
 /// Percentage points below its best accuracy at which a line counts as having hit the wall: only the choice of which
@@ -177,6 +195,9 @@ fn legend(data: &EnergyAccuracy, lines: &[Line]) -> [Row; 3] {
         Key::new(Sample::Line(line.stroke, Some(line.marker)), format!("{design}, {method}"))
     });
     let mut notes: Vec<Key> = baselines.chain(data.exact_at_nominal.map(exact_key)).collect();
+    if data.front.len() > 1 {
+        notes.push(Key::new(Sample::Line(FRONT, None), "beaten by none"));
+    }
     if lines.iter().flat_map(|line| &line.points).any(|point| point.percent.has_width()) {
         notes.push(Key::new(Sample::Whisker(style::BASELINE), "95 % interval"));
     }
@@ -235,7 +256,11 @@ fn check(data: &EnergyAccuracy) -> Result<(), PlotError> {
             point.accuracy.require_fraction("accuracy")?;
         }
     }
-    for accuracy in data.exact_at_nominal.iter().chain(&data.accuracy_from) {
+    for [energy, _] in &data.front {
+        require_not_negative(*energy, "energy per image")?;
+    }
+    let front = data.front.iter().map(|[_, accuracy]| accuracy);
+    for accuracy in data.exact_at_nominal.iter().chain(&data.accuracy_from).chain(front) {
         require_fraction(*accuracy, "accuracy")?;
     }
     Ok(())
