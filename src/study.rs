@@ -166,8 +166,9 @@ pub(crate) fn dataset(experiment: &Experiment, folder: &Path) -> Result<Dataset,
         Some(dataset) => dataset,
         None => {
             let path = relative(folder, &experiment.dataset);
-            let help = format!("built in: {}; anything else is a folder of IDX files", Dataset::EMBEDDED.join(", "));
-            Dataset::from_idx_folder(&path).map_err(|error| Failure::request(error, help))?
+            let help =
+                format!("built in: {}; anything else is a folder or an NPZ file", Dataset::EMBEDDED.join(", "));
+            Dataset::open(&path).map_err(|error| Failure::request(error, help))?
         }
     };
     if let Some(images) = experiment.training.images {
