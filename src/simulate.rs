@@ -16,7 +16,7 @@ use axtrain_sim::profile::Design;
 use axtrain_sim::report::{Point, Provenance, Record};
 use axtrain_sim::technology::OperatingPoint;
 use axtrain_sim::units::Volts;
-use axtrain_sim::workload::{Dense, WeightsFile, pixel_code};
+use axtrain_sim::workload::{QuantizedLayer, WeightsFile, pixel_code};
 use rayon::prelude::*;
 
 /// Pairs of consecutive operations sampled a layer for what accumulators and registers do.
@@ -101,7 +101,7 @@ fn run_network(
             .error_rate
             .iter()
             .zip(network.layers())
-            .map(|(rate, layer)| rate * (layer.inputs * layer.outputs) as f64)
+            .map(|(rate, layer)| rate * layer.convolution.multiply_accumulates() as f64)
             .sum();
         records.push(Record {
             schema: Record::SCHEMA.to_owned(),
@@ -119,15 +119,20 @@ fn run_network(
     Ok(records)
 }
 
-fn layer_works(study: &Study, design: &Design, layers: &[Dense], run: &PointRun, seed: u64) -> Vec<LayerWork> {
+fn layer_works(
+    study: &Study,
+    design: &Design,
+    layers: &[QuantizedLayer],
+    run: &PointRun,
+    seed: u64,
+) -> Vec<LayerWork> {
     let images = run.predictions.len() as f64;
     layers
         .iter()
         .enumerate()
         .map(|(index, layer)| LayerWork {
             name: layer.name.clone(),
-            inputs: layer.inputs,
-            outputs: layer.outputs,
+            convolution: layer.convolution,
             multiplier_fj: run.multiplier_fj[index] / images,
             loading_fj: loading_energy(
                 design.multiplier.netlist(),

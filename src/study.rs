@@ -15,7 +15,7 @@ use axtrain_sim::profile::{
 use axtrain_sim::report::Characterization;
 use axtrain_sim::technology::{OperatingPoint, Technology};
 use axtrain_sim::units::{Picoseconds, Volts};
-use axtrain_sim::workload::Dataset;
+use axtrain_sim::workload::{Architecture, Dataset};
 use sha2::{Digest, Sha256};
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -35,6 +35,7 @@ pub(crate) struct Study {
     pub(crate) array: SystolicArray,
     pub(crate) accumulator: Accumulator,
     pub(crate) dataset: Dataset,
+    pub(crate) architecture: Architecture,
     pub(crate) designs: Vec<Design>,
     pub(crate) clock_ps: f64,
     /// The run's folder.
@@ -82,6 +83,11 @@ pub(crate) fn load(path: &Path, runs: &Path) -> Result<Study, Failure> {
     experiment.check_supplies(&technology).map_err(|error| Failure::config(source.parts(), error))?;
     let (array, memories) = array(&experiment.array, &experiment.memory, folder)?;
     let dataset = dataset(&experiment, folder)?;
+    let model = &experiment.model;
+    let architecture = Architecture::new(dataset.shape, &model.layers, dataset.classes.len()).map_err(|error| {
+        let help = Some("change the layers under [model]".to_owned());
+        Failure::in_file(source.parts(), Some(model.span.clone()), error, help)
+    })?;
     let designs = experiment.designs.iter().map(|multiplier| Design::new(multiplier.clone(), &technology));
     let designs: Vec<Design> = designs
         .collect::<Result<_, _>>()
@@ -99,6 +105,7 @@ pub(crate) fn load(path: &Path, runs: &Path) -> Result<Study, Failure> {
         array,
         accumulator,
         dataset,
+        architecture,
         designs,
         clock_ps,
     })
@@ -159,8 +166,9 @@ pub(crate) fn dataset(experiment: &Experiment, folder: &Path) -> Result<Dataset,
         Some(dataset) => dataset,
         None => {
             let path = relative(folder, &experiment.dataset);
-            let help = format!("built in: {}; anything else is a folder of IDX files", Dataset::EMBEDDED.join(", "));
-            Dataset::from_idx_folder(&path).map_err(|error| Failure::request(error, help))?
+            let help =
+                format!("built in: {}; anything else is a folder or an NPZ file", Dataset::EMBEDDED.join(", "));
+            Dataset::open(&path).map_err(|error| Failure::request(error, help))?
         }
     };
     if let Some(images) = experiment.training.images {
@@ -175,16 +183,7 @@ pub(crate) fn dataset(experiment: &Experiment, folder: &Path) -> Result<Dataset,
 impl Study {
     /// Name of the network, as records show it.
     pub(crate) fn model(&self) -> String {
-        let widths: Vec<String> = self.widths().iter().map(usize::to_string).collect();
-        format!("mlp-{}", widths.join("-"))
-    }
-
-    /// Widths of the network's layers, images first and classes last.
-    pub(crate) fn widths(&self) -> Vec<usize> {
-        let mut widths = vec![self.dataset.train.features()];
-        widths.extend(&self.experiment.hidden);
-        widths.push(self.dataset.classes.len());
-        widths
+        self.experiment.model.name.clone().unwrap_or_else(|| self.architecture.to_string())
     }
 
     /// Name of the multiplier that all others are compared with.

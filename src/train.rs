@@ -68,7 +68,7 @@ pub(crate) fn networks(study: &Study, console: &Console) -> Result<(), Failure> 
                 ..Sensitivity::default()
             },
             seed: job.seed,
-            ..TrainingSpec::new(study.widths(), method)
+            ..TrainingSpec::new(study.architecture.clone(), method)
         };
         let table = &study.designs[job.design].product;
         let mut observer = |progress: &axtrain_trainer::Progress| {

@@ -54,7 +54,7 @@ impl Job {
         let mut description = format!(
             "{} {:?} {} {} {} {} {} {:?} {:?} {} {}",
             env!("CARGO_PKG_VERSION"),
-            study.widths(),
+            study.architecture,
             training.epochs,
             training.batch,
             training.learning_rate,

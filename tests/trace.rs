@@ -1,6 +1,6 @@
 //! `axtrain trace` as a user meets it, and its files as NumPy reads them.
 
-use axtrain_sim::workload::{Dense, FloatLayer, Network, Requantize, WeightsFile};
+use axtrain_sim::workload::{Convolution, FloatLayer, Network, QuantizedLayer, Requantize, WeightsFile};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -139,10 +139,10 @@ fn run_folder(folder: &Path) {
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("hwconfigs/experiment/smoke.toml"));
     fs::create_dir_all(folder.join("run/weights")).unwrap();
     fs::write(folder.join("run/experiment.toml"), experiment.unwrap()).unwrap();
-    let dense = |name: &str, inputs: usize, outputs: usize, requantize| Dense {
+    let dense = |name: &str, inputs: usize, outputs: usize, requantize| QuantizedLayer {
         name: name.into(),
-        inputs,
-        outputs,
+        convolution: Convolution::connected([inputs, 1, 1], outputs).unwrap(),
+        pooling: None,
         weights: (0..inputs * outputs).map(|place| ((place * 37 % 9) as i8 - 4) * 20).collect(),
         bias: vec![0; outputs],
         input_scale: 1.0,
@@ -152,7 +152,7 @@ fn run_folder(folder: &Path) {
     let layers = vec![dense("fc1", 64, 6, Requantize::from_factor(0.004)), dense("fc2", 6, 10, None)];
     let float = layers.iter().map(|layer| FloatLayer {
         weights: layer.weights.iter().map(|&weight| f32::from(weight)).collect(),
-        bias: vec![0.0; layer.outputs],
+        bias: vec![0.0; layer.outputs()],
     });
     let float = float.collect();
     let file = WeightsFile { network: Network::new(layers).unwrap(), float, fingerprint: "made up".into() };

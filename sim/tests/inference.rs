@@ -1,31 +1,111 @@
-//! A small network on the array, against every multiplication done one by one.
+//! Small networks on the array, against every multiplication done one by one and against the stepped array.
 
-use axtrain_sim::array::{Accumulator, ElementMeans, TransitionInference};
+use axtrain_sim::array::{
+    self, Accumulator, Dataflow, ElementMeans, Gemm, SystolicArray, TransitionInference, stepped,
+};
 use axtrain_sim::engine::{DelayMode, StaticTiming, exhaustive_codes};
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::multiplier::{Family, MultiplierSpec, ProductTable};
-use axtrain_sim::profile::{TransitionSpec, TransitionTable};
+use axtrain_sim::profile::{SampledErrors, TransitionSpec, TransitionTable};
 use axtrain_sim::technology::Technology;
 use axtrain_sim::units::Picoseconds;
-use axtrain_sim::workload::{Dense, Network, Requantize};
+use axtrain_sim::workload::{Convolution, Network, Pool, Pooling, QuantizedLayer, Requantize, infer_with};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 const FREEPDK45: &str = include_str!("../../hwconfigs/technology/freepdk45.toml");
 
-fn network(rng: &mut ChaCha8Rng) -> Network {
-    let mut layer = |name: &str, inputs: usize, outputs: usize, requantize| Dense {
+fn layer(
+    rng: &mut ChaCha8Rng,
+    name: &str,
+    convolution: Convolution,
+    requantize: Option<Requantize>,
+) -> QuantizedLayer {
+    QuantizedLayer {
         name: name.into(),
-        inputs,
-        outputs,
-        weights: (0..inputs * outputs).map(|_| rng.random_range(-127..=127)).collect(),
-        bias: (0..outputs).map(|_| rng.random_range(-5000..=5000)).collect(),
+        convolution,
+        pooling: None,
+        weights: (0..convolution.weights()).map(|_| rng.random_range(-127..=127)).collect(),
+        bias: (0..convolution.channels()).map(|_| rng.random_range(-5000..=5000)).collect(),
         input_scale: 1.0,
         weight_scale: 1.0,
         requantize,
+    }
+}
+
+fn perceptron(rng: &mut ChaCha8Rng) -> Network {
+    let first = Convolution::connected([37, 1, 1], 11).unwrap();
+    let second = Convolution::connected([11, 1, 1], 5).unwrap();
+    let first = layer(rng, "fc1", first, Requantize::from_factor(0.002));
+    Network::new(vec![first, layer(rng, "fc2", second, None)]).unwrap()
+}
+
+/// Groups, padding, a stride, pooling, a depthwise layer, and a fully connected one over what is left.
+fn convolutional(rng: &mut ChaCha8Rng) -> Network {
+    let grouped = Convolution::new([2, 7, 6], 4, [3, 2], [1, 2], [1, 0], 2).unwrap();
+    let pool = Pool::new(Pooling::Maximum, grouped.output(), [2, 1], [2, 1]).unwrap();
+    let depthwise = Convolution::new(pool.output(), 4, [2, 2], [1, 1], [0, 1], 4).unwrap();
+    let connected = Convolution::connected(depthwise.output(), 5).unwrap();
+    let mut grouped = layer(rng, "grouped", grouped, Requantize::from_factor(0.003));
+    grouped.pooling = Some(pool);
+    let depthwise = layer(rng, "depthwise", depthwise, Requantize::from_factor(0.006));
+    Network::new(vec![grouped, depthwise, layer(rng, "fc", connected, None)]).unwrap()
+}
+
+/// What the array is given for a layer: activations `[group][image, window][k]` by its own lowering.
+fn array_activations(layer: &QuantizedLayer, images: &[u8]) -> Vec<i32> {
+    let geometry = &layer.convolution;
+    let [channels, height, width] = geometry.input().map(|size| size as u64);
+    let pair = |pair: [usize; 2]| pair.map(|size| size as u64);
+    let convolution = array::Convolution {
+        batch: (images.len() / layer.inputs()) as u64,
+        channels,
+        input: [height, width],
+        filters: geometry.channels() as u64,
+        filter: pair(geometry.kernel()),
+        stride: pair(geometry.stride()),
+        padding: pair(geometry.padding()),
+        dilation: [1, 1],
+        groups: geometry.groups() as u64,
     };
-    let first = layer("fc1", 37, 11, Requantize::from_factor(0.002));
-    Network::new(vec![first, layer("fc2", 11, 5, None)]).unwrap()
+    convolution.activations(&images.iter().map(|&code| code.into()).collect::<Vec<_>>()).unwrap()
+}
+
+#[test]
+fn inference_computes_what_the_stepped_array_does() {
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    let noise: Vec<i32> = (0..1 << 16).map(|_| rng.random_range(-90..=90)).collect();
+    let exact = ProductTable::exact(8, 8, true);
+    let table = ProductTable::from_fn(8, 8, true, |a, b| exact.product(a, b) + noise[(a << 8 | b) as usize]);
+    let array = SystolicArray::new(5, 3, Dataflow::WeightStationary).unwrap();
+    for network in [perceptron(&mut rng), convolutional(&mut rng)] {
+        let images: Vec<u8> = (0..3 * network.inputs()).map(|_| rng.random_range(0..128)).collect();
+        let mut layers = 0;
+        infer_with(&network, &TableGemm::new(&table), &images, |pass| {
+            let (layer, geometry) = (pass.layer, &pass.layer.convolution);
+            let (shape, groups) = (geometry.shape(3), geometry.groups());
+            // Weights `[group][k][n]`.
+            let weights: Vec<i32> = (0..groups)
+                .flat_map(|group| (0..shape.k).flat_map(move |k| (0..shape.n).map(move |n| (group * shape.n + n, k))))
+                .map(|(channel, k)| layer.weights[channel * shape.k + k].into())
+                .collect();
+            let operands = stepped::Operands {
+                gemm: Gemm::new(shape.m as u64, shape.n as u64, shape.k as u64).unwrap(),
+                groups: groups as u64,
+                inputs: &array_activations(layer, pass.activations),
+                weights: &weights,
+            };
+            let product = |a: i32, b: i32| table.product(a as u32, b as u32);
+            let run = stepped::run(&array, &operands, product).unwrap();
+            let mut found = vec![0; pass.accumulators.len()];
+            for (group, sums) in run.outputs.chunks_exact(shape.m * shape.n).enumerate() {
+                layer.scatter(group, sums, &mut found, |channel, sum| sum + layer.bias[channel]);
+            }
+            assert_eq!(found, pass.accumulators, "{}", layer.name);
+            layers += 1;
+        });
+        assert_eq!(layers, network.layers().len());
+    }
 }
 
 #[test]
@@ -50,61 +130,92 @@ fn looked_up_inference_equals_multiplying_one_by_one() {
     .unwrap();
 
     let mut rng = ChaCha8Rng::seed_from_u64(5);
-    let network = network(&mut rng);
     let (images, batch, bits) = (23, 8, 18);
-    let codes: Vec<u8> = (0..images * 37).map(|_| rng.random_range(0..128)).collect();
-    let labels: Vec<u8> = (0..images).map(|_| rng.random_range(0..5)).collect();
     let gemm = TableGemm::new(&product);
-    let inference = TransitionInference::new(&network, &table, &gemm, (codes.clone(), &labels), batch, bits);
-
-    for errors in table.points() {
-        let run = inference.run(errors);
-        let mut activations = codes.clone();
-        for (index, layer) in network.layers().iter().enumerate() {
-            assert_eq!(run.activations[index], activations);
-            let (mut energy, mut wrong, mut next, mut predictions) = (0u64, 0u64, Vec::new(), Vec::new());
-            for image in 0..images {
-                let mut scores = Vec::new();
-                for output in 0..layer.outputs {
-                    let mut sum = 0i64;
-                    for input in 0..layer.inputs {
-                        let activation = |image: usize| activations[image * layer.inputs + input];
-                        let weight = layer.weights[output * layer.inputs + input] as u8;
-                        let previous = if image % batch == 0 { 0 } else { activation(image - 1) };
-                        let pair = table.pair(previous, activation(image));
-                        energy += u64::from(table.energy_row(pair)[usize::from(weight)]);
-                        if image % batch == batch - 1 || image == images - 1 {
-                            let pair = table.pair(activation(image), 0);
-                            energy += u64::from(table.energy_row(pair)[usize::from(weight)]);
-                        }
-                        let (codes, deltas) = errors.row(pair);
-                        let delta = codes.iter().position(|&code| code == weight).map_or(0, |at| deltas[at]);
-                        wrong += u64::from(delta != 0);
-                        sum += i64::from(product.product(activation(image).into(), weight.into()) + delta);
-                    }
-                    let wrapped = (sum + (1 << (bits - 1))).rem_euclid(1 << bits) - (1 << (bits - 1));
-                    scores.push(wrapped as i32 + layer.bias[output]);
+    for network in [perceptron(&mut rng), convolutional(&mut rng)] {
+        let codes: Vec<u8> = (0..images * network.inputs()).map(|_| rng.random_range(0..128)).collect();
+        let labels: Vec<u8> = (0..images).map(|_| rng.random_range(0..5)).collect();
+        let inference = TransitionInference::new(&network, &table, &gemm, (codes.clone(), &labels), batch, bits);
+        for errors in table.points() {
+            let run = inference.run(errors);
+            let mut activations = codes.clone();
+            for (index, layer) in network.layers().iter().enumerate() {
+                assert_eq!(run.activations[index], activations);
+                let expected = one_by_one(layer, &activations, (&product, &table, errors), (images, batch, bits));
+                assert_eq!(
+                    run.multiplier_fj[index],
+                    expected.energy as f64 * table.energy_quantum(),
+                    "{}",
+                    layer.name
+                );
+                let multiplications = images as u64 * layer.convolution.multiply_accumulates();
+                assert_eq!(run.error_rate[index], expected.wrong as f64 / multiplications as f64, "{}", layer.name);
+                if layer.requantize.is_some() {
+                    activations = layer.activate(&expected.accumulators);
+                    assert!(activations.iter().any(|&code| (1..127).contains(&code)));
+                    continue;
                 }
-                match layer.requantize {
-                    Some(requantize) => next.extend(scores.iter().map(|&score| requantize.apply(score))),
-                    None => {
-                        let best = *scores.iter().max().unwrap();
-                        predictions.push(scores.iter().position(|&score| score == best).unwrap() as u8);
-                    }
-                }
-            }
-            assert_eq!(run.multiplier_fj[index], energy as f64 * table.energy_quantum());
-            assert_eq!(run.error_rate[index], wrong as f64 / (images * layer.inputs * layer.outputs) as f64);
-            if layer.requantize.is_none() {
+                let scores = expected.accumulators.chunks_exact(5);
+                let best = |scores: &[i32]| {
+                    let best = *scores.iter().max().unwrap();
+                    scores.iter().position(|&score| score == best).unwrap() as u8
+                };
+                let predictions: Vec<u8> = scores.map(best).collect();
                 assert_eq!(run.predictions, predictions);
                 let right = predictions.iter().zip(&labels).filter(|(found, label)| found == label).count();
                 assert_eq!((run.accuracy.correct, run.accuracy.images), (right, images));
             }
-            activations = next;
+            let late = errors.window().0 > critical;
+            assert_eq!(
+                run.error_rate.iter().all(|&rate| rate == 0.0),
+                late,
+                "errors exactly before the critical path"
+            );
         }
-        let late = errors.window().0 > critical;
-        assert_eq!(run.error_rate.iter().all(|&rate| rate == 0.0), late, "errors exactly before the critical path");
     }
+}
+
+/// What one layer comes to, multiplication by multiplication.
+struct OneByOne {
+    energy: u64,
+    wrong: u64,
+    accumulators: Vec<i32>,
+}
+
+fn one_by_one(
+    layer: &QuantizedLayer,
+    activations: &[u8],
+    (product, table, errors): (&ProductTable, &TransitionTable, &SampledErrors),
+    (images, batch, bits): (usize, usize, u32),
+) -> OneByOne {
+    let (shape, positions) = (layer.convolution.shape(images), layer.convolution.positions());
+    let rows = array_activations(layer, activations);
+    let (mut energy, mut wrong) = (0, 0);
+    let mut accumulators = vec![0; images * layer.outputs()];
+    for output in 0..layer.convolution.channels() {
+        for row in 0..shape.m {
+            let (image, position) = (row / positions, row % positions);
+            let (first, last) = (row % (batch * positions) == 0, (row + 1) % (batch * positions) == 0);
+            let mut sum = 0i64;
+            for k in 0..shape.k {
+                let activation = |row: usize| rows[(output / shape.n * shape.m + row) * shape.k + k] as u8;
+                let weight = layer.weights[output * shape.k + k] as u8;
+                let pair = table.pair(if first { 0 } else { activation(row - 1) }, activation(row));
+                energy += u64::from(table.energy_row(pair)[usize::from(weight)]);
+                if last || row + 1 == shape.m {
+                    energy += u64::from(table.energy_row(table.pair(activation(row), 0))[usize::from(weight)]);
+                }
+                let (codes, deltas) = errors.row(pair);
+                let delta = codes.iter().position(|&code| code == weight).map_or(0, |at| deltas[at]);
+                wrong += u64::from(delta != 0);
+                sum += i64::from(product.product(activation(row).into(), weight.into()) + delta);
+            }
+            let wrapped = (sum + (1 << (bits - 1))).rem_euclid(1 << bits) - (1 << (bits - 1));
+            accumulators[(image * layer.convolution.channels() + output) * positions + position] =
+                wrapped as i32 + layer.bias[output];
+        }
+    }
+    OneByOne { energy, wrong, accumulators }
 }
 
 #[test]
@@ -120,15 +231,11 @@ fn sampled_element_means_approach_the_exact_ones() {
     let technology = Technology::from_toml(FREEPDK45).unwrap();
     let accumulator = Accumulator::new(24, &technology).unwrap();
     let product = ProductTable::exact(8, 8, true);
-    let layer = Dense {
-        name: "one".into(),
-        inputs: 1,
-        outputs: 1,
+    let one = Convolution::connected([1, 1, 1], 1).unwrap();
+    let layer = QuantizedLayer {
         weights: vec![1],
         bias: vec![0],
-        input_scale: 1.0,
-        weight_scale: 1.0,
-        requantize: None,
+        ..layer(&mut ChaCha8Rng::seed_from_u64(0), "one", one, None)
     };
     // 0 and 127 in turn: 7 bits of activation, product and sum change in every cycle, and the adder adds to zero.
     let activations = [0, 127].repeat(50);

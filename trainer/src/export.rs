@@ -1,22 +1,24 @@
 //! From trained parameters to the integers that the array loads.
 
-use crate::mlp::Mlp;
+use crate::geometry::LayerGeometry;
+use crate::network::RealNetwork;
 use crate::quantizer::{self, ActivationQuantizer};
-use axtrain_sim::workload::{Dense, Network, PIXEL_SCALE};
+use axtrain_sim::workload::{Network, PIXEL_SCALE, QuantizedLayer};
 
-/// The integer network of `mlp` with the given scale of activations after each hidden layer.
-pub(crate) fn export(mlp: &Mlp, hidden_scales: &[f32]) -> Network {
-    let widths = mlp.widths();
+/// The integer network of `real` with the given scale of activations after each hidden layer.
+pub(crate) fn export(real: &RealNetwork, geometry: &[LayerGeometry], hidden_scales: &[f32]) -> Network {
     let mut input_scale = PIXEL_SCALE;
-    let mut layers = Vec::with_capacity(widths.len() - 1);
-    for (position, (weights, bias)) in mlp.parameters().into_iter().enumerate() {
+    let mut layers: Vec<QuantizedLayer> = Vec::with_capacity(geometry.len());
+    for ((weights, bias), geometry) in real.parameters().into_iter().zip(geometry) {
+        let position = layers.len();
         let weight_scale = quantizer::weight_scale(&weights);
         let accumulator_scale = input_scale * weight_scale;
         let next_scale = hidden_scales.get(position).copied();
-        layers.push(Dense {
-            name: format!("dense{}", position + 1),
-            inputs: widths[position],
-            outputs: widths[position + 1],
+        let kind = if geometry.convolution.is_connected() { "dense" } else { "conv" };
+        layers.push(QuantizedLayer {
+            name: format!("{kind}{}", position + 1),
+            convolution: geometry.convolution,
+            pooling: geometry.pooling.as_ref().map(|windows| windows.pool()),
             weights: quantizer::weight_codes(&weights, weight_scale),
             bias: quantizer::bias_codes(&bias, accumulator_scale),
             input_scale,
@@ -25,5 +27,5 @@ pub(crate) fn export(mlp: &Mlp, hidden_scales: &[f32]) -> Network {
         });
         input_scale = next_scale.unwrap_or(input_scale);
     }
-    Network::new(layers).expect("layers of one perceptron fit together")
+    Network::new(layers).expect("layers of one architecture fit together")
 }

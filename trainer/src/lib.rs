@@ -1,11 +1,11 @@
 //! Networks trained for the arithmetic they will run on.
 //!
-//! A multilayer perceptron is trained in one of four ways ([`Method`]) for a multiplier that is known by its product
+//! A convolutional network or a perceptron is trained in one of four ways ([`Method`]) for a multiplier that is known by its product
 //! table, and comes out as an integer [`Network`](axtrain_sim::workload::Network) for the array:
 //!
 //! ```
 //! use axtrain_sim::multiplier::ProductTable;
-//! use axtrain_sim::workload::{Dataset, Split};
+//! use axtrain_sim::workload::{Architecture, Dataset, Split};
 //! use axtrain_trainer::{Method, TrainingSpec, accuracy, train};
 //! use std::ops::ControlFlow;
 //!
@@ -20,28 +20,30 @@
 //! let truncated = |code: u32| i32::from(code as u8 as i8) >> 4 << 4;
 //! let table = ProductTable::from_fn(8, 8, true, |a, b| truncated(a) * truncated(b));
 //!
-//! let spec = TrainingSpec { batch: 16, learning_rate: 0.03, ..TrainingSpec::new(vec![2, 8, 2], Method::Passive) };
+//! let perceptron = Architecture::perceptron(2, &[8], 2)?;
+//! let spec = TrainingSpec { batch: 16, learning_rate: 0.03, ..TrainingSpec::new(perceptron, Method::Passive) };
 //! let trained = train(&spec, &dataset, &table, &mut |_| ControlFlow::Continue(()))?;
 //! assert_eq!(accuracy(&trained.network, &table, &dataset.test), 1.0);
-//! # Ok::<(), axtrain_trainer::TrainError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! While training, activations, weights, biases and accumulators are rounded exactly as integer inference rounds them;
 //! gradients pass straight through. A run uses one thread, and depends on its settings and data alone: start several at
 //! once to use several cores.
 //!
-//! Not modelled here: convolutions, asymmetric codes, errors that depend on time or voltage (a table has none), gradients
+//! Not modelled here: residual connections, batch normalisation, asymmetric codes, errors that depend on time or voltage (a table has none), gradients
 //! of the table itself.
 
 mod calibration;
 mod error;
 mod export;
+mod geometry;
 mod methods;
 mod metrics;
-mod mlp;
+mod network;
 mod ops;
-mod product_gemm;
 mod quantizer;
+mod real_product;
 mod spec;
 #[cfg(test)]
 mod testing;

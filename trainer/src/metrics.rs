@@ -1,11 +1,8 @@
 //! How well an integer network classifies.
 
-use crate::product_gemm::ProductGemm;
+use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::multiplier::ProductTable;
-use axtrain_sim::workload::{Dense, Network, Split, pixel_code};
-
-/// Images classified at a time: their activations stay in the cache.
-const CHUNK: usize = 256;
+use axtrain_sim::workload::{self, Network, Split, pixel_code};
 
 /// Share of `split`'s images that `network` classifies rightly on the signed 8×8 multiplier of `table`; of equal scores the
 /// first counts. NaN without images.
@@ -13,43 +10,14 @@ const CHUNK: usize = 256;
 /// # Panics
 /// If the images are not as large as the network's input.
 pub fn accuracy(network: &Network, table: &ProductTable, split: &Split) -> f64 {
-    accuracy_on(network, &ProductGemm::new(table), split)
+    accuracy_on(network, &TableGemm::new(table), split)
 }
 
-/// [`accuracy`] on arithmetic that is already planned.
-pub(crate) fn accuracy_on(network: &Network, gemm: &ProductGemm, split: &Split) -> f64 {
+/// [`accuracy`] on arithmetic that is already prepared.
+pub(crate) fn accuracy_on(network: &Network, gemm: &TableGemm, split: &Split) -> f64 {
     assert_eq!(split.features(), network.inputs(), "pixels of an image and inputs of the network");
-    let chunks = split.pixels().chunks(CHUNK * split.features()).zip(split.labels().chunks(CHUNK));
-    let right = chunks.map(|(pixels, labels)| {
-        let codes: Vec<u8> = pixels.iter().map(|&pixel| pixel_code(pixel)).collect();
-        count_right(&scores(network, gemm, codes), labels)
-    });
-    right.sum::<usize>() as f64 / split.len() as f64
-}
-
-/// The last layer's accumulators `[image][class]` for activation codes `[image][feature]`.
-fn scores(network: &Network, gemm: &ProductGemm, mut activations: Vec<u8>) -> Vec<i32> {
-    for layer in network.layers() {
-        let accumulators = layer_accumulators(layer, gemm, &activations);
-        match layer.requantize {
-            Some(requantize) => activations = accumulators.into_iter().map(|sum| requantize.apply(sum)).collect(),
-            None => return accumulators,
-        }
-    }
-    unreachable!("the last layer of a network does not requantise")
-}
-
-/// One layer's accumulators, bias included, `[image][output]`.
-pub(crate) fn layer_accumulators(layer: &Dense, gemm: &ProductGemm, activations: &[u8]) -> Vec<i32> {
-    let images = activations.len() / layer.inputs;
-    let mut accumulators = vec![0; images * layer.outputs];
-    gemm.run(activations, &layer.weights, images, layer.inputs, layer.outputs, &mut accumulators);
-    for sums in accumulators.chunks_exact_mut(layer.outputs) {
-        for (sum, &bias) in sums.iter_mut().zip(&layer.bias) {
-            *sum = sum.wrapping_add(bias);
-        }
-    }
-    accumulators
+    let codes: Vec<u8> = split.pixels().iter().map(|&pixel| pixel_code(pixel)).collect();
+    workload::accuracy(network, gemm, &codes, split.labels()).fraction()
 }
 
 /// How often the first of the largest scores is the label's; `scores` is `[image][class]`.
@@ -63,6 +31,7 @@ pub(crate) fn count_right<T: PartialOrd + Copy>(scores: &[T], labels: &[u8]) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axtrain_sim::workload::{Convolution, QuantizedLayer};
 
     #[test]
     fn the_first_of_equal_scores_counts() {
@@ -72,10 +41,10 @@ mod tests {
 
     #[test]
     fn a_network_of_one_layer_is_judged_by_hand() {
-        let identity = Dense {
+        let identity = QuantizedLayer {
             name: "scores".to_owned(),
-            inputs: 2,
-            outputs: 2,
+            convolution: Convolution::connected([2, 1, 1], 2).unwrap(),
+            pooling: None,
             weights: vec![1, 0, 0, 1],
             bias: vec![0, 10],
             input_scale: 1.0,

@@ -2,9 +2,15 @@
 //!
 //! The straight-through estimator (Bengio, Léonard and Courville 2013, arXiv 1308.3432) differentiates rounding as the
 //! identity and an approximate product as the exact one. Saturation does block the gradient.
+//!
+//! Tensors of activations are `[image][activation]`, an image's in the order channel, row, column; both directions work on
+//! raw slices.
 
-use crate::product_gemm::ProductGemm;
+use crate::geometry::Selection;
 use crate::quantizer::{self, ActivationQuantizer};
+use crate::real_product;
+use axtrain_sim::kernel::TableGemm;
+use axtrain_sim::workload::Convolution;
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -36,11 +42,11 @@ impl Rounding {
     }
 }
 
-/// A matrix product on codes.
+/// A product on codes.
 #[derive(Clone, Debug)]
 pub(crate) struct TableProduct {
     /// The arithmetic.
-    pub(crate) gemm: Arc<ProductGemm>,
+    pub(crate) gemm: Arc<TableGemm>,
     /// Real number of activation code 1.
     pub(crate) activation_scale: f32,
     /// Real number of weight code 1.
@@ -48,15 +54,36 @@ pub(crate) struct TableProduct {
 }
 
 impl TableProduct {
-    /// `activations [m][k]` by `weights [n][k]`, both on their grids, to `[m][n]`.
-    fn apply(&self, activations: &[f32], weights: &[f32], m: usize, k: usize, n: usize) -> Vec<f32> {
+    /// Sums of activations and weights on their grids.
+    fn apply(&self, convolution: &Convolution, activations: &[f32], weights: &[f32]) -> Vec<f32> {
         let activations = quantizer::activation_codes(activations, self.activation_scale);
         let weights = quantizer::weight_codes(weights, self.weight_scale);
-        let mut accumulators = vec![0; m * n];
-        self.gemm.run(&activations, &weights, m, k, n, &mut accumulators);
         let scale = self.activation_scale * self.weight_scale;
-        accumulators.into_iter().map(|accumulator| accumulator as f32 * scale).collect()
+        let mut sums = vec![0.0; activations.len() / convolution.inputs() * convolution.outputs()];
+        let at_once = match convolution.is_connected() {
+            true => usize::MAX,
+            false => convolution.block_images(),
+        };
+        convolution.for_each_product(&self.gemm, &weights, &activations, at_once, |products| {
+            let to = &mut sums[products.image * convolution.outputs()..];
+            convolution.scatter(products.group, products.sums, to, |_, sum| sum as f32 * scale);
+        });
+        sums
     }
+}
+
+/// What a layer multiplies, and how: on codes, or, without a table, as real numbers.
+#[derive(Clone, Debug)]
+pub(crate) struct Multiplication {
+    pub(crate) convolution: Convolution,
+    pub(crate) table: Option<TableProduct>,
+}
+
+/// How a pass pooled its activations, and the scale of their grid if pooled ones are to lie on it.
+#[derive(Clone, Debug)]
+pub(crate) struct Pooled {
+    pub(crate) selection: Selection,
+    pub(crate) grid: Option<f32>,
 }
 
 /// The operations a back end needs beyond burn's own.
@@ -65,12 +92,55 @@ pub(crate) trait IntegerBackend: Backend {
     /// Rounds each element.
     fn round(values: FloatTensor<Self>, rounding: Rounding) -> FloatTensor<Self>;
 
-    /// `activations [m][k]` times the transpose of `weights [n][k]`.
+    /// `activations [image][activation]` with `weights [output channel][k]`.
     fn multiply(
         activations: FloatTensor<Self>,
         weights: FloatTensor<Self>,
-        product: TableProduct,
+        multiplication: Multiplication,
     ) -> FloatTensor<Self>;
+
+    /// Adds `bias [output channel]` to `sums [image][output channel, position]`.
+    fn add_bias(sums: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Pools `values [image][activation]`.
+    fn pool(values: FloatTensor<Self>, pooled: Pooled) -> FloatTensor<Self>;
+}
+
+/// Gradients of those operations.
+pub(crate) trait GradientBackend: IntegerBackend {
+    /// `gradient` where `values` lie within 0 (exclusive) and `limit`, else 0.
+    fn gate(gradient: FloatTensor<Self>, values: FloatTensor<Self>, limit: f32) -> FloatTensor<Self>;
+
+    /// Of a multiplication by its activations.
+    fn by_activations(
+        gradient: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        convolution: &Convolution,
+    ) -> FloatTensor<Self>;
+
+    /// Of a multiplication by its weights.
+    fn by_weights(
+        gradient: FloatTensor<Self>,
+        activations: FloatTensor<Self>,
+        convolution: &Convolution,
+    ) -> FloatTensor<Self>;
+
+    /// Of sums by the bias of so many channels.
+    fn by_bias(gradient: FloatTensor<Self>, channels: usize) -> FloatTensor<Self>;
+
+    /// Of pooled values by the values.
+    fn by_pooled(gradient: FloatTensor<Self>, selection: &Selection) -> FloatTensor<Self>;
+}
+
+/// A tensor of `rows` rows, as many columns as there are elements for.
+fn tensor(values: Vec<f32>, rows: usize) -> FlexTensor {
+    let columns = values.len().checked_div(rows).unwrap_or(0);
+    FlexTensor::from_data(TensorData::new(values, [rows, columns]))
+}
+
+/// Rows of a tensor of two dimensions.
+fn rows(tensor: &FlexTensor) -> usize {
+    tensor.shape().dims::<2>()[0]
 }
 
 impl IntegerBackend for Flex {
@@ -80,11 +150,69 @@ impl IntegerBackend for Flex {
         FlexTensor::from_data(TensorData::new(rounded, values.shape()))
     }
 
-    fn multiply(activations: FlexTensor, weights: FlexTensor, product: TableProduct) -> FlexTensor {
-        let ([m, k], [n, _]) = (activations.shape().dims::<2>(), weights.shape().dims::<2>());
+    fn multiply(activations: FlexTensor, weights: FlexTensor, multiplication: Multiplication) -> FlexTensor {
+        let Multiplication { convolution, table } = multiplication;
         let (activations, weights) = (activations.to_contiguous(), weights.to_contiguous());
-        let out = product.apply(contiguous(&activations), contiguous(&weights), m, k, n);
-        FlexTensor::from_data(TensorData::new(out, [m, n]))
+        let (values, weights) = (contiguous(&activations), contiguous(&weights));
+        let sums = match table {
+            Some(table) => table.apply(&convolution, values, weights),
+            None => real_product::multiply(&convolution, values, weights),
+        };
+        tensor(sums, rows(&activations))
+    }
+
+    fn add_bias(sums: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        let (sums, bias) = (sums.to_contiguous(), bias.to_contiguous());
+        let [images, outputs] = sums.shape().dims::<2>();
+        let bias = contiguous(&bias);
+        let positions = outputs / bias.len();
+        let mut values = Vec::with_capacity(images * outputs);
+        for (channel, bias) in contiguous(&sums).chunks_exact(positions).zip(bias.iter().cycle()) {
+            values.extend(channel.iter().map(|sum| sum + bias));
+        }
+        tensor(values, images)
+    }
+
+    fn pool(values: FlexTensor, pooled: Pooled) -> FlexTensor {
+        let values = values.to_contiguous();
+        tensor(pooled.selection.apply(contiguous(&values), pooled.grid), rows(&values))
+    }
+}
+
+impl GradientBackend for Flex {
+    fn gate(gradient: FlexTensor, values: FlexTensor, limit: f32) -> FlexTensor {
+        let (gradient, values) = (gradient.to_contiguous(), values.to_contiguous());
+        let pairs = contiguous(&gradient).iter().zip(contiguous(&values));
+        let gated = pairs.map(|(&gradient, &value)| if value > 0.0 && value <= limit { gradient } else { 0.0 });
+        FlexTensor::from_data(TensorData::new(gated.collect::<Vec<_>>(), gradient.shape()))
+    }
+
+    fn by_activations(gradient: FlexTensor, weights: FlexTensor, convolution: &Convolution) -> FlexTensor {
+        let (gradient, weights) = (gradient.to_contiguous(), weights.to_contiguous());
+        let values = real_product::activation_gradient(convolution, contiguous(&gradient), contiguous(&weights));
+        tensor(values, rows(&gradient))
+    }
+
+    fn by_weights(gradient: FlexTensor, activations: FlexTensor, convolution: &Convolution) -> FlexTensor {
+        let (gradient, activations) = (gradient.to_contiguous(), activations.to_contiguous());
+        let values = real_product::weight_gradient(convolution, contiguous(&gradient), contiguous(&activations));
+        tensor(values, convolution.channels())
+    }
+
+    fn by_bias(gradient: FlexTensor, channels: usize) -> FlexTensor {
+        let gradient = gradient.to_contiguous();
+        let [_, outputs] = gradient.shape().dims::<2>();
+        let mut by_bias = vec![0.0; channels];
+        for image in contiguous(&gradient).chunks_exact(outputs) {
+            let sums = by_bias.iter_mut().zip(image.chunks_exact(outputs / channels));
+            sums.for_each(|(sum, channel)| *sum += channel.iter().sum::<f32>());
+        }
+        FlexTensor::from_data(TensorData::new(by_bias, [channels]))
+    }
+
+    fn by_pooled(gradient: FlexTensor, selection: &Selection) -> FlexTensor {
+        let gradient = gradient.to_contiguous();
+        tensor(selection.spread(contiguous(&gradient)), rows(&gradient))
     }
 }
 
@@ -92,24 +220,19 @@ fn contiguous(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().expect("a contiguous tensor of single precision")
 }
 
-impl<B: IntegerBackend, C: CheckpointStrategy> IntegerBackend for Autodiff<B, C> {
+impl<B: GradientBackend, C: CheckpointStrategy> IntegerBackend for Autodiff<B, C> {
     fn round(values: FloatTensor<Self>, rounding: Rounding) -> FloatTensor<Self> {
         #[derive(Debug)]
         struct StraightThrough;
 
-        impl<B: IntegerBackend> Backward<B, 1> for StraightThrough {
+        impl<B: GradientBackend> Backward<B, 1> for StraightThrough {
             /// The range that passes, and the unrounded tensor, if anything saturates.
             type State = Option<(f32, NodeId)>;
 
             fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, checkpoints: &mut Checkpointer) {
                 let mut gradient = gradients.consume::<B>(&ops.node);
                 if let Some((limit, node)) = ops.state {
-                    let values: FloatTensor<B> = checkpoints.retrieve_node_output(node);
-                    let bools = burn::backend::get_or_init_device_settings::<B>(&values.device()).bool_dtype;
-                    let negative = B::float_lower_equal_elem(values.clone(), 0f32.into(), bools);
-                    let saturated = B::float_greater_elem(values, limit.into(), bools);
-                    gradient = B::float_mask_fill(gradient, negative, 0f32.into());
-                    gradient = B::float_mask_fill(gradient, saturated, 0f32.into());
+                    gradient = B::gate(gradient, checkpoints.retrieve_node_output(node), limit);
                 }
                 let [parent] = ops.parents;
                 if let Some(parent) = parent {
@@ -133,36 +256,95 @@ impl<B: IntegerBackend, C: CheckpointStrategy> IntegerBackend for Autodiff<B, C>
     fn multiply(
         activations: FloatTensor<Self>,
         weights: FloatTensor<Self>,
-        product: TableProduct,
+        multiplication: Multiplication,
     ) -> FloatTensor<Self> {
         #[derive(Debug)]
         struct ExactProduct;
 
-        impl<B: IntegerBackend> Backward<B, 2> for ExactProduct {
-            type State = [NodeId; 2];
+        impl<B: GradientBackend> Backward<B, 2> for ExactProduct {
+            type State = ([NodeId; 2], Convolution);
 
             fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, checkpoints: &mut Checkpointer) {
                 let gradient = gradients.consume::<B>(&ops.node);
-                let [activations, weights] = ops.state.map(|node| checkpoints.retrieve_node_output(node));
+                let (nodes, convolution) = ops.state;
+                let [activations, weights] = nodes.map(|node| checkpoints.retrieve_node_output(node));
                 let [activation_parent, weight_parent] = ops.parents;
                 if let Some(parent) = activation_parent {
-                    gradients.register::<B>(parent.id, B::float_matmul(gradient.clone(), weights));
+                    let by_activations = B::by_activations(gradient.clone(), weights, &convolution);
+                    gradients.register::<B>(parent.id, by_activations);
                 }
                 if let Some(parent) = weight_parent {
-                    gradients.register::<B>(parent.id, B::float_matmul(B::float_transpose(gradient), activations));
+                    gradients.register::<B>(parent.id, B::by_weights(gradient, activations, &convolution));
                 }
             }
         }
 
         match ExactProduct.prepare::<C>([activations.node(), weights.node()]).compute_bound().stateful() {
             OpsKind::Tracked(mut prepared) => {
-                let state = [prepared.checkpoint(&activations), prepared.checkpoint(&weights)];
+                let nodes = [prepared.checkpoint(&activations), prepared.checkpoint(&weights)];
+                let state = (nodes, multiplication.convolution);
                 let (activations, weights) = (activations.into_primitive(), weights.into_primitive());
-                prepared.finish(state, B::multiply(activations, weights, product))
+                prepared.finish(state, B::multiply(activations, weights, multiplication))
             }
             OpsKind::UnTracked(prepared) => {
-                prepared.finish(B::multiply(activations.into_primitive(), weights.into_primitive(), product))
+                prepared.finish(B::multiply(activations.into_primitive(), weights.into_primitive(), multiplication))
             }
+        }
+    }
+
+    fn add_bias(sums: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct Added;
+
+        impl<B: GradientBackend> Backward<B, 2> for Added {
+            /// Channels.
+            type State = usize;
+
+            fn backward(self, ops: Ops<usize, 2>, gradients: &mut Gradients, _checkpoints: &mut Checkpointer) {
+                let gradient = gradients.consume::<B>(&ops.node);
+                let [sum_parent, bias_parent] = ops.parents;
+                if let Some(parent) = bias_parent {
+                    gradients.register::<B>(parent.id, B::by_bias(gradient.clone(), ops.state));
+                }
+                if let Some(parent) = sum_parent {
+                    gradients.register::<B>(parent.id, gradient);
+                }
+            }
+        }
+
+        match Added.prepare::<C>([sums.node(), bias.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let (sums, bias) = (sums.into_primitive(), bias.into_primitive());
+                let [channels] = bias.shape().dims::<1>();
+                prepared.finish(channels, B::add_bias(sums, bias))
+            }
+            OpsKind::UnTracked(prepared) => {
+                prepared.finish(B::add_bias(sums.into_primitive(), bias.into_primitive()))
+            }
+        }
+    }
+
+    fn pool(values: FloatTensor<Self>, pooled: Pooled) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct Spread;
+
+        impl<B: GradientBackend> Backward<B, 1> for Spread {
+            type State = Selection;
+
+            fn backward(self, ops: Ops<Selection, 1>, gradients: &mut Gradients, _checkpoints: &mut Checkpointer) {
+                let gradient = gradients.consume::<B>(&ops.node);
+                let [parent] = ops.parents;
+                if let Some(parent) = parent {
+                    gradients.register::<B>(parent.id, B::by_pooled(gradient, &ops.state));
+                }
+            }
+        }
+
+        match Spread.prepare::<C>([values.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                prepared.finish(pooled.selection.clone(), B::pool(values.into_primitive(), pooled))
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(B::pool(values.into_primitive(), pooled)),
         }
     }
 }
@@ -172,15 +354,38 @@ pub(crate) fn round<const D: usize>(values: Tensor<D>, rounding: Rounding) -> Te
     Tensor::from_dispatch(Dispatch::round(values.into_dispatch(), rounding))
 }
 
-/// `activations [m][k]` times the transpose of `weights [n][k]`, both on their grids; gradients are the exact product's.
-pub(crate) fn multiply(activations: Tensor<2>, weights: Tensor<2>, product: TableProduct) -> Tensor<2> {
-    Tensor::from_dispatch(Dispatch::multiply(activations.into_dispatch(), weights.into_dispatch(), product))
+/// Sums `[image][output channel, position]` of `activations [image][activation]` and `weights [output channel][k]`, both on
+/// their grids; gradients are the exact product's.
+pub(crate) fn multiply(
+    activations: Tensor<2>,
+    weights: Tensor<2>,
+    convolution: Convolution,
+    table: TableProduct,
+) -> Tensor<2> {
+    let multiplication = Multiplication { convolution, table: Some(table) };
+    Tensor::from_dispatch(Dispatch::multiply(activations.into_dispatch(), weights.into_dispatch(), multiplication))
+}
+
+/// The same of any real numbers.
+pub(crate) fn multiply_real(activations: Tensor<2>, weights: Tensor<2>, convolution: Convolution) -> Tensor<2> {
+    let multiplication = Multiplication { convolution, table: None };
+    Tensor::from_dispatch(Dispatch::multiply(activations.into_dispatch(), weights.into_dispatch(), multiplication))
+}
+
+/// Adds `bias [output channel]` to `sums [image][output channel, position]`.
+pub(crate) fn add_bias(sums: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::add_bias(sums.into_dispatch(), bias.into_dispatch()))
+}
+
+/// Pools `values [image][activation]`; means lie on the grid of a scale if one is given and the values do.
+pub(crate) fn pool(values: Tensor<2>, selection: Selection, grid: Option<f32>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::pool(values.into_dispatch(), Pooled { selection, grid }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mlp::to_vec;
+    use crate::network::to_vec;
     use crate::testing::{Fixture, truncated};
     use axtrain_sim::multiplier::ProductTable;
     use axtrain_sim::workload::PIXEL_SCALE;
@@ -200,10 +405,16 @@ mod tests {
     fn gradients_are_the_exact_products_whatever_the_table() {
         let real = |images: Tensor<2>, weights: Tensor<2>, _| images.matmul(weights.transpose());
         for (table, is_exact) in [(ProductTable::exact(8, 8, true), true), (truncated(3), false)] {
-            let fixture = Fixture::new(&[6, 4, 3], 8, &table);
+            let fixture = Fixture::perceptron(&[6, 4, 3], 8, &table);
+            let convolution = fixture.network().layers()[0].geometry.convolution;
             let on_codes = |images, weights, weight_scale| {
                 let gemm = fixture.gemm.clone();
-                multiply(images, weights, TableProduct { gemm, activation_scale: PIXEL_SCALE, weight_scale })
+                multiply(
+                    images,
+                    weights,
+                    convolution,
+                    TableProduct { gemm, activation_scale: PIXEL_SCALE, weight_scale },
+                )
             };
             let ((found, gradient), (expected, expected_gradient)) = (step(&fixture, on_codes), step(&fixture, real));
             assert_eq!(gradient, expected_gradient);

@@ -1,15 +1,15 @@
 //! What to train, and how.
 
 use crate::error::TrainError;
-use axtrain_sim::workload::Dataset;
+use axtrain_sim::workload::{Architecture, Dataset};
 use std::fmt;
 use std::str::FromStr;
 
 /// Everything that decides a training run besides its data and its multiplier.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingSpec {
-    /// Width of each layer, from the number of pixels to the number of classes.
-    pub widths: Vec<usize>,
+    /// Shapes of the layers, from the data set's images to its classes.
+    pub architecture: Architecture,
     /// What each step minimises.
     pub method: Method,
     /// Passes over the training images.
@@ -34,9 +34,9 @@ pub struct TrainingSpec {
 
 impl TrainingSpec {
     /// Settings that work on images of clothes or digits; six epochs on 8,000 of them take seconds.
-    pub fn new(widths: Vec<usize>, method: Method) -> Self {
+    pub fn new(architecture: Architecture, method: Method) -> Self {
         Self {
-            widths,
+            architecture,
             method,
             epochs: 6,
             warmup_epochs: 1,
@@ -52,17 +52,17 @@ impl TrainingSpec {
     /// Checks the settings against each other and against `dataset`.
     pub(crate) fn validate(&self, dataset: &Dataset) -> Result<(), TrainError> {
         let (features, classes) = (dataset.train.features(), dataset.classes.len());
-        let ends = (self.widths.first(), self.widths.last());
+        let first = self.architecture.layers()[0].convolution;
         let Sensitivity { lambda, epsilon, .. } = self.sensitivity;
         let positive = |value: f64| value.is_finite() && value > 0.0;
         let check = |setting, holds, found: &dyn fmt::Debug, needed: &str| match holds {
             true => Ok(()),
             false => Err(TrainError::Setting { setting, found: format!("{found:?}"), needed: needed.to_owned() }),
         };
-        let layers = self.widths.len() >= 2 && !self.widths.contains(&0);
-        check("widths", layers, &self.widths, "two or more positive numbers")?;
-        let shape = format!("{features} (pixels) first and {classes} (classes) last, as in {}", dataset.name);
-        check("widths", ends == (Some(&features), Some(&classes)), &self.widths, &shape)?;
+        let images = if first.is_connected() { first.inputs() == features } else { first.input() == dataset.shape };
+        let fits = images && self.architecture.classes() == classes;
+        let needed = format!("for images of {:?} and {classes} classes, as in {}", dataset.shape, dataset.name);
+        check("architecture", fits, &self.architecture.to_string(), &needed)?;
         check("epochs", self.epochs > 0, &self.epochs, "at least 1")?;
         let warm = self.method == Method::Plain || self.warmup_epochs < self.epochs;
         check("warmup_epochs", warm, &self.warmup_epochs, "below epochs, or the method is never used")?;

@@ -1,20 +1,21 @@
 //! References for tests.
 
 use crate::calibration::Calibration;
-use crate::mlp::{LayerTrace, Mlp, QuantizedMlp, to_vec};
-use crate::product_gemm::ProductGemm;
+use crate::geometry::LayerGeometry;
+use crate::network::{LayerTrace, RealNetwork, RoundedNetwork, to_vec};
+use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::multiplier::ProductTable;
-use axtrain_sim::workload::PIXEL_SCALE;
+use axtrain_sim::workload::{Architecture, Convolution, LayerSpec, PIXEL_SCALE, Pooling};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 
-/// Weights `[outputs][inputs]` and bias of each layer.
+/// Weights `[output channel][k]` and bias of each layer.
 pub(crate) type Parameters = Vec<[Vec<f64>; 2]>;
 
 /// What straight-through gradients are gradients of, in double precision and without tensors: the network around one
-/// forward pass, with each layer's rounding and product errors frozen.
+/// forward pass, with each layer's rounding and product errors frozen, and which activations pooling takes.
 pub(crate) struct Surrogate {
     /// Rounded weights and bias at which the pass was made.
     pub(crate) parameters: Parameters,
@@ -26,43 +27,60 @@ pub(crate) struct Surrogate {
 }
 
 struct FrozenLayer {
-    outputs: usize,
+    convolution: Convolution,
     /// Pre-activations less what real arithmetic makes of the layer's input, `[batch][outputs]`.
     product_errors: Vec<f64>,
-    /// Activations less clamped pre-activations, `[batch][outputs]`, and where they saturate.
-    activation: Option<(f64, Vec<f64>)>,
+    activation: Option<FrozenActivation>,
+}
+
+struct FrozenActivation {
+    /// Where activations saturate.
+    limit: f64,
+    /// The activations that go into each pooled one and their shares, `[batch, pooled activation]`.
+    shares: Vec<Vec<(usize, f64)>>,
+    /// Activations less what clamping and pooling make of pre-activations.
+    errors: Vec<f64>,
+}
+
+impl FrozenActivation {
+    fn exact(&self, preactivations: &[f64]) -> Vec<f64> {
+        let clamped = |place: usize| preactivations[place].clamp(0.0, self.limit);
+        self.shares.iter().map(|shares| shares.iter().map(|&(place, share)| share * clamped(place)).sum()).collect()
+    }
 }
 
 impl Surrogate {
-    pub(crate) fn new(network: &QuantizedMlp, trace: &[LayerTrace]) -> Self {
+    pub(crate) fn new(network: &RoundedNetwork, trace: &[LayerTrace]) -> Self {
         let mut parameters = Parameters::new();
         let mut layers = Vec::new();
+        let batch = trace[0].input.dims()[0];
         for (position, (layer, pass)) in network.layers().iter().zip(trace).enumerate() {
             let (weight, bias) = (doubles(&layer.weight), doubles(&layer.bias));
-            let outputs = bias.len();
             let preactivations = doubles(&pass.output);
-            let real = affine(&doubles(&pass.input), &weight, &bias);
-            let activation = pass.limit.map(|limit| {
-                let limit = f64::from(limit);
-                let next = doubles(&trace[position + 1].input);
-                (limit, difference(&next, &preactivations.iter().map(|z| z.clamp(0.0, limit)).collect::<Vec<_>>()))
+            let convolution = layer.geometry.convolution;
+            let real = affine(&convolution, &doubles(&pass.input), &weight, &bias);
+            let activation = pass.activation.as_ref().map(|activation| {
+                let limit = f64::from(activation.limit);
+                let shares = (0..batch).flat_map(|image| shares(&layer.geometry, pass, image)).collect();
+                let mut frozen = FrozenActivation { limit, shares, errors: Vec::new() };
+                frozen.errors = difference(&doubles(&trace[position + 1].input), &frozen.exact(&preactivations));
+                frozen
             });
-            layers.push(FrozenLayer { outputs, product_errors: difference(&preactivations, &real), activation });
+            let product_errors = difference(&preactivations, &real);
+            layers.push(FrozenLayer { convolution, product_errors, activation });
             parameters.push([weight, bias]);
         }
-        Self { parameters, images: doubles(&trace[0].input), layers, batch: trace[0].input.dims()[0] }
+        Self { parameters, images: doubles(&trace[0].input), layers, batch }
     }
 
     /// Class scores `[batch][classes]` with other parameters but the same errors.
     pub(crate) fn scores(&self, parameters: &Parameters) -> Vec<f64> {
         let mut input = self.images.clone();
         for (layer, [weight, bias]) in self.layers.iter().zip(parameters) {
-            let output = sum(&affine(&input, weight, bias), &layer.product_errors);
-            assert_eq!(output.len(), self.batch * layer.outputs);
+            let output = sum(&affine(&layer.convolution, &input, weight, bias), &layer.product_errors);
+            assert_eq!(output.len(), self.batch * layer.convolution.outputs());
             input = match &layer.activation {
-                Some((limit, errors)) => {
-                    sum(&output.iter().map(|z| z.clamp(0.0, *limit)).collect::<Vec<_>>(), errors)
-                }
+                Some(activation) => sum(&activation.exact(&output), &activation.errors),
                 None => output,
             };
         }
@@ -106,16 +124,48 @@ pub(crate) fn doubles<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
     to_vec(tensor.clone()).into_iter().map(f64::from).collect()
 }
 
-/// `input [batch][inputs]` times the transpose of `weight [outputs][inputs]`, plus `bias`.
-fn affine(input: &[f64], weight: &[f64], bias: &[f64]) -> Vec<f64> {
-    let inputs = weight.len() / bias.len();
-    let output = |image: &[f64]| {
-        let image = image.to_vec();
-        let rows = weight.chunks_exact(inputs).zip(bias);
-        rows.map(move |(row, bias)| bias + row.iter().zip(&image).map(|(w, x)| w * x).sum::<f64>())
-            .collect::<Vec<_>>()
+/// Which activations of an image, numbered over the batch, go into each pooled one, by the definition of pooling: of equal
+/// largest activations the first.
+fn shares(geometry: &LayerGeometry, pass: &LayerTrace, image: usize) -> Vec<Vec<(usize, f64)>> {
+    let (outputs, activation) = (geometry.convolution.outputs(), pass.activation.as_ref().unwrap());
+    let Some(windows) = &geometry.pooling else {
+        return (0..outputs).map(|place| vec![(image * outputs + place, 1.0)]).collect();
     };
-    input.chunks_exact(inputs).flat_map(output).collect()
+    let preactivations = &doubles(&pass.output)[image * outputs..][..outputs];
+    let code = |place: usize| (preactivations[place] / f64::from(activation.limit) * 127.0).round().clamp(0.0, 127.0);
+    let mut shares = Vec::new();
+    windows.pool().for_each_window(|_, window| {
+        let places: Vec<usize> = window.collect();
+        let numbered = |place: usize, share: f64| (image * outputs + place, share);
+        shares.push(match windows.pool().kind() {
+            Pooling::Average => places.iter().map(|&place| numbered(place, 1.0 / places.len() as f64)).collect(),
+            Pooling::Maximum => {
+                let largest = places.iter().map(|&place| code(place)).fold(0.0, f64::max);
+                let first = places.iter().find(|&&place| code(place) == largest);
+                vec![numbered(*first.expect("a window is not empty"), 1.0)]
+            }
+        });
+    });
+    shares
+}
+
+/// The convolution of images, by its definition, plus `bias`.
+fn affine(convolution: &Convolution, images: &[f64], weight: &[f64], bias: &[f64]) -> Vec<f64> {
+    let (shape, positions) = (convolution.shape(1), convolution.positions());
+    // Which activation meets which weight, by lowering the activations' own numbers; 0 is padding.
+    let numbers: Vec<usize> = (1..=convolution.inputs()).collect();
+    let met: Vec<_> = (0..convolution.groups()).map(|group| convolution.lower(&numbers, group)).collect();
+    let sum = |image: &[f64], channel: usize, position: usize| {
+        let met = &met[channel / shape.n][position * shape.k..][..shape.k];
+        let pairs = met.iter().zip(&weight[channel * shape.k..][..shape.k]);
+        let products = pairs.filter(|(number, _)| **number > 0).map(|(number, weight)| image[number - 1] * weight);
+        bias[channel] + products.sum::<f64>()
+    };
+    let mut sums = Vec::new();
+    for image in images.chunks_exact(convolution.inputs()) {
+        sums.extend((0..convolution.outputs()).map(|place| sum(image, place / positions, place % positions)));
+    }
+    sums
 }
 
 fn sum(a: &[f64], b: &[f64]) -> Vec<f64> {
@@ -128,31 +178,57 @@ fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
 
 /// A random network and a random batch of images.
 pub(crate) struct Fixture {
-    pub(crate) mlp: Mlp,
+    pub(crate) real: RealNetwork,
+    pub(crate) geometry: Vec<LayerGeometry>,
     /// Scales from the batch itself, reduced so that some activations saturate.
     pub(crate) calibration: Calibration,
-    pub(crate) gemm: Arc<ProductGemm>,
+    pub(crate) gemm: Arc<TableGemm>,
     pub(crate) images: Tensor<2>,
     pub(crate) targets: Tensor<2>,
 }
 
 impl Fixture {
-    pub(crate) fn new(widths: &[usize], batch: usize, table: &ProductTable) -> Self {
+    /// A perceptron of these widths.
+    pub(crate) fn perceptron(widths: &[usize], batch: usize, table: &ProductTable) -> Self {
+        let [inputs, hidden @ .., classes] = widths else { panic!("two widths at least") };
+        Self::new(&Architecture::perceptron(*inputs, hidden, *classes).unwrap(), batch, table)
+    }
+
+    /// A small network with padding, strides, groups and pooling.
+    pub(crate) fn convolutional(kind: Pooling, batch: usize, table: &ProductTable) -> Self {
+        let convolution = |outputs, stride, padding, groups| LayerSpec::Convolution {
+            outputs,
+            kernel: [3, 2],
+            stride,
+            padding,
+            groups,
+        };
+        let layers = [
+            convolution(4, [1, 1], [1, 0], 2),
+            LayerSpec::Pooling { kind, window: [2, 2], stride: [2, 1] },
+            convolution(3, [1, 2], [1, 1], 1),
+            LayerSpec::Dense { outputs: 5 },
+        ];
+        Self::new(&Architecture::new([2, 6, 5], &layers, 3).unwrap(), batch, table)
+    }
+
+    fn new(architecture: &Architecture, batch: usize, table: &ProductTable) -> Self {
         let device = Device::flex().autodiff();
         let mut rng = ChaCha8Rng::seed_from_u64(3);
-        let mut mlp = Mlp::random(widths, &mut rng, &device);
-        let mut parameters = mlp.parameters();
+        let geometry: Vec<_> = architecture.layers().iter().map(LayerGeometry::new).collect();
+        let mut parameters = RealNetwork::random(&geometry, &mut rng, &device).parameters();
         parameters.iter_mut().flat_map(|(_, bias)| bias).for_each(|bias| *bias = rng.random_range(-0.2..0.3));
-        mlp = Mlp::from_parameters(widths, parameters, &device);
+        let real = RealNetwork::from_parameters(parameters, &device);
 
-        let (features, classes) = (widths[0], widths[widths.len() - 1]);
+        let (features, classes) = (architecture.inputs(), architecture.classes());
         let pixels = (0..batch * features).map(|_| rng.random_range(0..=127u8) as f32 * PIXEL_SCALE).collect();
         let images = Tensor::from_data(TensorData::new(pixels, [batch, features]), &device);
         let targets = (0..batch * classes).map(|index| f32::from(index % classes == index / classes % classes));
         let targets = Tensor::from_data(TensorData::new(targets.collect(), [batch, classes]), &device);
 
-        let gemm = Arc::new(ProductGemm::new(table));
-        let mut fixture = Self { mlp, calibration: Calibration::new(widths.len() - 2), gemm, images, targets };
+        let gemm = Arc::new(TableGemm::new(table));
+        let calibration = Calibration::new(geometry.len() - 1);
+        let mut fixture = Self { real, geometry, calibration, gemm, images, targets };
         fixture.network().forward(fixture.images.clone(), &fixture.gemm, &mut fixture.calibration);
         let scales = fixture.calibration.scales();
         let mut reduced = Calibration::new(scales.len());
@@ -163,11 +239,11 @@ impl Fixture {
         fixture
     }
 
-    pub(crate) fn network(&self) -> QuantizedMlp {
-        self.mlp.quantize().expect("finite weights")
+    pub(crate) fn network(&self) -> RoundedNetwork {
+        self.real.round(&self.geometry).expect("finite weights")
     }
 
-    pub(crate) fn forward(&self, network: &QuantizedMlp) -> Vec<LayerTrace> {
+    pub(crate) fn forward(&self, network: &RoundedNetwork) -> Vec<LayerTrace> {
         network.forward(self.images.clone(), &self.gemm, &mut self.calibration.frozen())
     }
 }

@@ -3,11 +3,12 @@
 use crate::calibration::Calibration;
 use crate::error::{Quantity, TrainError};
 use crate::export::export;
+use crate::geometry::LayerGeometry;
 use crate::methods::{self, Arithmetic, Batch, Objective, Plain, TrainingMethod};
 use crate::metrics::{accuracy_on, count_right};
-use crate::mlp::Mlp;
-use crate::product_gemm::ProductGemm;
+use crate::network::RealNetwork;
 use crate::spec::TrainingSpec;
+use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::multiplier::ProductTable;
 use axtrain_sim::workload::{Dataset, Network, PIXEL_SCALE, Split, pixel_code};
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
@@ -30,12 +31,12 @@ pub struct Trained {
     pub curve: Vec<EpochRecord>,
 }
 
-/// Real-valued parameters of a fully connected layer.
+/// Real-valued parameters of a multiplying layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerParameters {
-    /// `[outputs][inputs]`.
+    /// `[output channel][channel of the group][kernel row][kernel column]`; of a fully connected layer `[output][activation]`.
     pub weights: Vec<f32>,
-    /// One an output.
+    /// One an output channel.
     pub bias: Vec<f32>,
 }
 
@@ -74,7 +75,7 @@ pub struct Progress {
     pub completed: Option<EpochRecord>,
 }
 
-/// Trains a perceptron for the signed 8×8 multiplier of `table`.
+/// Trains a network for the signed 8×8 multiplier of `table`.
 ///
 /// `observer` is called after every step and may stop the run. It and all else runs on one thread of its own, whichever
 /// pool the caller works in; the result depends on `spec`, the training images and the table alone. Test images are not
@@ -140,6 +141,7 @@ struct Run<'a> {
     training: &'a Split,
     validation: &'a Split,
     arithmetic: Arithmetic,
+    geometry: Vec<LayerGeometry>,
     device: Device,
     /// The real number of each byte of an image.
     pixel_values: [f32; 256],
@@ -148,21 +150,23 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(spec: &'a TrainingSpec, training: &'a Split, validation: &'a Split, table: &ProductTable) -> Self {
         let arithmetic = Arithmetic {
-            exact: Arc::new(ProductGemm::new(&ProductTable::exact(8, 8, true))),
-            deployed: Arc::new(ProductGemm::new(table)),
+            exact: Arc::new(TableGemm::new(&ProductTable::exact(8, 8, true))),
+            deployed: Arc::new(TableGemm::new(table)),
         };
         let pixel_values = std::array::from_fn(|pixel| f32::from(pixel_code(pixel as u8)) * PIXEL_SCALE);
-        Self { spec, training, validation, arithmetic, device: Device::flex().autodiff(), pixel_values }
+        let geometry = spec.architecture.layers().iter().map(LayerGeometry::new).collect();
+        Self { spec, training, validation, arithmetic, geometry, device: Device::flex().autodiff(), pixel_values }
     }
 
     fn run(&self, observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>) -> Result<Trained, TrainError> {
         let spec = self.spec;
         let steps = spec.epochs * self.training.len().div_ceil(spec.batch);
-        let mut mlp = Mlp::random(&spec.widths, &mut random(spec.seed, Stream::Parameters), &self.device);
+        let rng = &mut random(spec.seed, Stream::Parameters);
+        let mut real = RealNetwork::random(&self.geometry, rng, &self.device);
         if let Some(limit) = spec.weight_clip {
-            mlp = mlp.clip(limit);
+            real = real.clip(limit);
         }
-        let mut calibration = Calibration::new(spec.widths.len() - 2);
+        let mut calibration = Calibration::new(self.geometry.len() - 1);
         let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
         let schedule = CosineAnnealingLrSchedulerConfig::new(spec.learning_rate, steps).init();
         let mut schedule = schedule.expect("a validated learning rate and at least one step");
@@ -186,11 +190,11 @@ impl<'a> Run<'a> {
                     method: spec.method,
                     learning_rate: spec.learning_rate,
                 };
-                let mut network = mlp.quantize().ok_or_else(|| diverged(Quantity::Weight))?;
+                let mut network = real.round(&self.geometry).ok_or_else(|| diverged(Quantity::Weight))?;
                 let batch = self.batch(images);
                 if epoch == spec.warmup_epochs + 1 && seen.images == 0 {
-                    mlp = mlp.with_bias_added(method.bias_corrections(&network, &batch, &calibration));
-                    network = mlp.quantize().ok_or_else(|| diverged(Quantity::Weight))?;
+                    real = real.with_bias_added(method.bias_corrections(&network, &batch, &calibration));
+                    network = real.round(&self.geometry).ok_or_else(|| diverged(Quantity::Weight))?;
                 }
                 let rng = &mut random(spec.seed, Stream::Step(step));
                 let Objective { loss, scores } = method.objective(&network, &batch, &mut calibration, rng);
@@ -198,15 +202,15 @@ impl<'a> Run<'a> {
                 if !batch_loss.is_finite() {
                     return Err(diverged(Quantity::Loss));
                 }
-                let gradients = GradientsParams::from_grads(loss.backward(), &mlp);
-                mlp = optimizer.step(schedule.step(), mlp, gradients);
+                let gradients = GradientsParams::from_grads(loss.backward(), &real);
+                real = optimizer.step(schedule.step(), real, gradients);
                 if let Some(limit) = spec.weight_clip {
-                    mlp = mlp.clip(limit);
+                    real = real.clip(limit);
                 }
 
                 seen.add(batch_loss, scores, &self.labels(images));
                 let completed = (seen.images == order.len()).then(|| {
-                    let validation = self.validate(&mlp, &calibration);
+                    let validation = self.validate(&real, &calibration);
                     seen.record(epoch, validation)
                 });
                 curve.extend(completed);
@@ -215,14 +219,14 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        let network = export(&mlp, &calibration.scales());
-        let parameters = mlp.parameters().into_iter().map(|(weights, bias)| LayerParameters { weights, bias });
+        let network = export(&real, &self.geometry, &calibration.scales());
+        let parameters = real.parameters().into_iter().map(|(weights, bias)| LayerParameters { weights, bias });
         Ok(Trained { network, parameters: parameters.collect(), curve })
     }
 
     /// The given training images.
     fn batch(&self, images: &[usize]) -> Batch {
-        let classes = self.spec.widths[self.spec.widths.len() - 1];
+        let classes = self.spec.architecture.classes();
         let pixels = images.iter().flat_map(|&image| self.training.sample(image));
         let values: Vec<f32> = pixels.map(|&pixel| self.pixel_values[usize::from(pixel)]).collect();
         let mut targets = vec![0f32; images.len() * classes];
@@ -238,9 +242,9 @@ impl<'a> Run<'a> {
     }
 
     /// Judges the network as it would be exported now.
-    fn validate(&self, mlp: &Mlp, calibration: &Calibration) -> Option<Validation> {
+    fn validate(&self, real: &RealNetwork, calibration: &Calibration) -> Option<Validation> {
         (!self.validation.is_empty()).then(|| {
-            let network = export(mlp, &calibration.scales());
+            let network = export(real, &self.geometry, &calibration.scales());
             let accuracy = |gemm| accuracy_on(&network, gemm, self.validation);
             Validation {
                 accuracy: accuracy(&self.arithmetic.deployed),

@@ -1,7 +1,7 @@
 //! Whole training runs, through the public interface.
 
 use axtrain_sim::multiplier::ProductTable;
-use axtrain_sim::workload::{Dataset, Network, Split};
+use axtrain_sim::workload::{Architecture, Dataset, LayerSpec, Network, Pooling, Split};
 use axtrain_trainer::{Method, Progress, Quantity, Sensitivity, TrainError, Trained, TrainingSpec, accuracy, train};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -38,13 +38,26 @@ fn truncated_product() -> ProductTable {
     ProductTable::from_fn(8, 8, true, move |a, b| exact.product(a, b) >> 11 << 11)
 }
 
+fn perceptron(hidden: &[usize]) -> Architecture {
+    Architecture::perceptron(FEATURES, hidden, CLASSES).unwrap()
+}
+
+/// A convolution, pooling, a strided convolution in groups, and a hidden layer.
+fn convolutional() -> Architecture {
+    let convolution = |outputs, stride, groups| LayerSpec::Convolution {
+        outputs,
+        kernel: [3, 3],
+        stride: [stride; 2],
+        padding: [1, 1],
+        groups,
+    };
+    let pooling = LayerSpec::Pooling { kind: Pooling::Maximum, window: [2, 2], stride: [2, 2] };
+    let layers = [convolution(8, 1, 1), pooling, convolution(8, 2, 2), LayerSpec::Dense { outputs: 12 }];
+    Architecture::new([1, 6, 6], &layers, CLASSES).unwrap()
+}
+
 fn spec(method: Method) -> TrainingSpec {
-    TrainingSpec {
-        batch: 30,
-        epochs: 5,
-        learning_rate: 0.01,
-        ..TrainingSpec::new(vec![FEATURES, 16, 12, CLASSES], method)
-    }
+    TrainingSpec { batch: 30, epochs: 5, learning_rate: 0.01, ..TrainingSpec::new(perceptron(&[16, 12]), method) }
 }
 
 fn run(spec: &TrainingSpec, table: &ProductTable) -> Trained {
@@ -73,8 +86,9 @@ fn without_weight_in_the_loss_sensitivity_changes_nothing() {
 #[test]
 fn runs_depend_on_the_seed_and_not_on_threads() {
     let table = truncated(4);
-    for method in Method::ALL {
-        let spec = TrainingSpec { epochs: 2, ..spec(method) };
+    let methods = Method::ALL.into_iter().flat_map(|method| [(method, perceptron(&[16])), (method, convolutional())]);
+    for (method, architecture) in methods {
+        let spec = TrainingSpec { epochs: 2, architecture, ..spec(method) };
         let alone = run(&spec, &table);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
         let (first, second) = pool.install(|| rayon::join(|| run(&spec, &table), || run(&spec, &table)));
@@ -94,6 +108,22 @@ fn passive_and_hybrid_training_bear_what_plain_training_does_not() {
         for method in [Method::Passive, Method::Hybrid] {
             assert!(tested(method) > plain + 0.2, "{method} {}, plain {plain}", tested(method));
         }
+    }
+}
+
+#[test]
+fn convolutional_networks_learn_by_every_method() {
+    let (table, dataset) = (truncated(4), patterns());
+    for method in Method::ALL {
+        let spec = TrainingSpec { architecture: convolutional(), epochs: 8, ..spec(method) };
+        let trained = run(&spec, &table);
+        let on = match method {
+            Method::Plain | Method::Active => ProductTable::exact(8, 8, true),
+            Method::Passive | Method::Hybrid => truncated(4),
+        };
+        let tested = accuracy(&trained.network, &on, &dataset.test);
+        assert!(tested > 0.75, "{method} {tested}");
+        assert!(trained.curve[7].loss < 0.7 * trained.curve[0].loss, "{method} {:?}", trained.curve);
     }
 }
 
@@ -182,11 +212,13 @@ fn an_observer_can_stop_a_run() {
 #[test]
 fn what_cannot_be_trained_is_refused() {
     let good = spec(Method::Passive);
+    let with = |architecture| TrainingSpec { architecture, ..good.clone() };
+    let square = LayerSpec::Convolution { outputs: 2, kernel: [3, 3], stride: [1, 1], padding: [0, 0], groups: 1 };
     let settings = [
-        ("widths", TrainingSpec { widths: vec![FEATURES], ..good.clone() }),
-        ("widths", TrainingSpec { widths: vec![FEATURES, 0, CLASSES], ..good.clone() }),
-        ("widths", TrainingSpec { widths: vec![FEATURES + 1, CLASSES], ..good.clone() }),
-        ("widths", TrainingSpec { widths: vec![FEATURES, CLASSES + 1], ..good.clone() }),
+        ("architecture", with(Architecture::perceptron(FEATURES + 1, &[], CLASSES).unwrap())),
+        ("architecture", with(Architecture::perceptron(FEATURES, &[], CLASSES + 1).unwrap())),
+        // As many pixels, but not the images' shape.
+        ("architecture", with(Architecture::new([1, 4, 9], &[square], CLASSES).unwrap())),
         ("epochs", TrainingSpec { epochs: 0, ..good.clone() }),
         ("warmup_epochs", TrainingSpec { warmup_epochs: 5, ..good.clone() }),
         ("batch", TrainingSpec { batch: 0, ..good.clone() }),

@@ -5,7 +5,7 @@ use crate::engine::{DelayMode, LANES, Lanes, TimedEngine};
 use crate::multiplier::{FinalAdder, ProductTable, adder_netlist};
 use crate::netlist::Netlist;
 use crate::technology::{MissingCells, Physical, Technology};
-use crate::workload::Dense;
+use crate::workload::QuantizedLayer;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -51,11 +51,12 @@ struct Cycle {
 
 impl ElementMeans {
     /// Estimates the means of a layer on a weight-stationary array with `rows` rows from `samples` pairs of
-    /// consecutive multiply-accumulates, drawn uniformly with `seed` from `activations` (`[row][input]`).
+    /// consecutive multiply-accumulates, drawn uniformly with `seed` from `activations`
+    /// (`[image][channel][row][column]`).
     ///
     /// Partial sums enter the top of a fold as zero and grow down its rows.
     pub fn sample(
-        layer: &Dense,
+        layer: &QuantizedLayer,
         product: &ProductTable,
         activations: &[u8],
         rows: usize,
@@ -63,20 +64,21 @@ impl ElementMeans {
         (samples, seed): (usize, u64),
     ) -> Self {
         let bits = accumulator.netlist.outputs()[0].width();
-        let images = activations.len() / layer.inputs;
+        let geometry = &layer.convolution;
+        let shape = geometry.shape(activations.len() / layer.inputs());
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let cycle = |image: usize, input: usize, output: usize| {
-            let weights = &layer.weights[output * layer.inputs..][..layer.inputs];
-            let activations = &activations[image * layer.inputs..][..layer.inputs];
-            let multiply = |k: usize| product.product(u32::from(activations[k]), u32::from(weights[k] as u8));
+        let cycle = |row: usize, input: usize, output: usize| {
+            let weights = &layer.weights[output * shape.k..][..shape.k];
+            let activation = |k: usize| geometry.code(activations, output / shape.n, row, k);
+            let multiply = |k: usize| product.product(u32::from(activation(k)), u32::from(weights[k] as u8));
             let partial_sum = (input / rows * rows..input).map(multiply).fold(0, i32::wrapping_add);
-            Cycle { activation: activations[input], product: multiply(input), partial_sum }
+            Cycle { activation: activation(input), product: multiply(input), partial_sum }
         };
         let pairs: Vec<(Cycle, Cycle)> = (0..samples)
             .map(|_| {
-                let image = if images > 1 { rng.random_range(1..images) } else { 0 };
-                let (input, output) = (rng.random_range(0..layer.inputs), rng.random_range(0..layer.outputs));
-                (cycle(image.saturating_sub(1), input, output), cycle(image, input, output))
+                let row = if shape.m > 1 { rng.random_range(1..shape.m) } else { 0 };
+                let (input, output) = (rng.random_range(0..shape.k), rng.random_range(0..geometry.channels()));
+                (cycle(row.saturating_sub(1), input, output), cycle(row, input, output))
             })
             .collect();
 
@@ -98,8 +100,8 @@ impl ElementMeans {
 }
 
 /// Mean change between a weight and the one that follows it down the column.
-fn weight_toggles(layer: &Dense) -> f64 {
-    let changes = layer.weights.chunks_exact(layer.inputs).flat_map(|row| row.windows(2));
+fn weight_toggles(layer: &QuantizedLayer) -> f64 {
+    let changes = layer.weights.chunks_exact(layer.convolution.shape(1).k).flat_map(|row| row.windows(2));
     let (mut toggles, mut count) = (0u64, 0u64);
     for pair in changes {
         toggles += u64::from((pair[0] ^ pair[1]).count_ones());
@@ -118,15 +120,21 @@ impl Accumulator {
 
 /// Switching energy of a weight that takes another's place in front of a multiplier at rest, fJ at nominal supply: the
 /// mean over `samples` pairs of weights that follow each other down a column, drawn with `seed`.
-pub fn loading_energy(netlist: &Netlist, physical: &Physical, layer: &Dense, (samples, seed): (usize, u64)) -> f64 {
-    if layer.inputs < 2 {
+pub fn loading_energy(
+    netlist: &Netlist,
+    physical: &Physical,
+    layer: &QuantizedLayer,
+    (samples, seed): (usize, u64),
+) -> f64 {
+    let inputs = layer.convolution.shape(1).k;
+    if inputs < 2 {
         return 0.0;
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let transitions: Vec<_> = (0..samples)
         .map(|_| {
-            let (output, input) = (rng.random_range(0..layer.outputs), rng.random_range(1..layer.inputs));
-            let code = |input: usize| u32::from(layer.weights[output * layer.inputs + input] as u8);
+            let (output, input) = (rng.random_range(0..layer.convolution.channels()), rng.random_range(1..inputs));
+            let code = |input: usize| u32::from(layer.weights[output * inputs + input] as u8);
             // The bottom row's weight comes first.
             ([0, code(input)], [0, code(input - 1)])
         })

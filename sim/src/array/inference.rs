@@ -1,15 +1,16 @@
 //! A network on a weight-stationary array, with exactly the products its multipliers sample.
 //!
 //! On such an array the element that holds weight (k, n) sees the activations x\[0\]\[k\], x\[1\]\[k\], … of a batch one
-//! after the other, between zeros. Error and switching energy of every multiplication are therefore a look-up of
-//! (previous activation, activation, weight) in the multiplier's [`TransitionTable`]: fidelity `transition`.
+//! after the other, between zeros: a row an image, or, in a convolution, a row an output pixel of each image, group after
+//! group. Error and switching energy of every multiplication are therefore a look-up of (previous activation, activation,
+//! weight) in the multiplier's [`TransitionTable`]: fidelity `transition`.
 //!
 //! Left out: transitions of the multiplier while weights pass through it (the activation is zero then), and
 //! accumulators that fail themselves (their slack is checked by the caller).
 
 use crate::kernel::TableGemm;
 use crate::profile::{SampledErrors, TransitionTable};
-use crate::workload::{Accuracy, Dense, Network, classify};
+use crate::workload::{Accuracy, Network, QuantizedLayer, classify};
 
 /// Inference of one network over one set of images, ready to be repeated at every operating point.
 ///
@@ -22,24 +23,23 @@ pub struct TransitionInference<'a> {
     batch: usize,
     accumulator_bits: u32,
     first: LayerInput,
-    layouts: Vec<WeightLayout>,
+    /// Of each layer's groups.
+    layouts: Vec<Vec<WeightColumns>>,
 }
 
 /// A layer's activations with what does not depend on sampling.
 struct LayerInput {
+    /// `[image][channel][row][column]`.
     codes: Vec<u8>,
+    /// Settled sums in the order of [`QuantizedLayer::for_each_product`].
     settled: Vec<i32>,
     energy_units: u64,
 }
 
-/// A layer's weights arranged by input.
-pub(super) struct WeightLayout {
+/// Weight codes of one group, `[input][output]`: what an activation meets.
+pub(super) struct WeightColumns {
     outputs: usize,
-    /// Weight codes `[input][output]`.
     codes: Vec<u8>,
-    /// Outputs of each input grouped by weight code, `[input][output]`, and where each group starts, `[input][257]`.
-    grouped: Vec<u32>,
-    starts: Vec<u32>,
 }
 
 /// What came of running all images at one operating point.
@@ -53,12 +53,13 @@ pub struct PointRun {
     pub multiplier_fj: Vec<f64>,
     /// Share of multiplications of each layer that sampled a wrong product.
     pub error_rate: Vec<f64>,
-    /// Activation codes each layer received, `[image][input]`.
+    /// Activation codes each layer received, `[image][channel][row][column]`.
     pub activations: Vec<Vec<u8>>,
 }
 
 impl<'a> TransitionInference<'a> {
-    /// Prepares `codes` (`[image][input]`, one label each), `gemm` giving the settled products, in batches of `batch` consecutive images.
+    /// Prepares `codes` (`[image][channel][row][column]`, a label an image), `gemm` giving the settled products, in batches of
+    /// `batch` consecutive images.
     ///
     /// # Panics
     /// If the codes are not `labels.len()` images of the network's inputs, or `batch` is zero.
@@ -72,8 +73,8 @@ impl<'a> TransitionInference<'a> {
     ) -> Self {
         assert_eq!(codes.len(), labels.len() * network.inputs(), "images of the network's size");
         assert!(batch > 0, "a batch holds at least one image");
-        let layouts: Vec<WeightLayout> = network.layers().iter().map(WeightLayout::new).collect();
-        let first = LayerInput::new(table, gemm, &network.layers()[0], &layouts[0], codes, batch);
+        let layouts: Vec<_> = network.layers().iter().map(WeightColumns::of).collect();
+        let first = LayerInput::new(table, gemm, (&network.layers()[0], &layouts[0]), codes, batch);
         Self { network, table, gemm, labels, batch, accumulator_bits, first, layouts }
     }
 
@@ -84,28 +85,46 @@ impl<'a> TransitionInference<'a> {
         let mut later;
         let mut input = &self.first;
         for (index, (layer, layout)) in self.network.layers().iter().zip(&self.layouts).enumerate() {
-            let mut sums = input.settled.clone();
-            let wrong = layout.add_errors(self.table, errors, &input.codes, self.batch, &mut sums);
-            let multiplications = (input.codes.len() * layer.outputs) as f64;
+            let (sums, wrong) = self.sampled_sums(errors, layer, layout, input);
             multiplier_fj.push(input.energy_units as f64 * self.table.energy_quantum());
-            error_rate.push(wrong as f64 / multiplications);
+            let multiplications = self.labels.len() as u64 * layer.convolution.multiply_accumulates();
+            error_rate.push(wrong as f64 / multiplications as f64);
             activations.push(input.codes.clone());
-            for row in sums.chunks_exact_mut(layer.outputs) {
-                for (sum, bias) in row.iter_mut().zip(&layer.bias) {
-                    *sum = wrapped(*sum, self.accumulator_bits).wrapping_add(*bias);
-                }
-            }
-            if let Some(requantize) = layer.requantize {
-                let codes = sums.iter().map(|&sum| requantize.apply(sum)).collect();
-                let next = &self.network.layers()[index + 1];
-                later = LayerInput::new(self.table, self.gemm, next, &self.layouts[index + 1], codes, self.batch);
+            if layer.requantize.is_some() {
+                let next = (&self.network.layers()[index + 1], &self.layouts[index + 1][..]);
+                later = LayerInput::new(self.table, self.gemm, next, layer.activate(&sums), self.batch);
                 input = &later;
             } else {
-                predictions = classify(&sums, layer.outputs);
+                predictions = classify(&sums, layer.outputs());
             }
         }
         let accuracy = Accuracy::of(&predictions, self.labels);
         PointRun { accuracy, predictions, multiplier_fj, error_rate, activations }
+    }
+
+    /// A layer's accumulators `[image][channel][position]`, bias included, and how many products were sampled wrong.
+    fn sampled_sums(
+        &self,
+        errors: &SampledErrors,
+        layer: &QuantizedLayer,
+        columns: &[WeightColumns],
+        input: &LayerInput,
+    ) -> (Vec<i32>, u64) {
+        let mut sums = vec![0; self.labels.len() * layer.outputs()];
+        let mut wrong = 0;
+        let mut settled = &input.settled[..];
+        for_each_block(layer, &input.codes, self.batch, |image, group, activations| {
+            let rows = activations.len() / layer.convolution.shape(1).k;
+            let (block, rest) = settled.split_at(rows * columns[group].outputs);
+            settled = rest;
+            let mut block = block.to_vec();
+            let batch = self.batch.saturating_mul(layer.convolution.positions());
+            wrong += columns[group].add_errors(self.table, errors, activations, batch, &mut block);
+            layer.scatter(group, &block, &mut sums[image * layer.outputs()..], |channel, sum| {
+                wrapped(sum, self.accumulator_bits).wrapping_add(layer.bias[channel])
+            });
+        });
+        (sums, wrong)
     }
 }
 
@@ -115,123 +134,176 @@ fn wrapped(sum: i32, bits: u32) -> i32 {
     sum << unused >> unused
 }
 
+/// Rows of activations looked at together, at least: as many as make what is found out about a pair of activations worth
+/// remembering.
+const BLOCK_ROWS: usize = 1 << 15;
+
+/// As many whole batches of images as make a block.
+fn block_images(layer: &QuantizedLayer, batch: usize) -> usize {
+    batch.saturating_mul(BLOCK_ROWS.div_ceil(batch.saturating_mul(layer.convolution.positions())))
+}
+
+/// Calls `visit(first image, group, activations)` for blocks of whole batches and each group, activations `[row][input]`.
+pub(super) fn for_each_block(
+    layer: &QuantizedLayer,
+    codes: &[u8],
+    batch: usize,
+    mut visit: impl FnMut(usize, usize, &[u8]),
+) {
+    let images = block_images(layer, batch);
+    for (block, codes) in codes.chunks(images.saturating_mul(layer.inputs())).enumerate() {
+        for group in 0..layer.convolution.groups() {
+            visit(block * images, group, &layer.convolution.lower(codes, group));
+        }
+    }
+}
+
 impl LayerInput {
     fn new(
         table: &TransitionTable,
         gemm: &TableGemm,
-        layer: &Dense,
-        layout: &WeightLayout,
+        (layer, columns): (&QuantizedLayer, &[WeightColumns]),
         codes: Vec<u8>,
         batch: usize,
     ) -> Self {
-        let shape = layer.shape(codes.len() / layer.inputs);
-        let mut settled = vec![0; shape.m * shape.n];
-        gemm.run(&codes, &layer.weights, shape, &mut settled);
+        let mut settled = Vec::with_capacity(codes.len() / layer.inputs() * layer.outputs());
         let mut energy_units = 0;
-        for_each_transition(&codes, layer.inputs, batch, |_, input, previous, activation| {
-            if previous != activation {
-                let row = table.energy_row(table.pair(previous, activation));
-                let weights = &layout.codes[input * layer.outputs..][..layer.outputs];
-                energy_units += weights.iter().map(|&weight| u64::from(row[usize::from(weight)])).sum::<u64>();
-            }
+        let rows = batch.saturating_mul(layer.convolution.positions());
+        layer.for_each_product(gemm, &codes, block_images(layer, batch), |products| {
+            energy_units += columns[products.group].energy_units(table, products.activations, rows);
+            settled.extend_from_slice(products.sums);
         });
         Self { codes, settled, energy_units }
     }
 }
 
-/// Calls `visit(row, input, previous, activation)` for every transition of a batch, the last one being to zero with
-/// `row` `None`.
+/// Calls `visit(row, previous, activation)` for every transition of one input, the last of each batch of `batch` rows being
+/// to zero with `row` `None`.
 pub(super) fn for_each_transition(
-    codes: &[u8],
-    inputs: usize,
+    activations: &[u8],
+    (input, inputs): (usize, usize),
     batch: usize,
-    mut visit: impl FnMut(Option<usize>, usize, u8, u8),
+    mut visit: impl FnMut(Option<usize>, u8, u8),
 ) {
-    for (number, rows) in codes.chunks(batch * inputs).enumerate() {
-        let zeros = vec![0; inputs];
-        let mut previous = &zeros[..];
-        for (row, activations) in rows.chunks_exact(inputs).enumerate() {
-            for (input, (&before, &after)) in previous.iter().zip(activations).enumerate() {
-                visit(Some(number * batch + row), input, before, after);
-            }
-            previous = activations;
+    for (number, rows) in activations.chunks(batch.saturating_mul(inputs)).enumerate() {
+        let mut previous = 0;
+        for (row, &activation) in rows[input..].iter().step_by(inputs).enumerate() {
+            visit(Some(number * batch + row), previous, activation);
+            previous = activation;
         }
-        for (input, &before) in previous.iter().enumerate() {
-            visit(None, input, before, 0);
-        }
+        visit(None, previous, 0);
     }
 }
 
-impl WeightLayout {
-    /// Going through all outputs is cheaper than finding those of each wrong weight if there are more than one in this many.
-    const DENSE: usize = 8;
+/// Number of pairs of activations.
+fn pairs(table: &TransitionTable) -> usize {
+    1 << (2 * table.activation_bits())
+}
 
-    pub(super) fn new(layer: &Dense) -> Self {
-        let (inputs, outputs) = (layer.inputs, layer.outputs);
+/// What is remembered of a pair of activations at one input.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Slot {
+    Unknown,
+    /// No product is wrong.
+    Right,
+    /// Number of the pair among those with errors.
+    Wrong(u32),
+}
+
+impl WeightColumns {
+    /// Of each group of a layer.
+    pub(super) fn of(layer: &QuantizedLayer) -> Vec<Self> {
+        (0..layer.convolution.groups()).map(|group| Self::of_group(layer, group)).collect()
+    }
+
+    fn of_group(layer: &QuantizedLayer, group: usize) -> Self {
+        let (inputs, outputs) = (layer.convolution.shape(1).k, layer.convolution.shape(1).n);
         let mut codes = vec![0u8; inputs * outputs];
-        for (output, row) in layer.weights.chunks_exact(inputs).enumerate() {
+        for (output, row) in layer.group_weights(group).chunks_exact(inputs).enumerate() {
             for (input, &weight) in row.iter().enumerate() {
                 codes[input * outputs + output] = weight as u8;
             }
         }
-        let mut grouped = Vec::with_capacity(codes.len());
-        let mut starts = Vec::with_capacity(inputs * 257);
-        for row in codes.chunks_exact(outputs) {
-            let mut order: Vec<u32> = (0..outputs as u32).collect();
-            order.sort_by_key(|&output| (row[output as usize], output));
-            let base = grouped.len() as u32;
-            for code in 0..=256u32 {
-                let before = order.partition_point(|&output| u32::from(row[output as usize]) < code);
-                starts.push(base + before as u32);
-            }
-            grouped.extend(order);
-        }
-        Self { outputs, codes, grouped, starts }
+        Self { outputs, codes }
     }
 
-    /// Adds sampled − settled of every multiplication to `sums`; returns how many were wrong.
+    fn inputs(&self) -> usize {
+        self.codes.len() / self.outputs
+    }
+
+    /// Switching energy of all transitions of `activations` (`[row][input]`, batches of `batch` rows), in quanta.
+    fn energy_units(&self, table: &TransitionTable, activations: &[u8], batch: usize) -> u64 {
+        let mut counts = vec![0u32; pairs(table)];
+        let mut met = Vec::new();
+        let mut units = 0;
+        for (input, weights) in self.codes.chunks_exact(self.outputs).enumerate() {
+            for_each_transition(activations, (input, self.inputs()), batch, |_, previous, activation| {
+                if previous != activation {
+                    let pair = table.pair(previous, activation);
+                    if counts[pair] == 0 {
+                        met.push(pair);
+                    }
+                    counts[pair] += 1;
+                }
+            });
+            for pair in met.drain(..) {
+                let row = table.energy_row(pair);
+                let of_outputs = weights.iter().map(|&weight| u64::from(row[usize::from(weight)])).sum::<u64>();
+                units += of_outputs * u64::from(std::mem::take(&mut counts[pair]));
+            }
+        }
+        units
+    }
+
+    /// Adds sampled − settled of every multiplication to `sums` (`[row][output]`); returns how many were wrong.
     pub(super) fn add_errors(
         &self,
         table: &TransitionTable,
         errors: &SampledErrors,
-        codes: &[u8],
+        activations: &[u8],
         batch: usize,
         sums: &mut [i32],
     ) -> u64 {
         if errors.is_empty() {
             return 0;
         }
-        let mut wrong = 0;
+        let mut slots = vec![Slot::Unknown; pairs(table)];
+        let (mut met, mut deltas, mut wrongs) = (Vec::new(), Vec::new(), Vec::new());
         let mut by_code = [0i32; 256];
-        for_each_transition(codes, self.codes.len() / self.outputs, batch, |row, input, previous, activation| {
-            // A product that arrives with the bubble belongs to no sum.
-            let Some(row) = row else { return };
-            let (weights, deltas) = errors.row(table.pair(previous, activation));
-            let sums = &mut sums[row * self.outputs..][..self.outputs];
-            if weights.len() > self.outputs / Self::DENSE {
-                for (&weight, &delta) in weights.iter().zip(deltas) {
-                    by_code[usize::from(weight)] = delta;
-                }
-                let codes = &self.codes[input * self.outputs..][..self.outputs];
-                for (sum, &weight) in sums.iter_mut().zip(codes) {
-                    let delta = by_code[usize::from(weight)];
-                    wrong += u64::from(delta != 0);
-                    *sum = sum.wrapping_add(delta);
-                }
-                for &weight in weights {
-                    by_code[usize::from(weight)] = 0;
-                }
-            } else {
-                let starts = &self.starts[input * 257..][..257];
-                for (&weight, &delta) in weights.iter().zip(deltas) {
-                    let group = starts[usize::from(weight)] as usize..starts[usize::from(weight) + 1] as usize;
-                    wrong += group.len() as u64;
-                    for &output in &self.grouped[group] {
-                        sums[output as usize] = sums[output as usize].wrapping_add(delta);
+        let mut wrong = 0;
+        for (input, weights) in self.codes.chunks_exact(self.outputs).enumerate() {
+            for_each_transition(activations, (input, self.inputs()), batch, |row, previous, activation| {
+                // A product that arrives with the bubble belongs to no sum.
+                let Some(row) = row else { return };
+                let pair = table.pair(previous, activation);
+                if slots[pair] == Slot::Unknown {
+                    met.push(pair);
+                    slots[pair] = Slot::Right;
+                    let (codes, differences) = errors.row(pair);
+                    codes.iter().zip(differences).for_each(|(&code, &delta)| by_code[usize::from(code)] = delta);
+                    let first = deltas.len();
+                    deltas.extend(weights.iter().map(|&weight| by_code[usize::from(weight)]));
+                    codes.iter().for_each(|&code| by_code[usize::from(code)] = 0);
+                    let count = deltas[first..].iter().filter(|&&delta| delta != 0).count();
+                    if count > 0 {
+                        slots[pair] = Slot::Wrong(wrongs.len() as u32);
+                        wrongs.push(count as u64);
+                    } else {
+                        deltas.truncate(first);
                     }
                 }
-            }
-        });
+                if let Slot::Wrong(number) = slots[pair] {
+                    let number = number as usize;
+                    wrong += wrongs[number];
+                    let sums = &mut sums[row * self.outputs..][..self.outputs];
+                    let deltas = &deltas[number * self.outputs..][..self.outputs];
+                    sums.iter_mut().zip(deltas).for_each(|(sum, delta)| *sum = sum.wrapping_add(*delta));
+                }
+            });
+            met.drain(..).for_each(|pair: usize| slots[pair] = Slot::Unknown);
+            deltas.clear();
+            wrongs.clear();
+        }
         wrong
     }
 }

@@ -1,8 +1,8 @@
 //! How loud a layer's errors are beside its sums.
 
 use super::LayerOperands;
-use super::inference::WeightLayout;
-use crate::kernel::TableGemm;
+use super::inference::{WeightColumns, for_each_block};
+use crate::kernel::{Shape, TableGemm};
 use crate::profile::{SampledErrors, TransitionTable};
 
 /// Mean squares over all outputs of a layer, before biases are added, in squared units of the product.
@@ -37,24 +37,36 @@ impl LayerOperands {
         errors: &SampledErrors,
     ) -> LayerNoise {
         let layer = self.layer();
-        let shape = layer.shape(self.activations().len() / layer.inputs);
-        let sums = |gemm: &TableGemm| {
-            let mut sums = vec![0; shape.m * shape.n];
-            gemm.run_parallel(self.activations(), &layer.weights, shape, &mut sums);
-            sums
-        };
-        let (exact, settled) = (sums(exact), sums(settled));
-        let mut sampled = settled.clone();
-        WeightLayout::new(layer).add_errors(table, errors, self.activations(), self.batch(), &mut sampled);
-        let mean_square = |first: &[i32], second: &[i32]| {
-            let squares = first.iter().zip(second).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2));
-            squares.sum::<f64>() / first.len() as f64
-        };
+        let columns = WeightColumns::of(layer);
+        let mut noise = LayerNoise { signal: 0.0, approximation: 0.0, timing: 0.0, total: 0.0 };
+        let (mut count, batch) = (0, self.batch().saturating_mul(layer.convolution.positions()));
+        for_each_block(layer, self.activations(), self.batch(), |_, group, activations| {
+            let rows = activations.len() / layer.convolution.shape(1).k;
+            let shape = Shape { m: rows, ..layer.convolution.shape(1) };
+            let sums = |gemm: &TableGemm| {
+                let mut sums = vec![0; shape.m * shape.n];
+                gemm.run_parallel(activations, layer.group_weights(group), shape, &mut sums);
+                sums
+            };
+            let (exact, settled) = (sums(exact), sums(settled));
+            let mut sampled = settled.clone();
+            columns[group].add_errors(table, errors, activations, batch, &mut sampled);
+            let squares = |first: &[i32], second: &[i32]| {
+                let squares = first.iter().zip(second).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2));
+                squares.sum::<f64>()
+            };
+            noise.signal += exact.iter().map(|sum| f64::from(*sum).powi(2)).sum::<f64>();
+            noise.approximation += squares(&settled, &exact);
+            noise.timing += squares(&sampled, &settled);
+            noise.total += squares(&sampled, &exact);
+            count += exact.len();
+        });
+        let count = count as f64;
         LayerNoise {
-            signal: exact.iter().map(|sum| f64::from(*sum).powi(2)).sum::<f64>() / exact.len() as f64,
-            approximation: mean_square(&settled, &exact),
-            timing: mean_square(&sampled, &settled),
-            total: mean_square(&sampled, &exact),
+            signal: noise.signal / count,
+            approximation: noise.approximation / count,
+            timing: noise.timing / count,
+            total: noise.total / count,
         }
     }
 }
@@ -67,7 +79,8 @@ mod tests {
     use crate::profile::{Design, TransitionSpec};
     use crate::technology::Technology;
     use crate::units::Picoseconds;
-    use crate::workload::{Dense, Network};
+    use crate::workload::Network;
+    use crate::workload::testing::dense;
 
     /// Against one multiplication after the other.
     #[test]
@@ -87,16 +100,8 @@ mod tests {
         };
         let table = TransitionTable::build(transitions, &|| ()).unwrap();
         let (inputs, outputs, batch) = (5, 3, 2);
-        let layer = Dense {
-            name: "only".into(),
-            inputs,
-            outputs,
-            weights: (0..inputs * outputs).map(|place| (place * 53 % 255) as u8 as i8).collect(),
-            bias: vec![1000; outputs],
-            input_scale: 1.0,
-            weight_scale: 1.0,
-            requantize: None,
-        };
+        let weights = (0..inputs * outputs).map(|place| (place * 53 % 255) as u8 as i8).collect();
+        let layer = dense("only", inputs, weights, vec![1000; outputs]);
         let images: Vec<u8> = (0..7 * inputs).map(|place| (place * 89 % 128) as u8).collect();
         let network = Network::new(vec![layer.clone()]).unwrap();
         let [exact, settled] =

@@ -1,10 +1,10 @@
 //! What the layers of a network make the multipliers of a weight-stationary array see.
 
-use super::inference::for_each_transition;
+use super::inference::{for_each_block, for_each_transition};
 use crate::kernel::TableGemm;
 use crate::profile::sampler::Draws;
 use crate::profile::{Operation, Stimulus, StimulusError};
-use crate::workload::{Dense, Network, infer_with};
+use crate::workload::{Network, QuantizedLayer, infer_with};
 
 /// Bits of an activation code: activations are 0…127.
 const ACTIVATION_BITS: u32 = 7;
@@ -12,18 +12,18 @@ const ACTIVATION_BITS: u32 = 7;
 const WEIGHT_BITS: u32 = 8;
 
 /// The operands of one layer over a set of images: activations stream past weights that stay, with a zero before and after
-/// each batch.
+/// each batch. In a convolution the rows that stream are the output pixels of all images of a batch, for each group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerOperands {
-    layer: Dense,
-    /// `[image][input]`.
+    layer: QuantizedLayer,
+    /// `[image][channel][row][column]`.
     activations: Vec<u8>,
     batch: usize,
 }
 
 impl LayerOperands {
-    /// The operands of every layer, first to last, of images given as activation codes `[image][input]`; `gemm` has the
-    /// settled products. Timing errors of one layer do not reach the next here.
+    /// The operands of every layer, first to last, of images given as activation codes `[image][channel][row][column]`;
+    /// `gemm` has the settled products. Timing errors of one layer do not reach the next here.
     ///
     /// # Panics
     /// If the activations are not of whole images, or `batch` is zero.
@@ -37,11 +37,11 @@ impl LayerOperands {
     }
 
     /// The layer.
-    pub fn layer(&self) -> &Dense {
+    pub fn layer(&self) -> &QuantizedLayer {
         &self.layer
     }
 
-    /// Activation codes the layer receives, `[image][input]`.
+    /// Activation codes the layer receives, `[image][channel][row][column]`.
     pub fn activations(&self) -> &[u8] {
         &self.activations
     }
@@ -54,8 +54,14 @@ impl LayerOperands {
     /// How often each activation follows each other one, bubbles included, and how often each weight occurs.
     pub fn stimulus(&self, name: impl Into<String>) -> Result<Stimulus, StimulusError> {
         let mut transitions = vec![0.0; 1 << (2 * ACTIVATION_BITS)];
-        for_each_transition(&self.activations, self.layer.inputs, self.batch, |_, _, previous, activation| {
-            transitions[usize::from(previous) << ACTIVATION_BITS | usize::from(activation)] += 1.0;
+        let (inputs, rows) =
+            (self.layer.convolution.shape(1).k, self.batch.saturating_mul(self.layer.convolution.positions()));
+        for_each_block(&self.layer, &self.activations, self.batch, |_, _, activations| {
+            for input in 0..inputs {
+                for_each_transition(activations, (input, inputs), rows, |_, previous, activation| {
+                    transitions[usize::from(previous) << ACTIVATION_BITS | usize::from(activation)] += 1.0;
+                });
+            }
         });
         let mut weights = vec![0.0; 1 << WEIGHT_BITS];
         for weight in &self.layer.weights {
@@ -66,22 +72,23 @@ impl LayerOperands {
 
     /// `count` of the layer's operations, drawn with replacement; the seed decides which.
     pub fn sample(&self, count: usize, seed: u64) -> Vec<Operation> {
-        let Dense { inputs, outputs, ref weights, .. } = self.layer;
-        let images = self.activations.len() / inputs;
-        // A batch of b images makes b + 1 transitions of each input.
-        let steps = images + images.div_ceil(self.batch);
+        let geometry = &self.layer.convolution;
+        let (shape, positions) = (geometry.shape(self.activations.len() / self.layer.inputs()), geometry.positions());
+        let (rows, batch) = (shape.m, self.batch.saturating_mul(positions));
+        // A batch of b rows makes b + 1 transitions of each input.
+        let steps = rows + rows.div_ceil(batch);
         let stream = Draws::new(seed).stream(0, 0);
         let draw = |index: u64, range: usize| ((u128::from(stream.bits(index)) * range as u128) >> 64) as usize;
         let operation = |index: u64| {
             let step = draw(3 * index, steps);
-            let (input, output) = (draw(3 * index + 1, inputs), draw(3 * index + 2, outputs));
-            let (batch, place) = (step / (self.batch + 1), step % (self.batch + 1));
-            let (first, last) = (batch * self.batch, ((batch + 1) * self.batch).min(images));
-            let activation = |image: usize| self.activations[image * inputs + input];
+            let (input, output) = (draw(3 * index + 1, shape.k), draw(3 * index + 2, geometry.channels()));
+            let (number, place) = (step / (batch + 1), step % (batch + 1));
+            let (first, last) = (number * batch, ((number + 1) * batch).min(rows));
+            let activation = |row: usize| geometry.code(&self.activations, output / shape.n, row, input);
             Operation {
                 previous: if place > 0 { activation(first + place - 1) } else { 0 },
                 activation: if first + place < last { activation(first + place) } else { 0 },
-                weight: weights[output * inputs + input].cast_unsigned(),
+                weight: self.layer.weights[output * shape.k + input].cast_unsigned(),
             }
         };
         (0..count as u64).map(operation).collect()
@@ -92,18 +99,10 @@ impl LayerOperands {
 mod tests {
     use super::*;
     use crate::multiplier::ProductTable;
+    use crate::workload::testing::dense;
 
     fn network() -> Network {
-        let layer = Dense {
-            name: "only".into(),
-            inputs: 2,
-            outputs: 3,
-            weights: vec![1, -2, 3, 1, 1, -127],
-            bias: vec![0; 3],
-            input_scale: 1.0,
-            weight_scale: 1.0,
-            requantize: None,
-        };
+        let layer = dense("only", 2, vec![1, -2, 3, 1, 1, -127], vec![0; 3]);
         Network::new(vec![layer]).unwrap()
     }
 

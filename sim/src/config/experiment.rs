@@ -1,5 +1,6 @@
 //! Experiment files: data, model, training, designs and operating points of one study.
 
+use super::model::{Model, ModelFile};
 use super::{ConfigError, DesignFile};
 use crate::multiplier::Multiplier;
 use crate::technology::Technology;
@@ -21,8 +22,8 @@ pub struct Experiment {
     pub memory: String,
     /// Name of an embedded array, or a file.
     pub array: String,
-    /// Widths of the hidden layers of a multilayer perceptron.
-    pub hidden: Vec<usize>,
+    /// The networks' layers.
+    pub model: Model,
     /// How networks are trained.
     pub training: Training,
     /// Where and on what they run.
@@ -81,16 +82,10 @@ struct File {
     memory: String,
     array: String,
     baseline: Spanned<String>,
-    model: ModelFile,
+    model: Spanned<ModelFile>,
     training: TrainingFile,
     operation: OperationFile,
     designs: Vec<DesignFile>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ModelFile {
-    hidden: Spanned<Vec<usize>>,
 }
 
 #[derive(Deserialize)]
@@ -173,10 +168,7 @@ impl Experiment {
             let help = "use letters, digits, '-', '_' and '.': it names the run's folder";
             return Err(ConfigError::at(file.name.span(), format!("\"{name}\" is no name for a run"), help));
         }
-        let hidden = file.model.hidden.get_ref();
-        if hidden.contains(&0) {
-            return Err(ConfigError::at(file.model.hidden.span(), "a layer of width 0", "every layer needs outputs"));
-        }
+        let model_span = file.model.span();
         let designs: Vec<Multiplier> =
             file.designs.into_iter().map(|design| design.checked(folder)).collect::<Result<_, _>>()?;
         for (index, design) in designs.iter().enumerate() {
@@ -199,7 +191,7 @@ impl Experiment {
             technology: file.technology,
             memory: file.memory,
             array: file.array,
-            hidden: file.model.hidden.into_inner(),
+            model: file.model.into_inner().checked(model_span)?,
             training: file.training.checked(methods)?,
             operation: file.operation.checked()?,
             designs,

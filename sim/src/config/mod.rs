@@ -2,9 +2,11 @@
 
 mod design;
 mod experiment;
+mod model;
 
 pub use design::DesignFile;
 pub use experiment::{Experiment, Operation, Range, Training};
+pub use model::Model;
 
 /// A configuration that was refused: what is wrong, where, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

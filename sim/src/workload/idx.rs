@@ -1,38 +1,10 @@
 //! The IDX format of MNIST and its relatives, gzipped or not.
 
+use super::reader::{DataError, read_file};
 use super::{Dataset, Split};
 use flate2::read::GzDecoder;
 use std::io::Read;
-use std::path::{Path, PathBuf};
-
-/// Data that could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum DataError {
-    /// None of the usual file names is there.
-    #[error("no {stem} or {stem}.gz in {}; the folder must hold the four IDX files of an MNIST-like data set", .folder.display())]
-    Missing {
-        /// The folder searched.
-        folder: PathBuf,
-        /// The file's usual name.
-        stem: &'static str,
-    },
-    /// The file system refused, or the compressed stream is damaged.
-    #[error("{file}: {source}; is the file whole?")]
-    Read {
-        /// The file.
-        file: String,
-        /// What went wrong.
-        source: std::io::Error,
-    },
-    /// The content is not what an IDX file holds.
-    #[error("{file}: {problem}")]
-    Malformed {
-        /// The file.
-        file: String,
-        /// What is wrong.
-        problem: String,
-    },
-}
+use std::path::Path;
 
 /// What a data set needs besides pixels and labels.
 pub(super) struct Description {
@@ -47,23 +19,18 @@ const STEMS: [&str; 4] =
 /// Largest decompressed file accepted, 1 GiB: a damaged header must not exhaust memory.
 const LARGEST: u64 = 1 << 30;
 
-impl Dataset {
-    /// Reads the four IDX files of an MNIST-like data set (`train-images-idx3-ubyte[.gz]` and so on) from a folder.
-    /// Classes are named by their number.
-    pub fn from_idx_folder(folder: &Path) -> Result<Dataset, DataError> {
-        let mut files = Vec::new();
-        for stem in STEMS {
-            let candidates = [folder.join(format!("{stem}.gz")), folder.join(stem)];
-            let path = candidates.into_iter().find(|path| path.is_file());
-            let path = path.ok_or_else(|| DataError::Missing { folder: folder.to_owned(), stem })?;
-            let file = path.display().to_string();
-            let bytes = std::fs::read(&path).map_err(|source| DataError::Read { file: file.clone(), source })?;
-            files.push((file, bytes));
-        }
-        let files: Vec<(&str, &[u8])> = files.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice())).collect();
-        let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
-        read([files[0], files[1], files[2], files[3]], Description { name, classes: Vec::new() })
+/// Reads the four IDX files of an MNIST-like data set (`train-images-idx3-ubyte[.gz]` and so on) from a folder. Classes are
+/// named by their number.
+pub(super) fn read_folder(folder: &Path, name: &str) -> Result<Dataset, DataError> {
+    let mut files = Vec::new();
+    for stem in STEMS {
+        let candidates = [folder.join(format!("{stem}.gz")), folder.join(stem)];
+        let path = candidates.into_iter().find(|path| path.is_file());
+        let path = path.ok_or_else(|| DataError::Missing { folder: folder.to_owned(), stem })?;
+        files.push((path.display().to_string(), read_file(&path)?));
     }
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice())).collect();
+    read([files[0], files[1], files[2], files[3]], Description { name: name.to_owned(), classes: Vec::new() })
 }
 
 /// Reads training images and labels, then test images and labels; each is a file's name and content.

@@ -1,16 +1,34 @@
 //! What runs on the hardware: data sets and quantised networks.
 
+mod accuracy;
+mod architecture;
+mod cifar;
 mod convolution;
+mod csv;
 mod dataset;
 mod embedded;
 mod idx;
 mod inference;
+mod layer;
 mod network;
+mod npz;
+mod pooling;
+mod products;
+mod reader;
+mod requantize;
+#[cfg(test)]
+pub(crate) mod testing;
 mod weights;
 
-pub use convolution::{Convolution, ConvolutionError, Pooling};
+pub use accuracy::Accuracy;
+pub use architecture::{Architecture, ArchitectureError, LayerShape, LayerSpec};
+pub use convolution::{Convolution, ConvolutionError};
 pub use dataset::{Dataset, PIXEL_SCALE, Split, pixel_code};
-pub use idx::DataError;
-pub use inference::{Accuracy, LayerPass, accuracy, classify, infer, infer_reference, infer_with};
-pub use network::{Dense, Network, NetworkError, Requantize};
+pub use inference::{LayerPass, accuracy, classify, infer, infer_reference, infer_with};
+pub use layer::QuantizedLayer;
+pub use network::{Network, NetworkError};
+pub use pooling::{Pool, Pooling};
+pub use products::Products;
+pub use reader::DataError;
+pub use requantize::Requantize;
 pub use weights::{FloatLayer, WeightsError, WeightsFile};

@@ -1,6 +1,6 @@
 //! Trained networks in files: safetensors with integer weights, scales, and the float weights they were rounded from.
 
-use super::{Dense, Network, NetworkError, Requantize};
+use super::{Convolution, ConvolutionError, Network, NetworkError, Pool, Pooling, QuantizedLayer, Requantize};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -9,17 +9,18 @@ use std::collections::HashMap;
 /// The real numbers a layer's codes were rounded from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FloatLayer {
-    /// `[outputs][inputs]`.
+    /// As the codes, `[output channel][channel of the group][kernel row][kernel column]`.
     pub weights: Vec<f32>,
-    /// One an output.
+    /// One an output channel.
     pub bias: Vec<f32>,
 }
 
 /// A trained network as stored.
 ///
-/// Tensors of layer `i`: `layers.i.weight` (I8, `[outputs][inputs]`), `layers.i.bias` (I32), `layers.i.weight_float`
-/// and `layers.i.bias_float` (F32). The entry `axtrain` of the file's metadata is JSON: schema, fingerprint, and name,
-/// scales and requantisation of each layer.
+/// Tensors of layer `i`: `layers.i.weight` (I8; `[outputs][inputs]` of a fully connected layer, `[outputs][channels of the
+/// group][rows][columns]` of a convolution), `layers.i.bias` (I32), `layers.i.weight_float` and `layers.i.bias_float` (F32).
+/// The entry `axtrain` of the file's metadata is JSON: schema, fingerprint, and of each layer its name, kind with geometry
+/// (`dense` or `convolution`), pooling, scales and requantisation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WeightsFile {
     /// The integer network.
@@ -37,8 +38,22 @@ pub enum WeightsError {
     #[error("not a whole safetensors file: {0}")]
     Format(#[from] safetensors::SafeTensorError),
     /// Metadata missing or of another version.
-    #[error("its metadata do not describe a network of axtrain/weights/1: {0}")]
+    #[error("its metadata do not describe a network of axtrain/weights/2: {0}")]
     Metadata(String),
+    /// The file follows another version of the format.
+    #[error("it follows {found}; this version reads axtrain/weights/2: train the network again")]
+    Schema {
+        /// What it follows.
+        found: String,
+    },
+    /// A geometry that no layer has.
+    #[error("layer {layer}: {source}")]
+    Geometry {
+        /// The layer's name.
+        layer: String,
+        /// What is wrong.
+        source: ConvolutionError,
+    },
     /// A tensor of another type or length than its layer needs.
     #[error("tensor {tensor}: {problem}")]
     Tensor {
@@ -62,16 +77,48 @@ struct Metadata {
 #[derive(Serialize, Deserialize)]
 struct LayerMetadata {
     name: String,
-    inputs: usize,
-    outputs: usize,
+    #[serde(flatten)]
+    kind: LayerKind,
+    pooling: Option<PoolingMetadata>,
     input_scale: f32,
     weight_scale: f32,
     requantize: Option<Requantize>,
 }
 
+/// Geometry of a layer; images are channels, rows and columns.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+enum LayerKind {
+    Dense {
+        input: [usize; 3],
+        outputs: usize,
+    },
+    Convolution {
+        input: [usize; 3],
+        outputs: usize,
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        padding: [usize; 2],
+        groups: usize,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct PoolingMetadata {
+    kind: Pooling,
+    window: [usize; 2],
+    stride: [usize; 2],
+}
+
+/// The version alone, so that a file of another one is named as such.
+#[derive(Deserialize)]
+struct SchemaOnly {
+    schema: String,
+}
+
 impl WeightsFile {
     /// Version of the format.
-    pub const SCHEMA: &'static str = "axtrain/weights/1";
+    pub const SCHEMA: &'static str = "axtrain/weights/2";
 
     /// The file's bytes; equal networks make equal bytes.
     ///
@@ -82,7 +129,7 @@ impl WeightsFile {
         assert_eq!(self.float.len(), layers.len(), "float parameters of every layer");
         let mut tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
         for (index, (layer, float)) in layers.iter().zip(&self.float).enumerate() {
-            let (matrix, vector) = (vec![layer.outputs, layer.inputs], vec![layer.outputs]);
+            let (matrix, vector) = shapes(&layer.convolution);
             let codes = layer.weights.iter().map(|&weight| weight as u8).collect();
             let bias = layer.bias.iter().flat_map(|bias| bias.to_le_bytes()).collect();
             let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -111,16 +158,19 @@ impl WeightsFile {
         let (_, header) = SafeTensors::read_metadata(bytes)?;
         let entry = header.metadata().as_ref().and_then(|entries| entries.get("axtrain"));
         let entry = entry.ok_or_else(|| WeightsError::Metadata("entry \"axtrain\" is missing".into()))?;
-        let metadata: Metadata =
-            serde_json::from_str(entry).map_err(|error| WeightsError::Metadata(error.to_string()))?;
-        if metadata.schema != Self::SCHEMA {
-            return Err(WeightsError::Metadata(format!("the file follows {}", metadata.schema)));
+        let unreadable = |error: serde_json::Error| WeightsError::Metadata(error.to_string());
+        let SchemaOnly { schema } = serde_json::from_str(entry).map_err(unreadable)?;
+        if schema != Self::SCHEMA {
+            return Err(WeightsError::Schema { found: schema });
         }
+        let metadata: Metadata = serde_json::from_str(entry).map_err(unreadable)?;
         let tensors = SafeTensors::deserialize(bytes)?;
         let mut layers = Vec::new();
         let mut float = Vec::new();
         for (index, layer) in metadata.layers.into_iter().enumerate() {
-            let (matrix, vector) = ([layer.outputs, layer.inputs], [layer.outputs]);
+            let (convolution, pooling) =
+                layer.geometry().map_err(|source| WeightsError::Geometry { layer: layer.name.clone(), source })?;
+            let (matrix, vector) = shapes(&convolution);
             let read =
                 |name: &str, dtype, shape: &[usize]| data(&tensors, format!("layers.{index}.{name}"), dtype, shape);
             let weights = read("weight", Dtype::I8, &matrix)?.iter().map(|&byte| byte as i8).collect();
@@ -131,17 +181,62 @@ impl WeightsFile {
                 weights: floats(read("weight_float", Dtype::F32, &matrix)?),
                 bias: floats(read("bias_float", Dtype::F32, &vector)?),
             });
-            let LayerMetadata { name, inputs, outputs, input_scale, weight_scale, requantize } = layer;
-            layers.push(Dense { name, inputs, outputs, weights, bias, input_scale, weight_scale, requantize });
+            let LayerMetadata { name, input_scale, weight_scale, requantize, .. } = layer;
+            layers.push(QuantizedLayer {
+                name,
+                convolution,
+                pooling,
+                weights,
+                bias,
+                input_scale,
+                weight_scale,
+                requantize,
+            });
         }
         Ok(Self { network: Network::new(layers)?, float, fingerprint: metadata.fingerprint })
     }
 }
 
+/// Shapes of a layer's weights and bias as tensors.
+fn shapes(convolution: &Convolution) -> (Vec<usize>, Vec<usize>) {
+    let (channels, [inputs, ..]) = (convolution.channels(), convolution.input());
+    let [rows, columns] = convolution.kernel();
+    let matrix = match convolution.is_connected() {
+        true => vec![channels, convolution.inputs()],
+        false => vec![channels, inputs / convolution.groups(), rows, columns],
+    };
+    (matrix, vec![channels])
+}
+
 impl LayerMetadata {
-    fn of(layer: &Dense) -> Self {
-        let Dense { inputs, outputs, input_scale, weight_scale, requantize, .. } = *layer;
-        Self { name: layer.name.clone(), inputs, outputs, input_scale, weight_scale, requantize }
+    fn of(layer: &QuantizedLayer) -> Self {
+        let QuantizedLayer { ref convolution, pooling, input_scale, weight_scale, requantize, .. } = *layer;
+        let (input, outputs) = (convolution.input(), convolution.channels());
+        let kind = match convolution.is_connected() {
+            true => LayerKind::Dense { input, outputs },
+            false => LayerKind::Convolution {
+                input,
+                outputs,
+                kernel: convolution.kernel(),
+                stride: convolution.stride(),
+                padding: convolution.padding(),
+                groups: convolution.groups(),
+            },
+        };
+        let pooling =
+            pooling.map(|pool| PoolingMetadata { kind: pool.kind(), window: pool.window(), stride: pool.stride() });
+        Self { name: layer.name.clone(), kind, pooling, input_scale, weight_scale, requantize }
+    }
+
+    fn geometry(&self) -> Result<(Convolution, Option<Pool>), ConvolutionError> {
+        let convolution = match self.kind {
+            LayerKind::Dense { input, outputs } => Convolution::connected(input, outputs),
+            LayerKind::Convolution { input, outputs, kernel, stride, padding, groups } => {
+                Convolution::new(input, outputs, kernel, stride, padding, groups)
+            }
+        }?;
+        let pool = |pool: &PoolingMetadata| Pool::new(pool.kind, convolution.output(), pool.window, pool.stride);
+        Ok((convolution, self.pooling.as_ref().map(pool).transpose()?))
     }
 }
 
@@ -162,45 +257,49 @@ fn data<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workload::Architecture;
+    use crate::workload::testing::{random_architecture, random_network};
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
 
-    fn file() -> WeightsFile {
-        let layer = |name: &str, inputs: usize, outputs: usize, requantize| Dense {
-            name: name.into(),
-            inputs,
-            outputs,
-            weights: (0..inputs * outputs).map(|index| (index as i8).wrapping_mul(37)).collect(),
-            bias: (0..outputs as i32).map(|index| index * -1000).collect(),
-            input_scale: 0.1,
-            weight_scale: 1.0 / 3.0,
-            requantize,
-        };
-        let layers = vec![layer("fc1", 5, 3, Requantize::from_factor(0.01)), layer("fc2", 3, 2, None)];
-        let float = layers
+    fn file(architecture: &Architecture) -> WeightsFile {
+        let network = random_network(&mut ChaCha8Rng::seed_from_u64(1), architecture);
+        let float = network
+            .layers()
             .iter()
             .map(|layer| FloatLayer {
                 weights: layer.weights.iter().map(|&weight| f32::from(weight) * 0.01).collect(),
-                bias: vec![0.5; layer.outputs],
+                bias: vec![0.5; layer.bias.len()],
             })
             .collect();
-        WeightsFile { network: Network::new(layers).unwrap(), float, fingerprint: "abc".into() }
+        WeightsFile { network, float, fingerprint: "abc".into() }
+    }
+
+    fn perceptron() -> WeightsFile {
+        file(&Architecture::perceptron(5, &[3], 2).unwrap())
     }
 
     #[test]
     fn a_network_survives_its_file_and_equal_networks_are_equal_files() {
-        let bytes = file().to_bytes();
-        assert_eq!(WeightsFile::from_bytes(&bytes).unwrap(), file());
-        assert_eq!(bytes, file().to_bytes());
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let random = (0..20).map(|_| file(&random_architecture(&mut rng)));
+        for file in random.chain([perceptron()]) {
+            let bytes = file.to_bytes();
+            assert_eq!(WeightsFile::from_bytes(&bytes).unwrap(), file);
+            assert_eq!(bytes, file.to_bytes());
+        }
     }
 
     #[test]
     fn damaged_files_are_refused() {
-        let bytes = file().to_bytes();
+        let bytes = perceptron().to_bytes();
         for length in [0, 7, 8, 100, bytes.len() - 1] {
             assert!(WeightsFile::from_bytes(&bytes[..length]).is_err(), "cut to {length}");
         }
-        let at = bytes.windows(9).position(|window| window == b"weights/1").unwrap();
+        let at = bytes.windows(9).position(|window| window == b"weights/2").unwrap();
         let mut old = bytes.clone();
-        old[at + 8] = b'0';
-        assert!(matches!(WeightsFile::from_bytes(&old), Err(WeightsError::Metadata(_))));
+        old[at + 8] = b'1';
+        let error = WeightsFile::from_bytes(&old).unwrap_err();
+        assert!(error.to_string().contains("it follows axtrain/weights/1"), "{error}");
     }
 }

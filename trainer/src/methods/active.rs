@@ -6,16 +6,16 @@
 use super::sensitivity::output_sensitivity;
 use super::{Batch, Objective, TrainingMethod, cross_entropy, scores};
 use crate::calibration::Calibration;
-use crate::mlp::QuantizedMlp;
-use crate::product_gemm::ProductGemm;
+use crate::network::RoundedNetwork;
 use crate::spec::Sensitivity;
+use axtrain_sim::kernel::TableGemm;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 
 /// Minimises cross-entropy plus λ times the sensitivity, on exact arithmetic.
 pub(crate) struct Active {
     /// The exact multiplier.
-    pub(crate) gemm: Arc<ProductGemm>,
+    pub(crate) gemm: Arc<TableGemm>,
     /// The regulariser.
     pub(crate) sensitivity: Sensitivity,
 }
@@ -23,7 +23,7 @@ pub(crate) struct Active {
 impl TrainingMethod for Active {
     fn objective(
         &self,
-        network: &QuantizedMlp,
+        network: &RoundedNetwork,
         batch: &Batch,
         calibration: &mut Calibration,
         rng: &mut ChaCha8Rng,

@@ -6,13 +6,13 @@
 
 use super::Arithmetic;
 use crate::calibration::Calibration;
-use crate::mlp::QuantizedMlp;
+use crate::network::RoundedNetwork;
 use burn::tensor::Tensor;
 
 /// Additions to each layer's bias that give its outputs on the hardware, averaged over `images`, the mean they have on
 /// exact arithmetic. Layers are corrected in order, each with those before it corrected.
 pub(super) fn mean_error_corrections(
-    network: &QuantizedMlp,
+    network: &RoundedNetwork,
     arithmetic: &Arithmetic,
     images: &Tensor<2>,
     calibration: &Calibration,
@@ -23,36 +23,52 @@ pub(super) fn mean_error_corrections(
     for (layer, pass) in exact.iter().enumerate() {
         let deployed = corrected.forward(images.clone(), &arithmetic.deployed, &mut calibration.frozen());
         let error = pass.output.clone().detach() - deployed[layer].output.clone().detach();
-        let correction = error.mean_dim(0).squeeze();
+        let correction = channel_means(error, network.layers()[layer].geometry.convolution.channels());
         corrected = corrected.with_bias_added(layer, correction.clone());
         corrections.push(correction);
     }
     corrections
 }
 
+/// Means of `values [image][channel, position]` over images and positions.
+fn channel_means(values: Tensor<2>, channels: usize) -> Tensor<1> {
+    let [images, outputs] = values.dims();
+    values.reshape([images, channels, outputs / channels]).mean_dim(2).mean_dim(0).reshape([channels])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::product_gemm::ProductGemm;
     use crate::testing::{Fixture, truncated};
+    use axtrain_sim::kernel::TableGemm;
     use axtrain_sim::multiplier::ProductTable;
+    use axtrain_sim::workload::Pooling;
     use std::sync::Arc;
 
     #[test]
     fn corrected_layers_have_the_mean_of_exact_ones() {
-        let fixture = Fixture::new(&[30, 17, 9, 4], 40, &truncated(4));
-        let exact = Arc::new(ProductGemm::new(&ProductTable::exact(8, 8, true)));
+        for fixture in [
+            Fixture::perceptron(&[30, 17, 9, 4], 40, &truncated(4)),
+            Fixture::convolutional(Pooling::Maximum, 40, &truncated(4)),
+        ] {
+            check(&fixture);
+        }
+    }
+
+    fn check(fixture: &Fixture) {
+        let exact = Arc::new(TableGemm::new(&ProductTable::exact(8, 8, true)));
         let arithmetic = Arithmetic { exact: exact.clone(), deployed: fixture.gemm.clone() };
         let network = fixture.network();
         let corrections = mean_error_corrections(&network, &arithmetic, &fixture.images, &fixture.calibration);
-        let corrected = fixture.mlp.clone().with_bias_added(corrections).quantize().unwrap();
+        let corrected = fixture.real.clone().with_bias_added(corrections).round(&fixture.geometry).unwrap();
 
         let wanted = network.forward(fixture.images.clone(), &exact, &mut fixture.calibration.frozen());
         let (before, after) = (fixture.forward(&network), fixture.forward(&corrected));
         for layer in 0..wanted.len() {
-            let mean_error = |trace: &[crate::mlp::LayerTrace]| {
+            let mean_error = |trace: &[crate::network::LayerTrace]| {
                 let error = wanted[layer].output.clone() - trace[layer].output.clone();
-                error.mean_dim(0).abs().max().into_scalar::<f32>()
+                let channels = network.layers()[layer].geometry.convolution.channels();
+                channel_means(error, channels).abs().max().into_scalar::<f32>()
             };
             // A bias is rounded to whole accumulators, here below 10⁻³.
             assert!(mean_error(&before) > 0.05, "{}", mean_error(&before));

@@ -13,9 +13,9 @@ mod sensitivity;
 pub(crate) use plain::Plain;
 
 use crate::calibration::Calibration;
-use crate::mlp::{LayerTrace, QuantizedMlp};
-use crate::product_gemm::ProductGemm;
+use crate::network::{LayerTrace, RoundedNetwork};
 use crate::spec::{Method, TrainingSpec};
+use axtrain_sim::kernel::TableGemm;
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 use rand_chacha::ChaCha8Rng;
@@ -26,7 +26,7 @@ pub(crate) trait TrainingMethod {
     /// What to add to each layer's bias before the method's first step, given that step's batch; nothing by default.
     fn bias_corrections(
         &self,
-        _network: &QuantizedMlp,
+        _network: &RoundedNetwork,
         _batch: &Batch,
         _calibration: &Calibration,
     ) -> Vec<Tensor<1>> {
@@ -37,7 +37,7 @@ pub(crate) trait TrainingMethod {
     /// for each step; moves the scales of `calibration` with the pass that is to be deployed.
     fn objective(
         &self,
-        network: &QuantizedMlp,
+        network: &RoundedNetwork,
         batch: &Batch,
         calibration: &mut Calibration,
         rng: &mut ChaCha8Rng,
@@ -66,9 +66,9 @@ pub(crate) struct Objective {
 #[derive(Clone, Debug)]
 pub(crate) struct Arithmetic {
     /// The exact multiplier.
-    pub(crate) exact: Arc<ProductGemm>,
+    pub(crate) exact: Arc<TableGemm>,
     /// The multiplier of the hardware.
-    pub(crate) deployed: Arc<ProductGemm>,
+    pub(crate) deployed: Arc<TableGemm>,
 }
 
 /// The method that `spec` names.

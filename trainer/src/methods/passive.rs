@@ -3,7 +3,7 @@
 use super::compensation::mean_error_corrections;
 use super::{Arithmetic, Batch, Objective, TrainingMethod, cross_entropy, scores};
 use crate::calibration::Calibration;
-use crate::mlp::QuantizedMlp;
+use crate::network::RoundedNetwork;
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 
@@ -15,13 +15,13 @@ pub(crate) struct Passive {
 }
 
 impl TrainingMethod for Passive {
-    fn bias_corrections(&self, network: &QuantizedMlp, batch: &Batch, calibration: &Calibration) -> Vec<Tensor<1>> {
+    fn bias_corrections(&self, network: &RoundedNetwork, batch: &Batch, calibration: &Calibration) -> Vec<Tensor<1>> {
         mean_error_corrections(network, &self.arithmetic, &batch.images, calibration)
     }
 
     fn objective(
         &self,
-        network: &QuantizedMlp,
+        network: &RoundedNetwork,
         batch: &Batch,
         calibration: &mut Calibration,
         _rng: &mut ChaCha8Rng,

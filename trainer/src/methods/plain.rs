@@ -2,21 +2,21 @@
 
 use super::{Batch, Objective, TrainingMethod, cross_entropy, scores};
 use crate::calibration::Calibration;
-use crate::mlp::QuantizedMlp;
-use crate::product_gemm::ProductGemm;
+use crate::network::RoundedNetwork;
+use axtrain_sim::kernel::TableGemm;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 
 /// Minimises the cross-entropy of the quantised network; knows nothing of the hardware but its number format.
 pub(crate) struct Plain {
     /// The exact multiplier.
-    pub(crate) gemm: Arc<ProductGemm>,
+    pub(crate) gemm: Arc<TableGemm>,
 }
 
 impl TrainingMethod for Plain {
     fn objective(
         &self,
-        network: &QuantizedMlp,
+        network: &RoundedNetwork,
         batch: &Batch,
         calibration: &mut Calibration,
         _rng: &mut ChaCha8Rng,

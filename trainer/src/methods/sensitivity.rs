@@ -4,17 +4,18 @@
 //! trace of the Gauss–Newton matrix. One random direction v of independent signs estimates it without bias, as
 //! ‖y(w + εσv) − y(w)‖² / ε².
 //!
-//! y is the real-valued network around one forward pass: each layer's rounding and product errors stay what they were
-//! in that pass, so the difference is smooth in w and its gradient is the straight-through one.
+//! y is the real-valued network around one forward pass: each layer's rounding and product errors, and which
+//! activations pooling takes, stay what they were in that pass, so the difference is smooth in w and its gradient is the straight-through one.
 
-use crate::mlp::{LayerTrace, QuantizedDense, QuantizedMlp};
+use crate::network::{LayerTrace, RoundedLayer, RoundedNetwork};
+use crate::ops;
 use crate::spec::{Sensitivity, WeightNoise};
 use burn::tensor::{Tensor, TensorData};
 use rand::Rng;
 
 /// ‖y(w + εσv) − y(w)‖² / ε², summed over scores and averaged over the batch that left `trace`; v comes from `rng`.
 pub(super) fn output_sensitivity(
-    network: &QuantizedMlp,
+    network: &RoundedNetwork,
     trace: &[LayerTrace],
     sensitivity: &Sensitivity,
     rng: &mut impl Rng,
@@ -22,55 +23,39 @@ pub(super) fn output_sensitivity(
     // The change of a layer's input. The first layer's is none: images do not depend on weights.
     let mut input_change: Option<Tensor<2>> = None;
     for (layer, pass) in network.layers().iter().zip(trace) {
-        let weight_change = Perturbation::random(layer, sensitivity, rng);
-        let by_weights = weight_change.product(pass.input.clone());
-        let change = match input_change {
-            None => by_weights,
-            Some(change) => {
-                change.clone().matmul(layer.weight.clone().transpose()) + weight_change.product(change) + by_weights
-            }
-        };
-        let Some(limit) = pass.limit else {
+        let convolution = layer.geometry.convolution;
+        let weight_change = weight_change(layer, sensitivity, rng);
+        let mut change = ops::multiply_real(pass.input.clone(), weight_change.clone(), convolution);
+        if let Some(input_change) = input_change {
+            change = change + ops::multiply_real(input_change, layer.weight.clone() + weight_change, convolution);
+        }
+        let Some(activation) = &pass.activation else {
             let batch = change.dims()[0] as f32;
             return change.square().sum() / (batch * sensitivity.epsilon * sensitivity.epsilon);
         };
-        let activation = |preactivation: Tensor<2>| preactivation.clamp(0.0, limit);
-        input_change = Some(activation(pass.output.clone() + change) - activation(pass.output.clone()));
+        let clamped = |preactivation: Tensor<2>| preactivation.clamp(0.0, activation.limit);
+        let change = clamped(pass.output.clone() + change) - clamped(pass.output.clone());
+        input_change = Some(match &activation.pooling {
+            Some(selection) => ops::pool(change, selection.clone(), None),
+            None => change,
+        });
     }
     unreachable!("the last layer has no activation function")
 }
 
-/// εσv for one layer.
+/// εσv for one layer, `[output channel][k]`.
 ///
 /// σ depends on the weights, and so does its share in the gradient: a layer whose largest weight shrinks suffers smaller
 /// absolute errors.
-struct Perturbation {
-    /// `[outputs][inputs]`.
-    direction: Tensor<2>,
-    /// What `direction` still has to be multiplied by, `[1][1]`.
-    factor: Option<Tensor<2>>,
-}
-
-impl Perturbation {
-    fn random(layer: &QuantizedDense, sensitivity: &Sensitivity, rng: &mut impl Rng) -> Self {
-        let weight = layer.weight.clone();
-        let [outputs, inputs] = weight.dims();
-        let mut signs = random_signs(outputs * inputs, rng);
-        signs.iter_mut().for_each(|sign| *sign *= sensitivity.epsilon);
-        let signs = Tensor::from_data(TensorData::new(signs, [outputs, inputs]), &weight.device());
-        match sensitivity.noise {
-            WeightNoise::Absolute => Self { direction: signs, factor: Some(weight.abs().max().reshape([1, 1])) },
-            WeightNoise::Relative => Self { direction: signs * weight, factor: None },
-        }
-    }
-
-    /// What it adds to the layer's output when `input [batch][inputs]` goes in.
-    fn product(&self, input: Tensor<2>) -> Tensor<2> {
-        let product = input.matmul(self.direction.clone().transpose());
-        match &self.factor {
-            Some(factor) => product * factor.clone(),
-            None => product,
-        }
+fn weight_change(layer: &RoundedLayer, sensitivity: &Sensitivity, rng: &mut impl Rng) -> Tensor<2> {
+    let weight = layer.weight.clone();
+    let [outputs, inputs] = weight.dims();
+    let mut signs = random_signs(outputs * inputs, rng);
+    signs.iter_mut().for_each(|sign| *sign *= sensitivity.epsilon);
+    let signs = Tensor::from_data(TensorData::new(signs, [outputs, inputs]), &weight.device());
+    match sensitivity.noise {
+        WeightNoise::Absolute => signs * weight.abs().max().reshape([1, 1]),
+        WeightNoise::Relative => signs * weight,
     }
 }
 
@@ -91,6 +76,7 @@ mod tests {
     use super::*;
     use crate::testing::{Fixture, Surrogate, truncated};
     use axtrain_sim::multiplier::ProductTable;
+    use axtrain_sim::workload::Pooling;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
@@ -110,7 +96,15 @@ mod tests {
 
     #[test]
     fn many_directions_average_to_the_gauss_newton_trace() {
-        let fixture = Fixture::new(&[3, 4, 2], 4, &truncated(2));
+        for fixture in [
+            Fixture::perceptron(&[3, 4, 2], 4, &truncated(2)),
+            Fixture::convolutional(Pooling::Maximum, 2, &truncated(2)),
+        ] {
+            check_mean(&fixture);
+        }
+    }
+
+    fn check_mean(fixture: &Fixture) {
         let network = fixture.network();
         let trace = fixture.forward(&network);
         let surrogate = Surrogate::new(&network, &trace);
@@ -141,18 +135,21 @@ mod tests {
 
     #[test]
     fn the_gradient_includes_what_the_weights_do_to_their_own_noise() {
-        for (table, noise) in [
-            (ProductTable::exact(8, 8, true), WeightNoise::Absolute),
-            (truncated(3), WeightNoise::Absolute),
-            (truncated(3), WeightNoise::Relative),
+        let (exact, truncated) = (ProductTable::exact(8, 8, true), truncated(3));
+        let widths = [5, 6, 4, 3];
+        for (fixture, noise) in [
+            (Fixture::perceptron(&widths, 6, &exact), WeightNoise::Absolute),
+            (Fixture::perceptron(&widths, 6, &truncated), WeightNoise::Absolute),
+            (Fixture::perceptron(&widths, 6, &truncated), WeightNoise::Relative),
+            (Fixture::convolutional(Pooling::Maximum, 3, &truncated), WeightNoise::Absolute),
+            (Fixture::convolutional(Pooling::Average, 3, &truncated), WeightNoise::Relative),
         ] {
-            let fixture = Fixture::new(&[5, 6, 4, 3], 6, &table);
             let network = fixture.network();
             let trace = fixture.forward(&network);
             let sensitivity = setting(noise, 0.02);
             let rng = || ChaCha8Rng::seed_from_u64(5);
             let found = output_sensitivity(&network, &trace, &sensitivity, &mut rng());
-            let gradient = fixture.mlp.gradients(&found);
+            let gradient = fixture.real.gradients(&found);
 
             let surrogate = Surrogate::new(&network, &trace);
             let epsilon = f64::from(sensitivity.epsilon);

@@ -1,18 +1,17 @@
-//! An inference of fully connected layers whose operands have been looked at.
+//! An inference whose operands have been looked at.
 
 use super::{Bytes, EnergyComponents, EnergyModel, Events, Supplies};
 use crate::array::element::ElementMeans;
 use crate::array::{ArrayError, Gemm, Layer};
+use crate::workload::Convolution;
 
 /// A layer's work per batch and what its operands did.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerWork {
     /// Name.
     pub name: String,
-    /// Activations in.
-    pub inputs: usize,
-    /// Outputs.
-    pub outputs: usize,
+    /// Its matrix products.
+    pub convolution: Convolution,
     /// Switching energy of the layer's multipliers an image, fJ at nominal supply, loading aside.
     pub multiplier_fj: f64,
     /// Switching energy of a multiplier when a weight on its way to another element passes it, fJ at nominal supply.
@@ -48,7 +47,7 @@ impl EnergyModel<'_> {
             cost.energy = cost.energy.plus(&layer.energy);
         }
         let memories = self.memories;
-        let weights: u64 = layers.iter().map(|layer| (layer.inputs * layer.outputs) as u64).sum();
+        let weights: u64 = layers.iter().map(|layer| layer.convolution.weights() as u64).sum();
         if weights > memories.weight.bytes {
             // Fetched anew for every batch.
             cost.energy.dram = weights as f64 * 8.0 * memories.technology.dram_pj_per_bit() * 1e-6 / batch as f64;
@@ -65,8 +64,8 @@ impl EnergyModel<'_> {
         batch: u64,
         supplies: Supplies,
     ) -> Result<InferenceCost, ArrayError> {
-        let (inputs, outputs) = (work.inputs as u64, work.outputs as u64);
-        let layer = Layer::new(work.name.clone(), Gemm::new(batch, outputs, inputs)?);
+        let (inputs, outputs) = (work.convolution.inputs() as u64, work.convolution.outputs() as u64);
+        let layer = layer(work, batch)?;
         let cycles = self.array.layer_cycles(&layer)?;
         let activity = self.array.activity(&layer)?;
         let images = batch as f64;
@@ -97,4 +96,13 @@ impl EnergyModel<'_> {
         let latency_us = self.latency_us(cycles.cycles) / images;
         Ok(InferenceCost { cycles: cycles.cycles as f64 / images, latency_us, energy })
     }
+}
+
+/// What the array runs for `batch` images: a row an image or output pixel, group after group.
+fn layer(work: &LayerWork, batch: u64) -> Result<Layer, ArrayError> {
+    let shape = work.convolution.shape(1);
+    let rows = batch.saturating_mul(shape.m as u64);
+    let layer = Layer::new(work.name.clone(), Gemm::new(rows, shape.n as u64, shape.k as u64)?);
+    let distinct = batch.saturating_mul(work.convolution.inputs() as u64);
+    Ok(layer.grouped(work.convolution.groups() as u64)?.with_distinct_inputs(distinct))
 }

@@ -1,63 +1,57 @@
-//! A multilayer perceptron: trainable real parameters, and the quantised layers a forward pass runs on.
+//! A network in training: trainable real parameters, and the rounded layers a forward pass runs on.
 
 use crate::calibration::Calibration;
+use crate::geometry::{LayerGeometry, Selection};
 use crate::ops::{self, Rounding, TableProduct};
-use crate::product_gemm::ProductGemm;
 use crate::quantizer::{self, ActivationQuantizer};
+use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::workload::PIXEL_SCALE;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, RngExt};
 use std::sync::Arc;
 
-/// Real-valued parameters of a multilayer perceptron.
+/// Real-valued parameters of a network.
 #[derive(Module, Debug)]
-pub(crate) struct Mlp {
-    layers: Vec<DenseParameters>,
+pub(crate) struct RealNetwork {
+    layers: Vec<RealLayer>,
 }
 
-/// Real-valued parameters of a fully connected layer.
+/// Real-valued parameters of a multiplying layer.
 #[derive(Module, Debug)]
-struct DenseParameters {
-    /// `[outputs][inputs]`.
+struct RealLayer {
+    /// `[output channel][channel of the group, kernel row, kernel column]`.
     weight: Param<Tensor<2>>,
-    /// One an output.
+    /// One an output channel.
     bias: Param<Tensor<1>>,
 }
 
-impl Mlp {
-    /// Random weights, uniform with variance 2 / inputs (He et al. 2015, arXiv 1502.01852), and no bias.
-    pub(crate) fn random(widths: &[usize], rng: &mut impl Rng, device: &Device) -> Self {
-        let layer = |shape: &[usize]| {
-            let (inputs, outputs) = (shape[0], shape[1]);
-            let bound = (6.0 / inputs as f32).sqrt();
-            let weights: Vec<f32> = (0..inputs * outputs).map(|_| rng.random_range(-bound..bound)).collect();
-            (weights, vec![0.0; outputs])
+impl RealNetwork {
+    /// Random weights, uniform with variance 2 / (activations that meet in a sum) (He et al. 2015, arXiv 1502.01852), and no
+    /// bias.
+    pub(crate) fn random(geometry: &[LayerGeometry], rng: &mut impl Rng, device: &Device) -> Self {
+        let layer = |geometry: &LayerGeometry| {
+            let bound = (6.0 / geometry.convolution.shape(1).k as f32).sqrt();
+            let weights = (0..geometry.convolution.weights()).map(|_| rng.random_range(-bound..bound)).collect();
+            (weights, vec![0.0; geometry.convolution.channels()])
         };
-        let parameters: Vec<_> = widths.windows(2).map(layer).collect();
-        Self::from_parameters(widths, parameters, device)
+        Self::from_parameters(geometry.iter().map(layer).collect(), device)
     }
 
-    /// From `(weights [outputs][inputs], bias)` of each layer.
-    pub(crate) fn from_parameters(widths: &[usize], layers: Vec<(Vec<f32>, Vec<f32>)>, device: &Device) -> Self {
-        let layer = |(shape, (weights, bias)): (&[usize], (Vec<f32>, Vec<f32>))| {
-            let (inputs, outputs) = (shape[0], shape[1]);
-            let weight = Tensor::from_data(TensorData::new(weights, [outputs, inputs]), device);
-            let bias = Tensor::from_data(TensorData::new(bias, [outputs]), device);
-            DenseParameters { weight: Param::from_tensor(weight), bias: Param::from_tensor(bias) }
+    /// From `(weights [output channel][k], bias)` of each layer.
+    pub(crate) fn from_parameters(layers: Vec<(Vec<f32>, Vec<f32>)>, device: &Device) -> Self {
+        let layer = |(weights, bias): (Vec<f32>, Vec<f32>)| {
+            let shape = [bias.len(), weights.len() / bias.len()];
+            let weight = Tensor::from_data(TensorData::new(weights, shape), device);
+            let bias = Tensor::from_data(TensorData::new(bias, [shape[0]]), device);
+            RealLayer { weight: Param::from_tensor(weight), bias: Param::from_tensor(bias) }
         };
-        Self { layers: widths.windows(2).zip(layers).map(layer).collect() }
+        Self { layers: layers.into_iter().map(layer).collect() }
     }
 
-    /// Each layer's `(weights [outputs][inputs], bias)`.
+    /// Each layer's `(weights [output channel][k], bias)`.
     pub(crate) fn parameters(&self) -> Vec<(Vec<f32>, Vec<f32>)> {
         self.layers.iter().map(|layer| (to_vec(layer.weight.val()), to_vec(layer.bias.val()))).collect()
-    }
-
-    /// Activations into each layer, and scores out of the last.
-    pub(crate) fn widths(&self) -> Vec<usize> {
-        let inputs = self.layers.first().map(|layer| layer.weight.dims()[1]);
-        inputs.into_iter().chain(self.layers.iter().map(|layer| layer.weight.dims()[0])).collect()
     }
 
     /// Confines every weight to ±`limit`.
@@ -82,7 +76,7 @@ impl Mlp {
     #[cfg(test)]
     pub(crate) fn gradients(&self, loss: &Tensor<1>) -> Vec<[Vec<f32>; 2]> {
         let gradients = loss.backward();
-        let layer = |layer: &DenseParameters| {
+        let layer = |layer: &RealLayer| {
             let (weight, bias) = (layer.weight.val(), layer.bias.val());
             // What the loss does not depend on has no entry.
             let by_weight = weight.grad(&gradients).unwrap_or_else(|| weight.zeros_like().inner());
@@ -93,17 +87,18 @@ impl Mlp {
     }
 
     /// The layers with weights rounded to their grids. `None` if a weight is not finite.
-    pub(crate) fn quantize(&self) -> Option<QuantizedMlp> {
-        let layer = |layer: &DenseParameters| {
+    pub(crate) fn round(&self, geometry: &[LayerGeometry]) -> Option<RoundedNetwork> {
+        let layer = |(layer, geometry): (&RealLayer, &LayerGeometry)| {
             let weight = layer.weight.val();
             let weight_scale = quantizer::weight_scale(&to_vec(weight.clone()));
-            weight_scale.is_finite().then(|| QuantizedDense {
+            weight_scale.is_finite().then(|| RoundedLayer {
+                geometry: geometry.clone(),
                 weight: ops::round(weight, Rounding::Weight(weight_scale)),
                 weight_scale,
                 bias: layer.bias.val(),
             })
         };
-        Some(QuantizedMlp { layers: self.layers.iter().map(layer).collect::<Option<_>>()? })
+        Some(RoundedNetwork { layers: self.layers.iter().zip(geometry).map(layer).collect::<Option<_>>()? })
     }
 }
 
@@ -114,8 +109,9 @@ pub(crate) fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 
 /// A layer whose weights lie on the grid of `weight_scale`; gradients reach the parameters it came from.
 #[derive(Clone, Debug)]
-pub(crate) struct QuantizedDense {
-    /// `[outputs][inputs]`.
+pub(crate) struct RoundedLayer {
+    pub(crate) geometry: LayerGeometry,
+    /// `[output channel][k]`.
     pub(crate) weight: Tensor<2>,
     /// Real number of weight code 1.
     pub(crate) weight_scale: f32,
@@ -123,26 +119,35 @@ pub(crate) struct QuantizedDense {
     pub(crate) bias: Tensor<1>,
 }
 
-/// A multilayer perceptron as one training step sees it.
+/// A network as one training step sees it.
 #[derive(Clone, Debug)]
-pub(crate) struct QuantizedMlp {
-    layers: Vec<QuantizedDense>,
+pub(crate) struct RoundedNetwork {
+    layers: Vec<RoundedLayer>,
 }
 
 /// What a forward pass computed in one layer.
 #[derive(Clone, Debug)]
 pub(crate) struct LayerTrace {
-    /// Quantised activations that went in, `[batch][inputs]`.
+    /// Rounded activations that went in, `[image][activation]`.
     pub(crate) input: Tensor<2>,
-    /// Pre-activations that came out, `[batch][outputs]`; the last layer's are the class scores.
+    /// Pre-activations that came out, `[image][output channel, position]`; the last layer's are the class scores.
     pub(crate) output: Tensor<2>,
-    /// Where the next layer's activations saturate; `None` for the last layer, which has no activation function.
-    pub(crate) limit: Option<f32>,
+    /// What became of them; `None` for the last layer, which has no activation function.
+    pub(crate) activation: Option<Activation>,
 }
 
-impl QuantizedMlp {
+/// The activation function of a hidden layer in one pass.
+#[derive(Clone, Debug)]
+pub(crate) struct Activation {
+    /// Where activations saturate.
+    pub(crate) limit: f32,
+    /// How they were pooled, if they were.
+    pub(crate) pooling: Option<Selection>,
+}
+
+impl RoundedNetwork {
     /// The layers, first to last.
-    pub(crate) fn layers(&self) -> &[QuantizedDense] {
+    pub(crate) fn layers(&self) -> &[RoundedLayer] {
         &self.layers
     }
 
@@ -153,12 +158,12 @@ impl QuantizedMlp {
         self
     }
 
-    /// Runs `images [batch][features]`, on the grid of [`PIXEL_SCALE`], through the layers on the arithmetic of `gemm`.
+    /// Runs `images [image][pixel]`, on the grid of [`PIXEL_SCALE`], through the layers on the arithmetic of `gemm`.
     /// Scales of hidden activations come from `calibration`, which sees each layer's output first.
     pub(crate) fn forward(
         &self,
         images: Tensor<2>,
-        gemm: &Arc<ProductGemm>,
+        gemm: &Arc<TableGemm>,
         calibration: &mut Calibration,
     ) -> Vec<LayerTrace> {
         let mut input = images;
@@ -168,16 +173,22 @@ impl QuantizedMlp {
             let accumulator_scale = activation_scale * layer.weight_scale;
             let product = TableProduct { gemm: gemm.clone(), activation_scale, weight_scale: layer.weight_scale };
             let bias = ops::round(layer.bias.clone(), Rounding::Bias(accumulator_scale));
-            let output = ops::multiply(input.clone(), layer.weight.clone(), product) + bias.unsqueeze();
+            let sums = ops::multiply(input.clone(), layer.weight.clone(), layer.geometry.convolution, product);
+            let output = ops::add_bias(sums, bias);
             if position + 1 == self.layers.len() {
-                trace.push(LayerTrace { input, output, limit: None });
+                trace.push(LayerTrace { input, output, activation: None });
                 break;
             }
             activation_scale = calibration.scale(position, peak(&output));
             let quantizer = ActivationQuantizer::new(accumulator_scale, activation_scale);
-            let activations = ops::round(output.clone(), Rounding::Activation(quantizer));
-            let limit = Some(quantizer.limit());
-            trace.push(LayerTrace { input: std::mem::replace(&mut input, activations), output, limit });
+            let mut activations = ops::round(output.clone(), Rounding::Activation(quantizer));
+            let windows = layer.geometry.pooling.as_ref();
+            let pooling = windows.map(|windows| windows.selection(&to_vec(activations.clone().inner())));
+            if let Some(selection) = &pooling {
+                activations = ops::pool(activations, selection.clone(), Some(activation_scale));
+            }
+            let activation = Some(Activation { limit: quantizer.limit(), pooling });
+            trace.push(LayerTrace { input: std::mem::replace(&mut input, activations), output, activation });
         }
         trace
     }
@@ -193,26 +204,34 @@ mod tests {
     use super::*;
     use crate::export::export;
     use crate::methods::cross_entropy;
-    use crate::metrics::layer_accumulators;
     use crate::testing::{Fixture, Surrogate, doubles, truncated};
     use axtrain_sim::multiplier::ProductTable;
+    use axtrain_sim::workload::{Architecture, Pooling};
 
     #[test]
     fn training_and_integer_inference_compute_the_same_accumulators() {
-        for table in [ProductTable::exact(8, 8, true), truncated(3)] {
-            let fixture = Fixture::new(&[30, 17, 9, 4], 40, &table);
-            let network = export(&fixture.mlp, &fixture.calibration.scales());
+        let exact = ProductTable::exact(8, 8, true);
+        let fixtures = [
+            Fixture::perceptron(&[30, 17, 9, 4], 40, &exact),
+            Fixture::perceptron(&[30, 17, 9, 4], 40, &truncated(3)),
+            Fixture::convolutional(Pooling::Maximum, 40, &exact),
+            Fixture::convolutional(Pooling::Maximum, 40, &truncated(3)),
+            Fixture::convolutional(Pooling::Average, 40, &truncated(3)),
+        ];
+        for fixture in fixtures {
+            let network = export(&fixture.real, &fixture.geometry, &fixture.calibration.scales());
             let trace = fixture.forward(&fixture.network());
             let mut codes = quantizer::activation_codes(&to_vec(fixture.images.clone()), PIXEL_SCALE);
             for (layer, pass) in network.layers().iter().zip(&trace) {
-                let accumulators = layer_accumulators(layer, &fixture.gemm, &codes);
+                let accumulators = layer.accumulate(&fixture.gemm, &codes);
                 let scale = f64::from(layer.input_scale * layer.weight_scale);
                 let trained =
                     to_vec(pass.output.clone()).into_iter().map(|output| (f64::from(output) / scale).round());
                 assert!(trained.eq(accumulators.iter().map(|&accumulator| f64::from(accumulator))), "{}", layer.name);
                 if let Some(requantize) = layer.requantize {
-                    codes = accumulators.into_iter().map(|accumulator| requantize.apply(accumulator)).collect();
-                    assert!(codes.contains(&127) && codes.contains(&0), "both ends of the range occur");
+                    let ends = [0, 127].map(|end| accumulators.iter().any(|&sum| requantize.apply(sum) == end));
+                    assert_eq!(ends, [true; 2], "both ends of the range occur");
+                    codes = layer.activate(&accumulators);
                 }
             }
         }
@@ -220,12 +239,16 @@ mod tests {
 
     #[test]
     fn gradients_are_those_of_the_network_with_frozen_errors() {
-        for table in [ProductTable::exact(8, 8, true), truncated(3)] {
-            let fixture = Fixture::new(&[6, 5, 4, 3], 8, &table);
+        for fixture in [
+            Fixture::perceptron(&[6, 5, 4, 3], 8, &ProductTable::exact(8, 8, true)),
+            Fixture::perceptron(&[6, 5, 4, 3], 8, &truncated(3)),
+            Fixture::convolutional(Pooling::Maximum, 6, &truncated(3)),
+            Fixture::convolutional(Pooling::Average, 6, &truncated(2)),
+        ] {
             let network = fixture.network();
             let trace = fixture.forward(&network);
-            let loss = cross_entropy(trace[2].output.clone(), &fixture.targets);
-            let found = fixture.mlp.gradients(&loss);
+            let loss = cross_entropy(trace.last().unwrap().output.clone(), &fixture.targets);
+            let found = fixture.real.gradients(&loss);
 
             let surrogate = Surrogate::new(&network, &trace);
             let targets = doubles(&fixture.targets);
@@ -239,10 +262,12 @@ mod tests {
 
     #[test]
     fn clipping_confines_weights_and_keeps_them_trainable() {
-        let fixture = Fixture::new(&[6, 5, 3], 4, &ProductTable::exact(8, 8, true));
-        let largest = |mlp: &Mlp| mlp.parameters().into_iter().flat_map(|(weights, _)| weights).fold(0.0, f32::max);
-        assert!(largest(&fixture.mlp) > 0.3);
-        let clipped = fixture.mlp.clone().clip(0.3);
+        let fixture = Fixture::perceptron(&[6, 5, 3], 4, &ProductTable::exact(8, 8, true));
+        let largest = |network: &RealNetwork| {
+            network.parameters().into_iter().flat_map(|(weights, _)| weights).fold(0.0, f32::max)
+        };
+        assert!(largest(&fixture.real) > 0.3);
+        let clipped = fixture.real.clone().clip(0.3);
         assert_eq!(largest(&clipped), 0.3);
         assert!(clipped.layers.iter().all(|layer| layer.weight.val().is_require_grad()));
     }
@@ -251,7 +276,9 @@ mod tests {
     fn weights_that_are_not_finite_are_noticed() {
         for weight in [f32::NAN, f32::INFINITY] {
             let parameters = vec![(vec![0.5, weight], vec![0.0])];
-            assert!(Mlp::from_parameters(&[2, 1], parameters, &Device::flex().autodiff()).quantize().is_none());
+            let geometry = [LayerGeometry::new(&Architecture::perceptron(2, &[], 1).unwrap().layers()[0])];
+            let network = RealNetwork::from_parameters(parameters, &Device::flex().autodiff());
+            assert!(network.round(&geometry).is_none());
         }
     }
 }

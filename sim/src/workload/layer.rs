@@ -1,0 +1,115 @@
+//! One multiplying layer of a quantised network.
+
+use super::{Convolution, Pool, Products, Requantize};
+use crate::kernel::{Shape, TableGemm};
+use rayon::prelude::*;
+
+/// A convolution or a fully connected layer with what follows it: bias, requantisation (which is ReLU) and pooling.
+///
+/// `acc[channel][position] = bias[channel] + Σ product(activation, weight)` over the kernel at that position.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuantizedLayer {
+    /// Name, unique in the network.
+    pub name: String,
+    /// What is multiplied with what.
+    pub convolution: Convolution,
+    /// Pooling of the activations that leave.
+    pub pooling: Option<Pool>,
+    /// Weight codes `[output channel][channel of the group][kernel row][kernel column]`, −127…127.
+    pub weights: Vec<i8>,
+    /// Bias in units of `input_scale * weight_scale`, one an output channel.
+    pub bias: Vec<i32>,
+    /// Real number that activation code 1 stands for.
+    pub input_scale: f32,
+    /// Real number that weight code 1 stands for.
+    pub weight_scale: f32,
+    /// To the next layer's activations; `None` on the last layer, whose accumulators are the class scores.
+    pub requantize: Option<Requantize>,
+}
+
+impl QuantizedLayer {
+    /// Activations of an image.
+    pub fn inputs(&self) -> usize {
+        self.convolution.inputs()
+    }
+
+    /// Sums of an image, before pooling.
+    pub fn outputs(&self) -> usize {
+        self.convolution.outputs()
+    }
+
+    /// Weight codes `[output channel of the group][k]`.
+    pub fn group_weights(&self, group: usize) -> &[i8] {
+        let Shape { k, n, .. } = self.convolution.shape(1);
+        &self.weights[group * n * k..][..n * k]
+    }
+
+    /// Computes the matrix products of all groups, `images_at_once` at a time, and shows each.
+    ///
+    /// # Panics
+    /// If the activations are not of whole images.
+    pub fn for_each_product(
+        &self,
+        gemm: &TableGemm,
+        images: &[u8],
+        images_at_once: usize,
+        visit: impl FnMut(Products<'_>),
+    ) {
+        self.convolution.for_each_product(gemm, &self.weights, images, images_at_once, visit);
+    }
+
+    /// Brings a group's sums where they belong; see [`Convolution::scatter`].
+    pub fn scatter<T>(&self, group: usize, sums: &[i32], to: &mut [T], value: impl Fn(usize, i32) -> T) {
+        self.convolution.scatter(group, sums, to, value);
+    }
+
+    /// Accumulators `[image][output channel][position]`, bias included, of images `[channel][row][column]`: what the
+    /// array holds before it requantises. They wrap modulo 2^32. Images are shared out over threads.
+    ///
+    /// # Panics
+    /// If the activations are not of whole images.
+    pub fn accumulate(&self, gemm: &TableGemm, images: &[u8]) -> Vec<i32> {
+        assert!(images.len().is_multiple_of(self.inputs()), "activations of whole images");
+        let count = images.len() / self.inputs();
+        let mut accumulators = vec![0; count * self.outputs()];
+        let share = count.div_ceil(rayon::current_num_threads()).max(1);
+        let shares =
+            images.par_chunks(share * self.inputs()).zip(accumulators.par_chunks_mut(share * self.outputs()));
+        shares.for_each(|(images, accumulators)| {
+            self.for_each_product(gemm, images, self.convolution.block_images(), |products| {
+                let to = &mut accumulators[products.image * self.outputs()..];
+                self.scatter(products.group, products.sums, to, |channel, sum| sum.wrapping_add(self.bias[channel]));
+            });
+        });
+        accumulators
+    }
+
+    /// The activation codes that leave, `[image][channel][row][column]`, for accumulators as of [`Self::accumulate`].
+    ///
+    /// # Panics
+    /// If this is the last layer.
+    pub fn activate(&self, accumulators: &[i32]) -> Vec<u8> {
+        let requantize = self.requantize.expect("the last layer's accumulators are scores");
+        self.pooled(accumulators.iter().map(|&accumulator| requantize.apply(accumulator)).collect())
+    }
+
+    /// As [`Self::activate`] of [`Self::accumulate`], on this thread and without keeping the accumulators.
+    pub(super) fn forward(&self, gemm: &TableGemm, images: &[u8]) -> Vec<u8> {
+        let requantize = self.requantize.expect("the last layer's accumulators are scores");
+        let mut codes = vec![0; images.len() / self.inputs() * self.outputs()];
+        self.for_each_product(gemm, images, self.convolution.block_images(), |products| {
+            let to = &mut codes[products.image * self.outputs()..];
+            self.scatter(products.group, products.sums, to, |channel, sum| {
+                requantize.apply(sum.wrapping_add(self.bias[channel]))
+            });
+        });
+        self.pooled(codes)
+    }
+
+    fn pooled(&self, codes: Vec<u8>) -> Vec<u8> {
+        match &self.pooling {
+            Some(pool) => pool.apply(&codes),
+            None => codes,
+        }
+    }
+}

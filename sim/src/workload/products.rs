@@ -1,0 +1,78 @@
+//! A convolution's matrix products over a product table.
+
+use super::Convolution;
+use crate::kernel::{Shape, TableGemm};
+
+/// Rows of activations lowered at a time: with their sums they stay in the second-level cache for small kernels, and are
+/// enough to make preparing the weights cheap.
+const BLOCK_ROWS: usize = 4096;
+
+/// One group's matrix product over some images.
+#[derive(Debug)]
+pub struct Products<'a> {
+    /// First of the images.
+    pub image: usize,
+    /// Group of channels.
+    pub group: usize,
+    /// Activation codes `[image][position][k]`.
+    pub activations: &'a [u8],
+    /// Sums `[image][position][output channel of the group]`.
+    pub sums: &'a mut [i32],
+}
+
+impl Convolution {
+    /// Computes the matrix products of all groups for weight codes `[output channel][k]`, `images_at_once` at a time, and
+    /// shows each.
+    ///
+    /// # Panics
+    /// If the activations are not of whole images, or the number of weights is wrong.
+    pub fn for_each_product(
+        &self,
+        gemm: &TableGemm,
+        weights: &[i8],
+        images: &[u8],
+        images_at_once: usize,
+        mut visit: impl FnMut(Products<'_>),
+    ) {
+        assert!(images.len().is_multiple_of(self.inputs()), "activations of whole images");
+        assert_eq!(weights.len(), self.weights(), "weights of {self:?}");
+        let Shape { k, n, .. } = self.shape(1);
+        let mut sums = Vec::new();
+        for (block, codes) in images.chunks(images_at_once.saturating_mul(self.inputs())).enumerate() {
+            let shape = self.shape(codes.len() / self.inputs());
+            sums.resize(shape.m * shape.n, 0);
+            for (group, weights) in weights.chunks_exact(n * k).enumerate() {
+                let activations = self.lower(codes, group);
+                gemm.run(&activations, weights, shape, &mut sums);
+                let image = block * images_at_once;
+                visit(Products { image, group, activations: &activations, sums: &mut sums });
+            }
+        }
+    }
+
+    /// As many images as are best computed at once.
+    pub fn block_images(&self) -> usize {
+        (BLOCK_ROWS / self.positions()).max(1)
+    }
+
+    /// Brings a group's sums `[image][position][output channel of the group]` where they belong in `to`, `[image][output
+    /// channel][position]`, as `value(channel, sum)`.
+    pub fn scatter<T>(&self, group: usize, sums: &[i32], to: &mut [T], value: impl Fn(usize, i32) -> T) {
+        let (positions, n) = (self.positions(), self.shape(1).n);
+        let images = to.chunks_exact_mut(self.outputs()).zip(sums.chunks_exact(positions * n));
+        for (image, sums) in images {
+            let group_image = &mut image[group * n * positions..][..n * positions];
+            if positions == 1 {
+                for (index, (to, &sum)) in group_image.iter_mut().zip(sums).enumerate() {
+                    *to = value(group * n + index, sum);
+                }
+                continue;
+            }
+            for (index, channel) in group_image.chunks_exact_mut(positions).enumerate() {
+                for (to, &sum) in channel.iter_mut().zip(sums[index..].iter().step_by(n)) {
+                    *to = value(group * n + index, sum);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! From accumulators to activation codes.
+
+use serde::{Deserialize, Serialize};
+
+/// Turns a 32-bit accumulator into the next layer's activation code: `round(acc · multiplier / 2^shift)`, clamped to
+/// 0…127, which is ReLU and quantisation in one step (halves round up).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requantize {
+    /// Significand, 2^30 ≤ multiplier < 2^31 unless the factor is zero.
+    pub multiplier: i32,
+    /// Right shift, 1…62.
+    pub shift: u32,
+}
+
+impl Requantize {
+    /// The nearest representation of a positive real `factor`; relative error below 2^-30.
+    ///
+    /// Returns `None` if `factor` is not finite, not positive, or outside 2^-31…2^29.
+    pub fn from_factor(factor: f64) -> Option<Self> {
+        if !factor.is_finite() || factor <= 0.0 {
+            return None;
+        }
+        let exponent = factor.log2().floor() as i32;
+        let mut shift = 30 - exponent;
+        let mut multiplier = (factor * 2f64.powi(shift)).round();
+        if multiplier >= 2f64.powi(31) {
+            multiplier /= 2.0;
+            shift -= 1;
+        }
+        let shift = u32::try_from(shift).ok().filter(|shift| (1..=62).contains(shift))?;
+        Some(Self { multiplier: multiplier as i32, shift })
+    }
+
+    /// The activation code of an accumulator.
+    pub fn apply(self, accumulator: i32) -> u8 {
+        let scaled = i64::from(accumulator) * i64::from(self.multiplier);
+        // Two steps so that the rounding constant cannot overflow at shift 62.
+        let rounded = ((scaled >> (self.shift - 1)) + 1) >> 1;
+        rounded.clamp(0, 127) as u8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requantising_is_scaling_rounding_and_clamping() {
+        for factor in [1e-4, 3.7e-3, 0.5, 0.731, 1.0, 1.5] {
+            let requantize = Requantize::from_factor(factor).unwrap();
+            for accumulator in (-70_000..70_000).step_by(37) {
+                let exact = (f64::from(accumulator) * factor + 0.5).floor().clamp(0.0, 127.0);
+                assert_eq!(f64::from(requantize.apply(accumulator)), exact, "{accumulator} × {factor}");
+            }
+        }
+    }
+
+    #[test]
+    fn extreme_accumulators_do_not_overflow() {
+        let smallest = Requantize { multiplier: i32::MAX, shift: 62 };
+        assert_eq!(smallest.apply(i32::MAX), 1);
+        assert_eq!(smallest.apply(i32::MIN), 0);
+        assert_eq!(Requantize { multiplier: i32::MAX, shift: 1 }.apply(i32::MAX), 127);
+    }
+
+    #[test]
+    fn factors_out_of_range_are_refused() {
+        for factor in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-12, 1e12] {
+            assert_eq!(Requantize::from_factor(factor), None);
+        }
+    }
+}

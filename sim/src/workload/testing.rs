@@ -1,0 +1,65 @@
+//! Networks for tests.
+
+use super::{Architecture, Convolution, LayerShape, LayerSpec, Network, Pooling, QuantizedLayer, Requantize};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+/// A layer of these outputs with all weights and biases given, the last of its network.
+pub(crate) fn dense(name: &str, inputs: usize, weights: Vec<i8>, bias: Vec<i32>) -> QuantizedLayer {
+    QuantizedLayer {
+        name: name.into(),
+        convolution: Convolution::connected([inputs, 1, 1], bias.len()).unwrap(),
+        pooling: None,
+        weights,
+        bias,
+        input_scale: 1.0,
+        weight_scale: 1.0,
+        requantize: None,
+    }
+}
+
+/// A network of these shapes with random weights and biases.
+pub(crate) fn random_network(rng: &mut ChaCha8Rng, architecture: &Architecture) -> Network {
+    let last = architecture.layers().len() - 1;
+    let layer = |(index, shape): (usize, &LayerShape)| {
+        let LayerShape { convolution, pooling } = *shape;
+        let factor = 1.0 / (120.0 * (convolution.shape(1).k as f64).sqrt());
+        QuantizedLayer {
+            name: format!("layer{index}"),
+            convolution,
+            pooling,
+            weights: (0..convolution.weights()).map(|_| rng.random_range(-127..=127)).collect(),
+            bias: (0..convolution.channels()).map(|_| rng.random_range(-2_000..2_000)).collect(),
+            input_scale: 1.0,
+            weight_scale: 1.0,
+            requantize: (index < last).then(|| Requantize::from_factor(factor).unwrap()),
+        }
+    };
+    Network::new(architecture.layers().iter().enumerate().map(layer).collect()).unwrap()
+}
+
+/// A small architecture of random convolutions, strided, padded and grouped, with and without pooling.
+pub(crate) fn random_architecture(rng: &mut ChaCha8Rng) -> Architecture {
+    loop {
+        let mut size = |low: usize, high: usize| rng.random_range(low..=high);
+        let image = [size(1, 4), size(4, 9), size(4, 9)];
+        let mut specs = Vec::new();
+        for channels in [image[0], 4] {
+            specs.push(LayerSpec::Convolution {
+                outputs: 4,
+                kernel: [size(1, 4), size(1, 4)],
+                stride: [size(1, 2), size(1, 2)],
+                padding: [size(0, 2), size(0, 2)],
+                groups: [1, 2, channels][size(0, 2)],
+            });
+            if size(0, 1) == 1 {
+                let kind = [Pooling::Maximum, Pooling::Average][size(0, 1)];
+                specs.push(LayerSpec::Pooling { kind, window: [size(1, 2), 2], stride: [size(1, 2), size(1, 2)] });
+            }
+        }
+        specs.push(LayerSpec::Dense { outputs: size(3, 7) });
+        if let Ok(architecture) = Architecture::new(image, &specs, 5) {
+            return architecture;
+        }
+    }
+}
