@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::output::{print_json, print_line};
 use crate::progress::Console;
 use crate::study::{Study, load};
-use crate::{figures, simulate, summary, train};
+use crate::{figures, simulate, summary, summary_memory, train};
 use std::path::PathBuf;
 
 /// Runs an experiment. What is on disk already and still fits is not computed again.
@@ -19,6 +19,7 @@ pub(crate) fn run(options: &ExperimentOptions, seed: u64, console: &Console) -> 
         print_json(&records);
     } else {
         summary::print(&study, &records);
+        summary_memory::print(&study, &records);
         print_files(&study, &figures);
     }
     Ok(())

@@ -65,7 +65,7 @@ fn table(points: &[&Aggregate]) -> Table {
     table
 }
 
-fn new_table() -> Table {
+pub(crate) fn new_table() -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     table
@@ -79,7 +79,7 @@ fn percentage(share: f64) -> String {
     }
 }
 
-fn nanojoules(microjoules: f64) -> String {
+pub(crate) fn nanojoules(microjoules: f64) -> String {
     format!("{:.0} nJ", microjoules * 1e3)
 }
 

@@ -153,6 +153,23 @@ impl QuantizedMlp {
         self
     }
 
+    /// The same layers with what `change` makes of the weight codes, `[outputs][inputs]`, a slice a layer; gradients reach the
+    /// parameters as if nothing had changed.
+    pub(crate) fn with_changed_codes(&self, change: impl FnOnce(&mut [&mut [i8]])) -> Self {
+        let codes =
+            |layer: &QuantizedDense| quantizer::weight_codes(&to_vec(layer.weight.clone()), layer.weight_scale);
+        let before: Vec<Vec<i8>> = self.layers.iter().map(codes).collect();
+        let mut after = before.clone();
+        change(&mut after.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>());
+        let layer = |(layer, (before, after)): (&QuantizedDense, (Vec<i8>, Vec<i8>))| {
+            let steps = before.iter().zip(&after).map(|(before, after)| f32::from(*after) - f32::from(*before));
+            let change: Vec<f32> = steps.map(|steps| steps * layer.weight_scale).collect();
+            let change = Tensor::from_data(TensorData::new(change, layer.weight.dims()), &layer.weight.device());
+            QuantizedDense { weight: layer.weight.clone() + change, ..layer.clone() }
+        };
+        Self { layers: self.layers.iter().zip(before.into_iter().zip(after)).map(layer).collect() }
+    }
+
     /// Runs `images [batch][features]`, on the grid of [`PIXEL_SCALE`], through the layers on the arithmetic of `gemm`.
     /// Scales of hidden activations come from `calibration`, which sees each layer's output first.
     pub(crate) fn forward(

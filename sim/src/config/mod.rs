@@ -2,9 +2,11 @@
 
 mod design;
 mod experiment;
+mod memory_faults;
 
 pub use design::DesignFile;
 pub use experiment::{Experiment, Operation, Range, Training};
+pub use memory_faults::{Chips, MemoryAxis, MemoryFaults};
 
 /// A configuration that was refused: what is wrong, where, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -22,14 +22,20 @@ pub struct Point {
     pub seed: u64,
     /// Supply of the logic, V.
     pub supply_v: f64,
-    /// Supply of the memories, V.
+    /// Supply of the weight memory, V.
     pub sram_v: f64,
     /// Clock period, ps.
     pub clock_ps: f64,
     /// How true to the gates the products are.
     pub fidelity: String,
-    /// Virtual chip, if cells vary.
+    /// Chip, if memory cells fail.
     pub chip: Option<u64>,
+    /// How weights are stored and protected, if the network was trained for it or memory cells fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+    /// Share of memory cells that fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bit_error_rate: Option<f64>,
 }
 
 /// Where a result comes from.

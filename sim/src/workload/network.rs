@@ -1,5 +1,6 @@
 //! A quantised network as the array computes it: integers only.
 
+use crate::memory::LayerShape;
 use serde::{Deserialize, Serialize};
 
 /// Turns a 32-bit accumulator into the next layer's activation code: `round(acc · multiplier / 2^shift)`, clamped to
@@ -143,6 +144,16 @@ impl Network {
     /// Class scores the last layer gives.
     pub fn outputs(&self) -> usize {
         self.layers[self.layers.len() - 1].outputs
+    }
+
+    /// Size of each layer's weight matrix.
+    pub fn weight_shapes(&self) -> Vec<LayerShape> {
+        self.layers.iter().map(|layer| LayerShape { inputs: layer.inputs, outputs: layer.outputs }).collect()
+    }
+
+    /// Each layer's weight codes, `[outputs][inputs]`.
+    pub fn weights_mut(&mut self) -> Vec<&mut [i8]> {
+        self.layers.iter_mut().map(|layer| layer.weights.as_mut_slice()).collect()
     }
 
     /// Multiply-accumulates an image.
