@@ -356,6 +356,8 @@ pub(crate) enum Catalogue {
     Technologies,
     /// Memory technologies
     Memories,
+    /// Fault models of memory cells
+    Faults,
     /// Array presets
     Arrays,
     /// Data sets

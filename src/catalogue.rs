@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use axtrain_sim::array::{ArrayFile, BUILT_IN_ARRAYS};
+use axtrain_sim::memory::BUILT_IN_FAULTS;
 use std::path::{Path, PathBuf};
 
 /// A file inside the program: the name that configurations use, and the text.
@@ -16,6 +17,7 @@ macro_rules! embedded {
 pub(crate) const TECHNOLOGIES: &[Embedded] = embedded!("technology": "freepdk45");
 pub(crate) const MEMORIES: &[Embedded] = embedded!("memory": "cacti7-45nm-hp", "cacti7-45nm-lop", "cacti7-45nm-lstp");
 pub(crate) const ARRAYS: &[Embedded] = &BUILT_IN_ARRAYS;
+pub(crate) const FAULTS: &[Embedded] = &BUILT_IN_FAULTS;
 
 /// A configuration text and what to call it in messages.
 pub(crate) struct Source {

@@ -5,8 +5,9 @@ use crate::catalogue::Source;
 use crate::failure::Failure;
 use crate::output::print_line;
 use crate::study;
-use axtrain_sim::memory::MemoryTechnology;
+use axtrain_sim::memory::{FaultModel, MemoryTechnology};
 use axtrain_sim::technology::Technology;
+use axtrain_sim::units::Volts;
 use std::path::Path;
 
 /// Checks each file and says what it is.
@@ -37,6 +38,11 @@ fn check(path: &Path) -> Result<&'static str, Failure> {
         MemoryTechnology::from_toml(&source.text)
             .map_err(|error| Failure::in_file(file, error.span, error.message, None))?;
         Ok("memory")
+    } else if has("law") {
+        // Whatever Vmin is: the file speaks of multiples of it.
+        FaultModel::from_toml(&source.text, Volts(1.0))
+            .map_err(|error| Failure::in_file(file, error.span, error.message, None))?;
+        Ok("fault")
     } else if has("array") && !has("dataset") {
         source.array()?.array.build().map_err(|error| Failure::in_file(file, None, error, None))?;
         Ok("array")

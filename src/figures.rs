@@ -2,6 +2,7 @@
 
 use crate::arguments::PlotOptions;
 use crate::failure::Failure;
+use crate::memory_figures;
 use crate::output::print_line;
 use crate::page;
 use crate::profile_figures::{distribution, error_fit, operand_map};
@@ -67,6 +68,7 @@ pub(crate) fn draw(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
         }
     }
     keep(energy_breakdown::draw(&run.energy_breakdown(&points), &figures.join("energy-breakdown")))?;
+    memory_figures::draw(folder, &run.conditions(), &mut keep)?;
     if let Some(curves) = run.training_curves()? {
         keep(training_curves::draw(&curves, &figures.join("training-curves")))?;
     }
@@ -216,6 +218,7 @@ impl Run {
             self.characterizations.iter().flat_map(|report| &report.operating_points).map(|point| &point.stimulus);
         let stimulus = stimulus.map(String::as_str).next().unwrap_or("no stimulus");
         error_voltage::ErrorVoltage {
+            quantities: error_voltage::Quantities::Timing,
             caption: Caption::new("Timing errors over supply", format!("{}; {stimulus} operands", self.circuit())),
             designs: designs.collect(),
         }

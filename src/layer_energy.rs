@@ -138,7 +138,7 @@ fn supplies(options: &EnergyOptions, technology: &Technology, memories: &Memorie
             .slowdown(supply)
             .map_err(|error| Failure::request(error, format!("{option} takes volts, as in 0.9")))?;
     }
-    Ok(Supplies { logic, sram })
+    Ok(Supplies::new(logic, sram))
 }
 
 fn design(options: &EnergyOptions, technology: &Technology) -> Result<Design, Failure> {

@@ -1,7 +1,7 @@
 //! What is built in.
 
 use crate::arguments::{Catalogue, ListOptions};
-use crate::catalogue::{ARRAYS, Embedded, MEMORIES, TECHNOLOGIES};
+use crate::catalogue::{ARRAYS, Embedded, FAULTS, MEMORIES, TECHNOLOGIES};
 use crate::failure::Failure;
 use crate::output::print_line;
 use axtrain_sim::multiplier::{CATALOGUE, CatalogueEntry};
@@ -13,6 +13,7 @@ pub(crate) fn run(options: &ListOptions) -> Result<(), Failure> {
         Catalogue::Multipliers,
         Catalogue::Technologies,
         Catalogue::Memories,
+        Catalogue::Faults,
         Catalogue::Arrays,
         Catalogue::Datasets,
     ];
@@ -31,6 +32,7 @@ fn print(what: Catalogue) {
         }
         Catalogue::Technologies => files("technologies", TECHNOLOGIES),
         Catalogue::Memories => files("memories", MEMORIES),
+        Catalogue::Faults => files("fault models of memory cells", FAULTS),
         Catalogue::Arrays => files("arrays", ARRAYS),
         Catalogue::Datasets => {
             print_line("data sets");

@@ -6,7 +6,7 @@ use crate::output::{print_json, print_line};
 use crate::progress::Console;
 use crate::run_lock::RunLock;
 use crate::study::{Study, load};
-use crate::{figures, page, simulate, summary, train};
+use crate::{figures, page, simulate, summary, summary_memory, train};
 use std::path::{Path, PathBuf};
 
 /// Runs an experiment. What is on disk already and still fits is not computed again.
@@ -22,6 +22,7 @@ pub(crate) fn run(options: &ExperimentOptions, seed: u64, console: &Console) -> 
         print_json(&records);
     } else {
         summary::print(&study, &records);
+        summary_memory::print(&study, &records);
         print_files(&study, &figures, &report);
     }
     Ok(())

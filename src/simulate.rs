@@ -5,9 +5,10 @@ use crate::failure::Failure;
 use crate::output::{print_json, write_atomically};
 use crate::progress::Console;
 use crate::run_lock::RunLock;
+use crate::simulate_memory::{self, Sound};
 use crate::study::{Behaviour, Study, load};
-use crate::summary;
 use crate::weights::{Job, pairings};
+use crate::{summary, summary_memory};
 use axtrain_sim::array::{
     ElementMeans, EnergyModel, LayerWork, PointRun, Supplies, TransitionInference, loading_energy,
 };
@@ -36,6 +37,7 @@ pub(crate) fn run(options: &ExperimentOptions, seed: u64, console: &Console) -> 
         print_json(&records);
     } else {
         summary::print(&study, &records);
+        summary_memory::print(&study, &records);
     }
     Ok(())
 }
@@ -62,6 +64,10 @@ pub(crate) fn records(
     let lines = records.iter().map(|record| serde_json::to_string(record).expect("records serialise") + "\n");
     write_atomically(&study.folder.join("records.jsonl"), lines.collect::<String>().as_bytes())?;
     write_atomically(&study.folder.join("records.csv"), Record::to_csv(&records).as_bytes())?;
+    if let Some(report) = simulate_memory::report(study, &records) {
+        let text = serde_json::to_vec_pretty(&report).expect("reports serialise");
+        write_atomically(&study.folder.join("memory.json"), &text)?;
+    }
     Ok(records)
 }
 
@@ -78,7 +84,8 @@ fn run_network(
     let gemm = TableGemm::new(&design.product);
     let codes: Vec<u8> = test.pixels().iter().map(|&pixel| pixel_code(pixel)).collect();
     let (batch, bits) = (study.experiment.operation.batch, study.array.accumulator_bits());
-    let inference = TransitionInference::new(network, &behaviour.table, &gemm, (codes, test.labels()), batch, bits);
+    let images = (codes.clone(), test.labels());
+    let inference = TransitionInference::new(network, &behaviour.table, &gemm, images, batch, bits);
     let model = EnergyModel {
         array: &study.array,
         technology: &study.technology,
@@ -89,12 +96,12 @@ fn run_network(
         clock_ps: study.clock_ps,
     };
     let sram = Volts(study.memories.technology.nominal_supply_v());
-    let mut records = Vec::new();
+    let mut points = Vec::new();
     for (position, &(point, _)) in behaviour.points.iter().enumerate() {
         let run = inference.run(behaviour.errors(position));
         let layers = layer_works(study, design, network.layers(), &run, seed);
         let cost = model
-            .inference(&layers, batch as u64, Supplies { logic: point.supply, sram })
+            .inference(&layers, batch as u64, Supplies::new(point.supply, sram))
             .map_err(|error| Failure::request(error, "choose a smaller batch or network"))?;
         let multiplications = network.multiply_accumulates() as f64;
         let wrong: f64 = run
@@ -103,7 +110,7 @@ fn run_network(
             .zip(network.layers())
             .map(|(rate, layer)| rate * layer.convolution.multiply_accumulates() as f64)
             .sum();
-        records.push(Record {
+        let record = Record {
             schema: Record::SCHEMA.to_owned(),
             point: record_point(study, design, job, point),
             accuracy: run.accuracy.fraction(),
@@ -114,7 +121,13 @@ fn run_network(
             energy_uj: cost.energy,
             product_error_rate: wrong / multiplications,
             provenance: provenance(study, design, weights, point),
-        });
+        };
+        points.push((record, layers));
+    }
+    let mut records: Vec<Record> = points.iter().map(|(record, _)| record.clone()).collect();
+    if let Some(faulty) = &study.faulty_memory {
+        let sound = Sound { study, behaviour, job, network, gemm: &gemm, codes: &codes, model, points: &points };
+        records.extend(sound.on_failing_memory(faulty)?);
     }
     Ok(records)
 }
@@ -166,6 +179,8 @@ fn record_point(study: &Study, design: &Design, job: &Job, point: OperatingPoint
         clock_ps: point.clock_ps,
         fidelity: "transition".to_owned(),
         chip: None,
+        memory: job.scheme_name(study).map(str::to_owned),
+        bit_error_rate: None,
     }
 }
 

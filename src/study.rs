@@ -2,6 +2,7 @@
 
 use crate::catalogue::{ARRAYS, MEMORIES, Source, TECHNOLOGIES, relative};
 use crate::failure::Failure;
+use crate::faulty_memory::FaultyMemory;
 use crate::output::write_atomically;
 use crate::progress::Console;
 use axtrain_sim::array::{Accumulator, Dataflow, Memories, OnTimingError, Overflow, SystolicArray};
@@ -21,7 +22,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 /// Names of the training methods, whether or not this build can train.
-pub(crate) const METHODS: [&str; 4] = ["plain", "active", "passive", "hybrid"];
+pub(crate) const METHODS: [&str; 6] = ["plain", "active", "passive", "hybrid", "random-bit-error", "memory-adaptive"];
 
 /// Activations are never negative: 7 bits.
 const ACTIVATION_BITS: u32 = 7;
@@ -38,6 +39,8 @@ pub(crate) struct Study {
     pub(crate) architecture: Architecture,
     pub(crate) designs: Vec<Design>,
     pub(crate) clock_ps: f64,
+    /// The weight memory, if its cells fail.
+    pub(crate) faulty_memory: Option<FaultyMemory>,
     /// The run's folder.
     pub(crate) folder: PathBuf,
     text: String,
@@ -82,6 +85,7 @@ pub(crate) fn load(path: &Path, runs: &Path) -> Result<Study, Failure> {
     let technology = technology(&experiment.technology, folder)?;
     experiment.check_supplies(&technology).map_err(|error| Failure::config(source.parts(), error))?;
     let (array, memories) = array(&experiment.array, &experiment.memory, folder)?;
+    let faulty_memory = FaultyMemory::load(&experiment, source.parts(), folder, &technology, (&memories, &array))?;
     let dataset = dataset(&experiment, folder)?;
     let model = &experiment.model;
     let architecture = Architecture::new(dataset.shape, &model.layers, dataset.classes.len()).map_err(|error| {
@@ -108,6 +112,7 @@ pub(crate) fn load(path: &Path, runs: &Path) -> Result<Study, Failure> {
         architecture,
         designs,
         clock_ps,
+        faulty_memory,
     })
 }
 

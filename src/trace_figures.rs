@@ -67,6 +67,7 @@ fn voltage(profiles: &[ErrorProfile], critical: Option<Volts>) -> error_voltage:
         points: points.collect(),
     };
     error_voltage::ErrorVoltage {
+        quantities: error_voltage::Quantities::Timing,
         caption: caption("Timing errors and switching energy", profiles),
         designs: vec![design],
     }

@@ -7,8 +7,9 @@ use crate::progress::Console;
 use crate::run_lock::RunLock;
 use crate::study::{Study, load};
 use crate::weights::Job;
+use axtrain_sim::config::Training;
 use axtrain_sim::workload::{FloatLayer, WeightsFile};
-use axtrain_trainer::{Method, Sensitivity, TrainError, Trained, TrainingSpec};
+use axtrain_trainer::{Chips, Method, Sensitivity, TrainError, Trained, TrainingSpec, WeightFaults};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -55,13 +56,16 @@ pub(crate) fn networks(study: &Study, console: &Console) -> Result<(), Failure> 
     let steps_each = training.epochs * study.dataset.train.len().div_ceil(training.batch);
     let stage = console.stage("training", (missing.len() * steps_each) as u64);
     missing.par_iter().try_for_each(|job| {
-        let method: Method = job.method.parse().map_err(|error| Failure::request(error, "correct the method"))?;
+        let method: Method = Training::unclipped(&job.method)
+            .parse()
+            .map_err(|error| Failure::request(error, "correct the method"))?;
         let spec = TrainingSpec {
             epochs: training.epochs,
             warmup_epochs: training.clean_epochs,
             batch: training.batch,
             learning_rate: training.learning_rate,
-            weight_clip: training.weight_clip.map(|clip| clip as f32),
+            weight_clip: training.clip(&job.method).map(|clip| clip as f32),
+            weight_faults: weight_faults(study, job)?,
             sensitivity: Sensitivity {
                 lambda: training.lambda as f32,
                 epsilon: training.epsilon as f32,
@@ -83,6 +87,28 @@ pub(crate) fn networks(study: &Study, console: &Console) -> Result<(), Failure> 
             axtrain_trainer::train(&spec, &study.dataset, table, &mut observer).map_err(training_failure)?;
         store(study, job, trained)
     })
+}
+
+/// The memory that a job trains for, if it trains for one.
+fn weight_faults(study: &Study, job: &Job) -> Result<Option<WeightFaults>, Failure> {
+    let (Some(faulty), Some(scheme), Some(bit_error_rate)) =
+        (&study.faulty_memory, job.scheme, study.experiment.training.bit_error_rate)
+    else {
+        return Ok(None);
+    };
+    let mut faults = WeightFaults {
+        model: faulty.model.clone(),
+        scheme: faulty.faults.schemes[scheme].clone(),
+        memory_bytes: faulty.bytes,
+        array: faulty.array,
+        bit_error_rate,
+        chips: Chips::Fresh,
+    };
+    if let Some(chip) = job.chip {
+        let memory = faulty.memory(&faults.scheme, &[])?;
+        faults.chips = Chips::Fixed(Box::new(faulty.map(&memory, chip, bit_error_rate)?));
+    }
+    Ok(Some(faults))
 }
 
 fn training_failure(error: TrainError) -> Failure {

@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::study::{Study, sha256};
+use axtrain_sim::config::Training;
 use axtrain_sim::workload::WeightsFile;
 use std::path::{Path, PathBuf};
 
@@ -12,18 +13,42 @@ pub(crate) struct Job {
     pub(crate) seed: u64,
     /// Position of the design trained for.
     pub(crate) design: usize,
+    /// Position of the memory scheme trained for, if the method trains with failing cells.
+    pub(crate) scheme: Option<usize>,
+    /// The chip trained for, if the method trains for one.
+    pub(crate) chip: Option<u64>,
 }
 
 /// Whether networks differ with the multiplier they are trained for.
 fn depends_on_multiplier(method: &str) -> bool {
-    matches!(method, "passive" | "hybrid")
+    matches!(Training::unclipped(method), "passive" | "hybrid")
+}
+
+/// Whether networks differ with the memory they are trained for.
+fn depends_on_memory(method: &str) -> bool {
+    matches!(Training::unclipped(method), "random-bit-error" | "memory-adaptive")
 }
 
 impl Job {
-    /// The job whose network runs on `design`.
-    pub(crate) fn new(study: &Study, method: &str, seed: u64, design: usize) -> Self {
+    /// The jobs whose networks run on `design`: one, or one a memory scheme, or one a scheme and chip.
+    pub(crate) fn new(study: &Study, method: &str, seed: u64, design: usize) -> Vec<Self> {
         let design = if depends_on_multiplier(method) { design } else { study.experiment.baseline };
-        Self { method: method.to_owned(), seed, design }
+        let job = Self { method: method.to_owned(), seed, design, scheme: None, chip: None };
+        let Some(faulty) = study.faulty_memory.as_ref().filter(|_| depends_on_memory(method)) else {
+            return vec![job];
+        };
+        let chips: Vec<Option<u64>> = match Training::unclipped(method) {
+            "memory-adaptive" => faulty.chips().map(Some).collect(),
+            _ => vec![None],
+        };
+        let schemes = 0..faulty.faults.schemes.len();
+        let of_scheme = |scheme| chips.iter().map(move |&chip| (Some(scheme), chip)).collect::<Vec<_>>();
+        schemes.flat_map(of_scheme).map(|(scheme, chip)| Self { scheme, chip, ..job.clone() }).collect()
+    }
+
+    /// Name of the memory scheme trained for.
+    pub(crate) fn scheme_name<'a>(&self, study: &'a Study) -> Option<&'a str> {
+        Some(study.faulty_memory.as_ref()?.faults.schemes[self.scheme?].name())
     }
 
     /// Every network of a study, in order, each once.
@@ -44,7 +69,10 @@ impl Job {
         } else {
             String::new()
         };
-        study.folder.join("weights").join(format!("{design}{}_s{}.safetensors", self.method, self.seed))
+        let scheme = self.scheme_name(study).map_or(String::new(), |name| format!("_{name}"));
+        let chip = self.chip.map_or(String::new(), |chip| format!("_c{chip}"));
+        let name = format!("{design}{}{scheme}{chip}_s{}.safetensors", self.method, self.seed);
+        study.folder.join("weights").join(name)
     }
 
     /// Hash of everything that determines the weights; a stored network with another one is stale.
@@ -61,14 +89,24 @@ impl Job {
             training.clean_epochs,
             training.lambda,
             training.epsilon,
-            training.weight_clip,
-            self.method,
+            training.clip(&self.method),
+            Training::unclipped(&self.method),
             self.seed
         );
         description += &sha256(data.pixels());
         description += &sha256(data.labels());
         if depends_on_multiplier(&self.method) {
             description += &study.designs[self.design].product.sha256();
+        }
+        if let (Some(faulty), Some(scheme)) = (&study.faulty_memory, self.scheme) {
+            let scheme = &faulty.faults.schemes[scheme];
+            // What the scheme is called does not matter.
+            let scheme = scheme.clone().named("");
+            description += &format!("{:?} {:?} {:?} {}", faulty.model, scheme, faulty.array, faulty.bytes);
+            description += &format!("{:?}", training.bit_error_rate);
+            if let Some(chip) = self.chip {
+                description += &faulty.identity(chip);
+            }
         }
         sha256(description.as_bytes())
     }
@@ -94,16 +132,18 @@ fn damaged(path: &Path, error: impl std::fmt::Display) -> Failure {
     Failure::request(format!("{}: {error}", path.display()), "delete the file; the next run trains it again")
 }
 
-/// Every (design, network) pair that runs: all methods on every design, but on the baseline the first method only.
+/// Every (design, network) pair that runs: all methods on every design, but on the baseline the first method only, unless
+/// memories fail.
 pub(crate) fn pairings(study: &Study) -> Vec<(usize, Job)> {
     let training = &study.experiment.training;
     let mut pairs = Vec::new();
     for design in 0..study.designs.len() {
-        let methods =
-            if design == study.experiment.baseline { &training.methods[..1] } else { &training.methods[..] };
+        // Where memories fail, the baseline is of interest itself.
+        let first_only = design == study.experiment.baseline && study.faulty_memory.is_none();
+        let methods = if first_only { &training.methods[..1] } else { &training.methods[..] };
         for method in methods {
             for &seed in &training.seeds {
-                pairs.push((design, Job::new(study, method, seed, design)));
+                pairs.extend(Job::new(study, method, seed, design).into_iter().map(|job| (design, job)));
             }
         }
     }

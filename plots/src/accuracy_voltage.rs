@@ -91,9 +91,14 @@ pub(crate) fn scene(data: &AccuracyVoltage) -> Result<Scene, PlotError> {
 
 /// The legend's entry for the dashed line.
 pub(crate) fn exact_key(accuracy: f64) -> Key {
+    target_key(accuracy, "exact multiplier at nominal supply")
+}
+
+/// The legend's entry for a dashed line at an accuracy.
+pub(crate) fn target_key(accuracy: f64, what: &str) -> Key {
     let stroke = Stroke { dash: Dash::Dashed, ..Stroke::solid(style::QUIET, style::THIN) };
     let percentage = number::fixed(accuracy * 100.0, 1);
-    Key::new(Sample::Line(stroke, None), format!("exact multiplier at nominal supply ({percentage} %)"))
+    Key::new(Sample::Line(stroke, None), format!("{what} ({percentage} %)"))
 }
 
 fn by_supply(series: &Series) -> Vec<(f64, Estimate)> {

@@ -50,7 +50,7 @@ pub(crate) fn scene(data: &BitFlips) -> Result<Scene, PlotError> {
     let mut points: Vec<&Point> = data.points.iter().collect();
     points.sort_by(|first, second| first.supply_v.total_cmp(&second.supply_v));
     let supplies: Vec<f64> = points.iter().map(|point| point.supply_v).collect();
-    let (columns, bits) = (edges(&supplies), points[0].up.len());
+    let (columns, bits) = (heat::edges(&supplies), points[0].up.len());
     let rows: Vec<f64> = (0..=bits).map(|bit| bit as f64 - 0.5).collect();
     let x = Scale::Linear { low: columns[0], high: columns[columns.len() - 1], whole: false };
     let y = Scale::Linear { low: rows[0], high: rows[bits], whole: true };
@@ -81,18 +81,6 @@ pub(crate) fn scene(data: &BitFlips) -> Result<Scene, PlotError> {
         }
     }
     Ok(figure.scene)
-}
-
-/// Halfway between neighbouring supplies, and as far beyond the outermost.
-fn edges(supplies: &[f64]) -> Vec<f64> {
-    let (first, last) = (supplies[0], supplies[supplies.len() - 1]);
-    let half = |pair: &[f64]| (pair[1] - pair[0]) / 2.0;
-    let [before, after] = match supplies {
-        [_] => [0.05 * first; 2],
-        _ => [half(&supplies[..2]), half(&supplies[supplies.len() - 2..])],
-    };
-    let between = supplies.windows(2).map(|pair| pair[0] + half(pair));
-    [first - before].into_iter().chain(between).chain([last + after]).collect()
 }
 
 fn check(data: &BitFlips) -> Result<(), PlotError> {

@@ -1,4 +1,4 @@
-//! Timing error rate against supply voltage, one line a design, and below it the energy of an operation.
+//! Error rate against supply voltage, one line a design or memory, and below it the energy.
 
 use crate::axis::Scale;
 use crate::error::{PlotError, require_fraction, require_not_negative, require_positive, require_some};
@@ -18,8 +18,49 @@ use std::path::{Path, PathBuf};
 pub struct ErrorVoltage {
     /// Title, and technology, clock and the stimulus's name.
     pub caption: Caption,
+    /// What is drawn over the supply.
+    pub quantities: Quantities,
     /// One line each.
     pub designs: Vec<Design>,
+}
+
+/// What the axes and the dotted line say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantities {
+    /// Late products, energy of an operation, supplies at which static timing fails.
+    Timing,
+    /// Failing memory cells, energy of an image, lowest supplies without failures.
+    Memory,
+}
+
+impl Quantities {
+    fn error(self) -> &'static str {
+        match self {
+            Self::Timing => "timing error rate",
+            Self::Memory => "bit-error rate",
+        }
+    }
+
+    fn per(self) -> &'static str {
+        match self {
+            Self::Timing => "op",
+            Self::Memory => "image",
+        }
+    }
+
+    fn supply(self) -> &'static str {
+        match self {
+            Self::Timing => "supply voltage (V)",
+            Self::Memory => "supply voltage of the weight memory (V)",
+        }
+    }
+
+    fn critical(self) -> &'static str {
+        match self {
+            Self::Timing => "critical voltage: static timing fails at and below it",
+            Self::Memory => "Vmin: lowest supply without failures",
+        }
+    }
 }
 
 /// One multiplier design.
@@ -86,15 +127,15 @@ pub(crate) fn scene(data: &ErrorVoltage) -> Result<Scene, PlotError> {
     let widths = widths.into_iter().flatten().map(|(scale, outer)| Panel::left_of_axis(&scale, outer.height()));
     let left = widths.fold(0.0, f64::max);
 
-    let x_title = Some("supply voltage (V)");
-    let titles = Titles { x: x_title.filter(|_| energy.is_none()), y: "timing error rate" };
+    let x_title = Some(data.quantities.supply());
+    let titles = Titles { x: x_title.filter(|_| energy.is_none()), y: data.quantities.error() };
     let panel = Panel::within(upper, left, x, rate, titles.x.is_some());
     panel.draw_axes(&mut figure.scene, titles);
     draw_critical(&mut figure.scene, &panel, data, true);
     draw_rates(&mut figure.scene, &panel, data);
     if let Some((unit, scale)) = energy {
         let panel = Panel::within(lower, left, x, scale, true);
-        let y_title = format!("energy ({}/op)", unit.symbol);
+        let y_title = format!("energy ({}/{})", unit.symbol, data.quantities.per());
         panel.draw_axes(&mut figure.scene, Titles { x: x_title, y: &y_title });
         draw_critical(&mut figure.scene, &panel, data, false);
         draw_energies(&mut figure.scene, &panel, data, unit);
@@ -120,7 +161,7 @@ fn legend(data: &ErrorVoltage) -> [Row; 2] {
     let mut notes = Vec::new();
     if data.designs.iter().any(|design| design.critical_v.is_some()) {
         let dotted = Stroke { dash: Dash::Dotted, ..Stroke::solid(style::BASELINE, style::LINE) };
-        notes.push(Key::new(Sample::Line(dotted, None), "critical voltage: static timing fails at and below it"));
+        notes.push(Key::new(Sample::Line(dotted, None), data.quantities.critical()));
     }
     if data.designs.iter().flat_map(|design| &design.points).any(|point| point.error_rate == 0.0) {
         notes.push(Key::new(Sample::HollowMarker(style::BASELINE), "no error seen"));

@@ -26,6 +26,11 @@ impl HeatScale {
         Self { scale: Scale::decades(rates.into_iter().chain([0.0])), diverging: false }
     }
 
+    /// Positive numbers from pale to dark between the least and the largest.
+    pub(crate) fn amounts(amounts: impl IntoIterator<Item = f64>) -> Self {
+        Self { scale: Scale::around(amounts), diverging: false }
+    }
+
     /// Signed numbers by doublings, white at zero and as far in one direction as in the other.
     pub(crate) fn signed(values: impl IntoIterator<Item = f64>) -> Self {
         let largest = values.into_iter().fold(1.0, |largest: f64, value| largest.max(value.abs()));
@@ -45,6 +50,18 @@ impl HeatScale {
             style::shade(0, 0.12 + 0.88 * (above * SHADES).round() / SHADES)
         }
     }
+}
+
+/// Edges of cells around `values`, which ascend: halfway between neighbours, and as far beyond the outermost.
+pub(crate) fn edges(values: &[f64]) -> Vec<f64> {
+    let (first, last) = (values[0], values[values.len() - 1]);
+    let half = |pair: &[f64]| (pair[1] - pair[0]) / 2.0;
+    let [before, after] = match values {
+        [_] => [0.05 * first; 2],
+        _ => [half(&values[..2]), half(&values[values.len() - 2..])],
+    };
+    let between = values.windows(2).map(|pair| pair[0] + half(pair));
+    [first - before].into_iter().chain(between).chain([last + after]).collect()
 }
 
 /// What of `outer` is left for a panel beside its bar.

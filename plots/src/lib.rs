@@ -26,6 +26,7 @@
 //! caller. Only unit prefixes are chosen. Series keep the caller's order, which also decides their colours: pass the
 //! same methods in the same order to every figure and each keeps its colour.
 
+pub mod accuracy_bit_errors;
 pub mod accuracy_voltage;
 pub mod bit_flips;
 pub mod energy_accuracy;
@@ -36,6 +37,7 @@ pub mod error_voltage;
 pub mod layer_utilization;
 pub mod operand_map;
 pub mod roofline;
+pub mod supply_map;
 pub mod training_curves;
 
 mod axis;

@@ -3,11 +3,11 @@
 use crate::error_histogram::{Distribution, ErrorHistogram, Outcome};
 use crate::training_curves::{Curve, Epoch, TrainingCurves};
 use crate::{Caption, Estimate, PlotError, scene::Scene, synthetic};
+use crate::{accuracy_bit_errors, bit_flips, error_fit, operand_map, supply_map};
 use crate::{
     accuracy_voltage, energy_accuracy, energy_breakdown, error_histogram, error_voltage, layer_utilization, roofline,
     training_curves,
 };
-use crate::{bit_flips, error_fit, operand_map};
 
 #[test]
 fn no_text_collides_or_leaves_the_picture() {
@@ -26,6 +26,9 @@ fn no_text_collides_or_leaves_the_picture() {
         operand_map::scene(&synthetic::operand_map()),
         bit_flips::scene(&synthetic::bit_flips()),
         error_fit::scene(&synthetic::error_fit()),
+        error_voltage::scene(&synthetic::bit_error_voltage()),
+        accuracy_bit_errors::scene(&synthetic::accuracy_bit_errors()),
+        supply_map::scene(&synthetic::supply_map()),
     ];
     for scene in scenes {
         scene.unwrap().assert_readable();
@@ -290,4 +293,35 @@ fn maps_and_fits_refuse_what_they_cannot_show() {
     assert!(matches!(error_fit::scene(&data), Err(PlotError::Length { .. })));
     data.bins.clear();
     assert!(matches!(error_fit::scene(&data), Err(PlotError::Empty { .. })));
+}
+
+#[test]
+fn failing_memories_of_one_point_are_drawn_and_impossible_ones_refused() {
+    let mut data = synthetic::accuracy_bit_errors();
+    data.series.truncate(1);
+    data.series[0].points.truncate(1);
+    accuracy_bit_errors::scene(&data).unwrap().assert_readable();
+    data.series[0].points[0].bit_error_rate = 0.0;
+    assert!(matches!(accuracy_bit_errors::scene(&data), Err(PlotError::Invalid { .. })));
+    data.series[0].points[0].bit_error_rate = 1.5;
+    assert!(matches!(accuracy_bit_errors::scene(&data), Err(PlotError::Invalid { .. })));
+    data.series[0].points.clear();
+    assert!(matches!(accuracy_bit_errors::scene(&data), Err(PlotError::Empty { .. })));
+
+    let mut data = synthetic::supply_map();
+    (data.logic_v, data.sram_v, data.energy_uj, data.good) = (vec![1.1], vec![0.6], vec![0.0], vec![true]);
+    data.optimum = None;
+    supply_map::scene(&data).unwrap().assert_readable();
+    let mut data = synthetic::supply_map();
+    data.energy_uj.pop();
+    assert!(matches!(supply_map::scene(&data), Err(PlotError::Length { .. })));
+    data = synthetic::supply_map();
+    data.energy_uj[3] = f64::NAN;
+    assert!(matches!(supply_map::scene(&data), Err(PlotError::Invalid { .. })));
+    data = synthetic::supply_map();
+    data.logic_v.swap(0, 1);
+    assert!(matches!(supply_map::scene(&data), Err(PlotError::Invalid { .. })));
+    data = synthetic::supply_map();
+    data.optimum = Some([100, 0]);
+    assert!(matches!(supply_map::scene(&data), Err(PlotError::Invalid { .. })));
 }

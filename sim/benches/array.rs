@@ -88,7 +88,7 @@ fn closed_form_of_a_network() {
     let physical = technology.weigh(&netlist).expect("all cells are there");
     let accumulator = Accumulator::new(32, &technology).expect("all cells are there");
     let sram = MemoryTechnology::from_toml(LSTP).expect("it is valid");
-    let supplies = Supplies { logic: technology.nominal_supply(), sram: technology.nominal_supply() };
+    let supplies = Supplies::new(technology.nominal_supply(), technology.nominal_supply());
     let memories = Memories::new(&memory, sram).expect("large enough");
     let uniform = [1.0 / 256.0; 256];
     let probabilities = [&uniform[..], &uniform];

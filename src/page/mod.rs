@@ -2,12 +2,14 @@
 
 mod answer;
 mod html;
+mod memory;
 mod tables;
 
 use crate::failure::Failure;
 use crate::figures::Run;
+use crate::memory_figures;
 use crate::output::write_atomically;
-use axtrain_sim::report::{Aggregate, aggregate};
+use axtrain_sim::report::{Aggregate, MemoryReport, aggregate};
 use html::{Html, escaped};
 use std::path::{Path, PathBuf};
 
@@ -17,6 +19,8 @@ struct Contents<'a> {
     points: Vec<Aggregate>,
     /// What the others are compared with: the baseline at its highest supply.
     reference: Option<usize>,
+    /// What failing memories do, if they fail.
+    memory: Option<MemoryReport>,
 }
 
 /// Writes the page of the run in `folder`, with the figures that are there.
@@ -24,7 +28,8 @@ pub(crate) fn write(folder: &Path) -> Result<PathBuf, Failure> {
     let run = Run::read(folder)?;
     let points = aggregate(&run.records);
     let reference = run.reference(&points);
-    let contents = Contents { run: &run, points, reference };
+    let memory = memory_figures::read(folder)?;
+    let contents = Contents { run: &run, points, reference, memory };
     let figures = figures(&folder.join("figures"))?;
     let experiment = std::fs::read_to_string(folder.join("experiment.toml")).unwrap_or_default();
     let path = folder.join("report.html");
@@ -73,6 +78,9 @@ impl Contents<'_> {
             figures[1..].iter().for_each(|(_, svg)| page.figure(svg));
         }
         page.section("points", "Operating points", &self.operating_points());
+        if let Some(memory) = &self.memory {
+            page.section("memory", "Failing memories", &memory::section(memory));
+        }
         page.section("designs", "Multipliers", &self.designs());
         page.section("records", "Records", &self.records());
         page.section("provenance", "Where the numbers come from", &self.provenance(experiment));

@@ -80,7 +80,7 @@ fn signedness(signed: bool) -> &'static str {
 fn remedy(method: Method, learning_rate: f64) -> String {
     let rate = format!("the steps are probably too long; lower learning_rate = {learning_rate}");
     match method {
-        Method::Plain | Method::Passive => rate,
+        Method::Plain | Method::Passive | Method::RandomBitError | Method::MemoryAdaptive => rate,
         Method::Active | Method::Hybrid => rate + " or sensitivity.lambda",
     }
 }

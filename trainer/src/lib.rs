@@ -1,6 +1,6 @@
 //! Networks trained for the arithmetic they will run on.
 //!
-//! A convolutional network or a perceptron is trained in one of four ways ([`Method`]) for a multiplier that is known by its product
+//! A convolutional network or a perceptron is trained in one of several ways ([`Method`]) for a multiplier that is known by its product
 //! table, and comes out as an integer [`Network`](axtrain_sim::workload::Network) for the array:
 //!
 //! ```
@@ -51,5 +51,5 @@ mod training;
 
 pub use error::{Quantity, TrainError};
 pub use metrics::accuracy;
-pub use spec::{Method, Sensitivity, TrainingSpec, UnknownMethod, WeightNoise};
+pub use spec::{Chips, Method, Sensitivity, TrainingSpec, UnknownMethod, WeightFaults, WeightNoise};
 pub use training::{EpochRecord, LayerParameters, Progress, Trained, Validation, train};

@@ -158,6 +158,22 @@ impl RoundedNetwork {
         self
     }
 
+    /// The same layers with what `change` makes of the weight codes, `[output][weight]`, a slice a layer; gradients reach the
+    /// parameters as if nothing had changed.
+    pub(crate) fn with_changed_codes(&self, change: impl FnOnce(&mut [&mut [i8]])) -> Self {
+        let codes = |layer: &RoundedLayer| quantizer::weight_codes(&to_vec(layer.weight.clone()), layer.weight_scale);
+        let before: Vec<Vec<i8>> = self.layers.iter().map(codes).collect();
+        let mut after = before.clone();
+        change(&mut after.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>());
+        let layer = |(layer, (before, after)): (&RoundedLayer, (Vec<i8>, Vec<i8>))| {
+            let steps = before.iter().zip(&after).map(|(before, after)| f32::from(*after) - f32::from(*before));
+            let change: Vec<f32> = steps.map(|steps| steps * layer.weight_scale).collect();
+            let change = Tensor::from_data(TensorData::new(change, layer.weight.dims()), &layer.weight.device());
+            RoundedLayer { weight: layer.weight.clone() + change, ..layer.clone() }
+        };
+        Self { layers: self.layers.iter().zip(before.into_iter().zip(after)).map(layer).collect() }
+    }
+
     /// Runs `images [image][pixel]`, on the grid of [`PIXEL_SCALE`], through the layers on the arithmetic of `gemm`.
     /// Scales of hidden activations come from `calibration`, which sees each layer's output first.
     pub(crate) fn forward(

@@ -1,6 +1,7 @@
 //! What to train, and how.
 
 use crate::error::TrainError;
+use axtrain_sim::memory::{ArrayShape, FaultMap, FaultModel, LayerShape, Scheme, SchemeError, WeightMemory};
 use axtrain_sim::workload::{Architecture, Dataset};
 use std::fmt;
 use std::str::FromStr;
@@ -26,9 +27,11 @@ pub struct TrainingSpec {
     pub weight_clip: Option<f32>,
     /// The regulariser of active and hybrid training.
     pub sensitivity: Sensitivity,
+    /// The memory of random-bit-error and memory-adaptive training.
+    pub weight_faults: Option<WeightFaults>,
     /// Share of the training images, from the end, that is kept for validation and never trained on.
     pub validation_share: f64,
-    /// Decides initial weights, the order of images and the directions of sensitivity.
+    /// Decides initial weights, the order of images, the directions of sensitivity and the chips of each step.
     pub seed: u64,
 }
 
@@ -44,6 +47,7 @@ impl TrainingSpec {
             learning_rate: 3e-3,
             weight_clip: None,
             sensitivity: Sensitivity::default(),
+            weight_faults: None,
             validation_share: 0.1,
             seed: 0,
         }
@@ -73,8 +77,80 @@ impl TrainingSpec {
         check("weight_clip", clip, &self.weight_clip, "a positive number")?;
         check("sensitivity.lambda", lambda.is_finite() && lambda >= 0.0, &lambda, "at least 0")?;
         check("sensitivity.epsilon", positive(epsilon.into()), &epsilon, "a positive number")?;
+        self.check_faults()?;
         let share = (0.0..1.0).contains(&self.validation_share);
         check("validation_share", share, &self.validation_share, "at least 0 and below 1")
+    }
+}
+
+impl TrainingSpec {
+    /// Size of each layer's weight matrix.
+    pub(crate) fn weight_shapes(&self) -> Vec<LayerShape> {
+        self.architecture.layers().iter().map(|layer| layer.convolution.weight_shape()).collect()
+    }
+
+    /// Whether the method has the memory it needs.
+    fn check_faults(&self) -> Result<(), TrainError> {
+        let refused =
+            |found: String, needed: String| Err(TrainError::Setting { setting: "weight_faults", found, needed });
+        let fixed = match (self.method, &self.weight_faults) {
+            (Method::RandomBitError, Some(WeightFaults { chips: Chips::Fresh, .. })) => None,
+            (Method::MemoryAdaptive, Some(WeightFaults { chips: Chips::Fixed(chip), .. })) => Some(chip),
+            (Method::RandomBitError, _) => {
+                return refused("none with fresh chips".into(), "a memory with fresh chips".into());
+            }
+            (Method::MemoryAdaptive, _) => {
+                return refused("none with a known chip".into(), "a memory with a fixed chip".into());
+            }
+            (Method::Plain | Method::Active | Method::Passive | Method::Hybrid, _) => return Ok(()),
+        };
+        let faults = self.weight_faults.as_ref().expect("matched above");
+        let rate = faults.bit_error_rate;
+        if !(rate > 0.0 && rate < 1.0) {
+            return refused(format!("a bit-error rate of {rate}"), "a probability above 0 and below 1".into());
+        }
+        match faults.memory(&self.weight_shapes()) {
+            Err(error) => refused(error.to_string(), "a memory that can be laid out".into()),
+            Ok(memory) => match fixed.filter(|chip| chip.geometry() != memory.geometry()) {
+                Some(chip) => {
+                    refused(format!("a chip of {}", chip.geometry()), format!("one of {}", memory.geometry()))
+                }
+                None => Ok(()),
+            },
+        }
+    }
+}
+
+/// Memory cells that fail while weights are read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WeightFaults {
+    /// How cells fail.
+    pub model: FaultModel,
+    /// How weights are stored and protected.
+    pub scheme: Scheme,
+    /// Capacity of the weight memory, bytes of weights.
+    pub memory_bytes: u64,
+    /// The array it feeds.
+    pub array: ArrayShape,
+    /// Share of weak cells while training.
+    pub bit_error_rate: f64,
+    /// On which chips.
+    pub chips: Chips,
+}
+
+/// Whose faults are trained with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Chips {
+    /// A new chip each step.
+    Fresh,
+    /// Always this one.
+    Fixed(Box<FaultMap>),
+}
+
+impl WeightFaults {
+    /// The memory with the weights of layers of these shapes in it.
+    pub fn memory(&self, shapes: &[LayerShape]) -> Result<WeightMemory, SchemeError> {
+        WeightMemory::new(self.scheme.clone(), self.memory_bytes, self.model.rows(), self.array, shapes)
     }
 }
 
@@ -89,11 +165,22 @@ pub enum Method {
     Passive,
     /// Active and passive.
     Hybrid,
+    /// Faults of memory cells in the forward pass, of a new chip each step.
+    RandomBitError,
+    /// The faults of one chip in the forward pass.
+    MemoryAdaptive,
 }
 
 impl Method {
     /// All methods, from the simplest.
-    pub const ALL: [Method; 4] = [Method::Plain, Method::Active, Method::Passive, Method::Hybrid];
+    pub const ALL: [Method; 6] = [
+        Method::Plain,
+        Method::Active,
+        Method::Passive,
+        Method::Hybrid,
+        Method::RandomBitError,
+        Method::MemoryAdaptive,
+    ];
 
     /// The name configurations use.
     pub fn name(self) -> &'static str {
@@ -102,6 +189,8 @@ impl Method {
             Method::Active => "active",
             Method::Passive => "passive",
             Method::Hybrid => "hybrid",
+            Method::RandomBitError => "random-bit-error",
+            Method::MemoryAdaptive => "memory-adaptive",
         }
     }
 }
@@ -114,7 +203,9 @@ impl fmt::Display for Method {
 
 /// Not the name of a training method.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no training method {name:?}; choose plain, active, passive or hybrid")]
+#[error(
+    "there is no training method {name:?}; choose plain, active, passive, hybrid, random-bit-error or memory-adaptive"
+)]
 pub struct UnknownMethod {
     /// What was asked for.
     pub name: String,

@@ -1,8 +1,12 @@
 //! Whole training runs, through the public interface.
 
+use axtrain_sim::memory::{ArrayShape, BUILT_IN_FAULTS, FaultModel, Scheme, Storage};
 use axtrain_sim::multiplier::ProductTable;
+use axtrain_sim::units::Volts;
 use axtrain_sim::workload::{Architecture, Dataset, LayerSpec, Network, Pooling, Split};
-use axtrain_trainer::{Method, Progress, Quantity, Sensitivity, TrainError, Trained, TrainingSpec, accuracy, train};
+use axtrain_trainer::{
+    Chips, Method, Progress, Quantity, Sensitivity, TrainError, Trained, TrainingSpec, WeightFaults, accuracy, train,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::ops::ControlFlow;
@@ -57,7 +61,58 @@ fn convolutional() -> Architecture {
 }
 
 fn spec(method: Method) -> TrainingSpec {
-    TrainingSpec { batch: 30, epochs: 5, learning_rate: 0.01, ..TrainingSpec::new(perceptron(&[16, 12]), method) }
+    TrainingSpec {
+        batch: 30,
+        epochs: 5,
+        learning_rate: 0.01,
+        weight_faults: Some(faults(method)),
+        ..TrainingSpec::new(perceptron(&[16, 12]), method)
+    }
+}
+
+/// Weights in two's complement, of which one bit in 25 flips; for memory-adaptive training on chip 3.
+fn faults(method: Method) -> WeightFaults {
+    let model = FaultModel::from_toml(BUILT_IN_FAULTS[0].1, Volts(0.7)).unwrap();
+    let mut faults = WeightFaults {
+        model: model.clone(),
+        scheme: Scheme::plain(Storage::TwosComplement),
+        memory_bytes: 8192,
+        array: ArrayShape { rows: 16, columns: 16 },
+        bit_error_rate: 0.04,
+        chips: Chips::Fresh,
+    };
+    if method == Method::MemoryAdaptive {
+        let memory = faults.memory(&[]).unwrap();
+        faults.chips = Chips::Fixed(Box::new(model.chip(memory.geometry(), 77, 3).faults(0.04)));
+    }
+    faults
+}
+
+/// Mean accuracy on chips of the same kind.
+fn accuracy_on_chips(network: &Network, chips: std::ops::Range<u64>) -> f64 {
+    let (faults, dataset) = (faults(Method::RandomBitError), patterns());
+    let memory = faults.memory(&network.weight_shapes()).unwrap();
+    let count = (chips.end - chips.start) as f64;
+    let accuracies = chips.map(|chip| {
+        let map = faults.model.chip(memory.geometry(), 77, chip).faults(faults.bit_error_rate);
+        let mut faulty = network.clone();
+        memory.read(&map, 0, &mut faulty.weights_mut());
+        accuracy(&faulty, &ProductTable::exact(8, 8, true), &dataset.test)
+    });
+    accuracies.sum::<f64>() / count
+}
+
+#[test]
+fn training_with_faults_bears_them_on_other_chips_and_adaptive_training_on_its_own() {
+    let exact = ProductTable::exact(8, 8, true);
+    let trained = |method, weight_clip| run(&TrainingSpec { epochs: 8, weight_clip, ..spec(method) }, &exact).network;
+    let plain = accuracy_on_chips(&trained(Method::Plain, None), 0..40);
+    let clipped = accuracy_on_chips(&trained(Method::Plain, Some(0.2)), 0..40);
+    let random = accuracy_on_chips(&trained(Method::RandomBitError, Some(0.2)), 0..40);
+    assert!(plain < clipped && clipped < random, "{plain}, {clipped}, {random}");
+    let adaptive = trained(Method::MemoryAdaptive, None);
+    let (own, others) = (accuracy_on_chips(&adaptive, 3..4), accuracy_on_chips(&adaptive, 4..40));
+    assert!(own > others + 0.05 && own > plain, "{own}, {others}, {plain}");
 }
 
 fn run(spec: &TrainingSpec, table: &ProductTable) -> Trained {
@@ -118,8 +173,8 @@ fn convolutional_networks_learn_by_every_method() {
         let spec = TrainingSpec { architecture: convolutional(), epochs: 8, ..spec(method) };
         let trained = run(&spec, &table);
         let on = match method {
-            Method::Plain | Method::Active => ProductTable::exact(8, 8, true),
             Method::Passive | Method::Hybrid => truncated(4),
+            _ => ProductTable::exact(8, 8, true),
         };
         let tested = accuracy(&trained.network, &on, &dataset.test);
         assert!(tested > 0.75, "{method} {tested}");
@@ -237,6 +292,19 @@ fn what_cannot_be_trained_is_refused() {
         let error = failure(&TrainingSpec { sensitivity, ..good.clone() }, &truncated(1));
         assert!(error.to_string().starts_with("sensitivity."), "{error}");
     }
+    let good_rate = spec(Method::RandomBitError);
+    for weight_faults in [
+        None,
+        Some(WeightFaults { bit_error_rate: 1.5, ..faults(Method::RandomBitError) }),
+        Some(WeightFaults { memory_bytes: 0, ..faults(Method::RandomBitError) }),
+        Some(faults(Method::MemoryAdaptive)),
+    ] {
+        let error = failure(&TrainingSpec { weight_faults, ..good_rate.clone() }, &truncated(1));
+        assert!(error.to_string().starts_with("weight_faults"), "{error}");
+    }
+    let other_memory = WeightFaults { memory_bytes: 4096, ..faults(Method::MemoryAdaptive) };
+    let adaptive = TrainingSpec { weight_faults: Some(other_memory), ..spec(Method::MemoryAdaptive) };
+    assert!(failure(&adaptive, &truncated(1)).to_string().contains("a chip of 2 banks"));
     let unsigned = ProductTable::exact(8, 8, false);
     assert_eq!(failure(&good, &unsigned), TrainError::Multiplier { width_a: 8, width_b: 8, signed: false });
     let all_kept = TrainingSpec { validation_share: 0.9999, ..good };

@@ -3,8 +3,8 @@
 mod synthetic;
 
 use axtrain_plots::{
-    PlotError, accuracy_voltage, bit_flips, energy_accuracy, energy_breakdown, error_fit, error_histogram,
-    error_voltage, layer_utilization, operand_map, roofline, training_curves,
+    PlotError, accuracy_bit_errors, accuracy_voltage, bit_flips, energy_accuracy, energy_breakdown, error_fit,
+    error_histogram, error_voltage, layer_utilization, operand_map, roofline, supply_map, training_curves,
 };
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,9 @@ fn draw_all(directory: &Path) -> Result<Vec<PathBuf>, PlotError> {
         operand_map::draw(&synthetic::operand_map(), &stem("operand_map"))?,
         bit_flips::draw(&synthetic::bit_flips(), &stem("bit_flips"))?,
         error_fit::draw(&synthetic::error_fit(), &stem("error_fit"))?,
+        error_voltage::draw(&synthetic::bit_error_voltage(), &stem("bit_error_voltage"))?,
+        accuracy_bit_errors::draw(&synthetic::accuracy_bit_errors(), &stem("accuracy_bit_errors"))?,
+        supply_map::draw(&synthetic::supply_map(), &stem("supply_map"))?,
         training_curves::draw(&synthetic::training_curves(), &stem("training_curves"))?,
     ];
     Ok(drawn.into_iter().flatten().collect())

@@ -1,5 +1,6 @@
 //! Made-up data with the shapes that real results have. None of it was measured.
 
+use axtrain_plots::accuracy_bit_errors::{self, AccuracyBitErrors};
 use axtrain_plots::accuracy_voltage::{self, AccuracyVoltage};
 use axtrain_plots::bit_flips::{self, BitFlips};
 use axtrain_plots::energy_accuracy::{self, EnergyAccuracy};
@@ -10,6 +11,7 @@ use axtrain_plots::error_voltage::{self, ErrorVoltage};
 use axtrain_plots::layer_utilization::{self, LayerUtilization};
 use axtrain_plots::operand_map::OperandMap;
 use axtrain_plots::roofline::{self, Roofline};
+use axtrain_plots::supply_map::SupplyMap;
 use axtrain_plots::training_curves::{Curve, Epoch, TrainingCurves};
 use axtrain_plots::{Caption, Estimate};
 
@@ -89,6 +91,7 @@ pub(crate) fn error_voltage(with_energy: bool) -> ErrorVoltage {
         error_voltage::Design { name: name.into(), critical_v: Some(critical_v), points: points.collect() }
     });
     ErrorVoltage {
+        quantities: error_voltage::Quantities::Timing,
         caption: caption(
             "Timing errors under voltage scaling",
             "Clock 1500 ps; weight-stationary exhaustive uniform",
@@ -332,5 +335,58 @@ pub(crate) fn error_fit() -> ErrorFit {
         ),
         bins,
         fits,
+    }
+}
+
+pub(crate) fn bit_error_voltage() -> ErrorVoltage {
+    let memories = [("unprotected", 1.0, 3.0), ("SEC-DED over 64 bits", 1.125, 3.3)];
+    let designs = memories.map(|(name, cost, decades)| {
+        let points = (0..9).map(|step| {
+            let supply_v = 0.70 - 0.02 * f64::from(step);
+            let error_rate = 10f64.powf(-decades * (supply_v - 0.5) / 0.06);
+            let energy_fj = Some(4e8 + 5e8 * cost * (supply_v / 1.1).powi(2));
+            error_voltage::Point { supply_v, error_rate: error_rate.min(0.3), energy_fj }
+        });
+        error_voltage::Design { name: name.into(), critical_v: None, points: points.collect() }
+    });
+    let mut designs: Vec<error_voltage::Design> = designs.into();
+    designs[0].critical_v = Some(0.7);
+    ErrorVoltage {
+        quantities: error_voltage::Quantities::Memory,
+        caption: caption("Failing cells and energy over the memory's supply", "14 nm 6T, Vmin 0.7 V"),
+        designs,
+    }
+}
+
+pub(crate) fn accuracy_bit_errors() -> AccuracyBitErrors {
+    let series = METHODS.iter().enumerate().map(|(rank, method)| {
+        let points = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05].map(|rate: f64| {
+            let kept = fall(rate.log10() + 2.2 - 0.4 * rank as f64, -0.2);
+            let mean = 0.1 + 0.76 * kept;
+            let half = 0.005 + 0.3 * kept * (1.0 - kept);
+            let chips = Estimate { mean, low: mean - half, high: (mean + half).min(1.0) };
+            accuracy_bit_errors::Point { bit_error_rate: rate, chips, worst: (mean - 1.6 * half).max(0.0) }
+        });
+        accuracy_bit_errors::Series { name: (*method).into(), points: points.into() }
+    });
+    AccuracyBitErrors {
+        caption: caption("Accuracy over bit errors", "MLP 784-128-64-10, 20 chips, 3 seeds"),
+        series: series.collect(),
+        target: Some(0.84),
+    }
+}
+
+pub(crate) fn supply_map() -> SupplyMap {
+    let logic_v: Vec<f64> = (0..9).map(|step| 0.70 + 0.05 * f64::from(step)).collect();
+    let sram_v: Vec<f64> = (0..7).map(|step| 0.52 + 0.03 * f64::from(step)).collect();
+    let pairs = || sram_v.iter().flat_map(|sram| logic_v.iter().map(move |logic| (*logic, *sram)));
+    SupplyMap {
+        caption: caption("Two supplies", "random-bit-error + clip, sign-magnitude; 20 chips, 3 seeds"),
+        energy_uj: pairs().map(|(logic, sram)| 0.3 * logic * logic + 0.5 * sram * sram).collect(),
+        good: pairs().map(|(logic, sram)| logic > 0.79 && sram > 0.57 && logic + sram > 1.42).collect(),
+        optimum: Some([3, 2]),
+        good_name: "at least 84.0 % accuracy on 90 % of chips".into(),
+        logic_v,
+        sram_v,
     }
 }

@@ -1,7 +1,8 @@
 //! Experiment files: data, model, training, designs and operating points of one study.
 
+use super::memory_faults::MemoryFaultsFile;
 use super::model::{Model, ModelFile};
-use super::{ConfigError, DesignFile};
+use super::{ConfigError, DesignFile, MemoryFaults};
 use crate::multiplier::Multiplier;
 use crate::technology::Technology;
 use crate::units::Volts;
@@ -28,6 +29,8 @@ pub struct Experiment {
     pub training: Training,
     /// Where and on what they run.
     pub operation: Operation,
+    /// Faults of the weight memory, if it runs at too low a supply.
+    pub memory_faults: Option<MemoryFaults>,
     /// Multipliers, in order.
     pub designs: Vec<Multiplier>,
     /// Position in `designs` of the one that all are compared with.
@@ -55,6 +58,8 @@ pub struct Training {
     pub epsilon: f64,
     /// Largest weight magnitude, if weights are clipped.
     pub weight_clip: Option<f64>,
+    /// Failure probability of memory cells in random-bit-error and memory-adaptive training.
+    pub bit_error_rate: Option<f64>,
     /// Training images used; all if `None`.
     pub images: Option<usize>,
 }
@@ -85,6 +90,7 @@ struct File {
     model: Spanned<ModelFile>,
     training: TrainingFile,
     operation: OperationFile,
+    memory_faults: Option<Spanned<MemoryFaultsFile>>,
     designs: Vec<DesignFile>,
 }
 
@@ -101,6 +107,7 @@ struct TrainingFile {
     lambda: Spanned<f64>,
     epsilon: Spanned<f64>,
     weight_clip: Option<Spanned<f64>>,
+    bit_error_rate: Option<Spanned<f64>>,
     images: Option<Spanned<usize>>,
 }
 
@@ -185,6 +192,18 @@ impl Experiment {
             let help = format!("designs are: {}", names.join(", "));
             ConfigError::at(file.baseline.span(), format!("no design is called \"{wanted}\""), help)
         })?;
+        let memory_faults = file.memory_faults.map(|faults| {
+            let span = faults.span();
+            faults.into_inner().checked(span)
+        });
+        let memory_faults = memory_faults.transpose()?;
+        let faulty = |method: &str| FAULTY_METHODS.contains(&Training::unclipped(method));
+        let methods_span = file.training.methods.span();
+        if memory_faults.is_none() && file.training.methods.get_ref().iter().any(|name| faulty(name.get_ref())) {
+            let help = "add [memory_faults]: it says which cells fail and how weights are stored";
+            let message = format!("{} need a memory that fails", FAULTY_METHODS.join(" and "));
+            return Err(ConfigError::at(methods_span, message, help));
+        }
         Ok(Self {
             name: file.name.into_inner(),
             dataset: file.dataset,
@@ -194,6 +213,7 @@ impl Experiment {
             model: file.model.into_inner().checked(model_span)?,
             training: file.training.checked(methods)?,
             operation: file.operation.checked()?,
+            memory_faults,
             designs,
             baseline,
         })
@@ -211,6 +231,24 @@ impl Experiment {
     }
 }
 
+/// The training methods that need to know how cells fail.
+const FAULTY_METHODS: [&str; 2] = ["random-bit-error", "memory-adaptive"];
+/// What a method's name ends in if its weights are clipped and others' are not.
+const CLIPPED: &str = "+clip";
+
+impl Training {
+    /// The method without the mark that its weights are clipped.
+    pub fn unclipped(method: &str) -> &str {
+        method.strip_suffix(CLIPPED).unwrap_or(method)
+    }
+
+    /// Largest weight magnitude of a method: `weight_clip` for those that end in `+clip`, or for all if none does.
+    pub fn clip(&self, method: &str) -> Option<f64> {
+        let marked = self.methods.iter().any(|method| method.ends_with(CLIPPED));
+        self.weight_clip.filter(|_| !marked || method.ends_with(CLIPPED))
+    }
+}
+
 impl TrainingFile {
     fn checked(self, known: &[&str]) -> Result<Training, ConfigError> {
         let list = |span, what: &str| {
@@ -222,9 +260,17 @@ impl TrainingFile {
         let mut methods: Vec<String> = Vec::new();
         for method in self.methods.get_ref() {
             let name = method.get_ref();
-            if !known.contains(&name.as_str()) || methods.contains(name) {
-                let help = format!("methods are: {}; each at most once", known.join(", "));
+            if !known.contains(&Training::unclipped(name)) || methods.contains(name) {
+                let help = format!("methods are: {}; each at most once, perhaps with {CLIPPED}", known.join(", "));
                 return Err(ConfigError::at(method.span(), format!("\"{name}\" is not another method"), help));
+            }
+            if name.ends_with(CLIPPED) && self.weight_clip.is_none() {
+                let help = "set training.weight_clip, for example to 0.1";
+                return Err(ConfigError::at(method.span(), format!("\"{name}\" has nothing to clip to"), help));
+            }
+            if FAULTY_METHODS.contains(&Training::unclipped(name)) && self.bit_error_rate.is_none() {
+                let help = "set training.bit_error_rate, for example to 0.01";
+                return Err(ConfigError::at(method.span(), format!("\"{name}\" has no errors to train with"), help));
             }
             methods.push(name.clone());
         }
@@ -248,6 +294,7 @@ impl TrainingFile {
             lambda: positive(self.lambda)?,
             epsilon: positive(self.epsilon)?,
             weight_clip: self.weight_clip.map(positive).transpose()?,
+            bit_error_rate: self.bit_error_rate.map(probability).transpose()?,
             images: self.images.map(at_least_one).transpose()?,
         })
     }
@@ -273,14 +320,14 @@ impl OperationFile {
     }
 }
 
-fn at_least_one(number: Spanned<usize>) -> Result<usize, ConfigError> {
+pub(super) fn at_least_one(number: Spanned<usize>) -> Result<usize, ConfigError> {
     match *number.get_ref() {
         0 => Err(ConfigError::at(number.span(), "must not be 0", "give a whole number of 1 or more")),
         value => Ok(value),
     }
 }
 
-fn positive(number: Spanned<f64>) -> Result<f64, ConfigError> {
+pub(super) fn positive(number: Spanned<f64>) -> Result<f64, ConfigError> {
     let value = *number.get_ref();
     if value.is_finite() && value > 0.0 {
         return Ok(value);
@@ -288,11 +335,20 @@ fn positive(number: Spanned<f64>) -> Result<f64, ConfigError> {
     Err(ConfigError::at(number.span(), format!("{value} is not positive"), "give a number above 0"))
 }
 
+fn probability(number: Spanned<f64>) -> Result<f64, ConfigError> {
+    let value = *number.get_ref();
+    if value > 0.0 && value < 1.0 {
+        return Ok(value);
+    }
+    Err(ConfigError::at(number.span(), format!("{value} is no error rate"), "give a probability above 0 and below 1"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Chips, MemoryAxis};
 
-    const METHODS: [&str; 2] = ["plain", "passive"];
+    const METHODS: [&str; 3] = ["plain", "passive", "random-bit-error"];
     const GOOD: &str = r#"
 name = "t"
 dataset = "digits"
@@ -360,6 +416,77 @@ signed = true
                 .unwrap()
                 .contains("signed = true")
         );
+    }
+
+    const FAULTY: &str = r#"
+[memory_faults]
+model = "14nm-6t"
+vmin_v = 0.7
+bit_error_rate = [0.005, 0.01]
+chips = 20
+[[memory_faults.schemes]]
+storage = "sign-magnitude"
+[[memory_faults.schemes]]
+name = "corrected"
+protection = "sec-ded"
+word_bits = 32
+"#;
+
+    fn faulty() -> String {
+        let text = GOOD.replace("\"passive\"]", "\"plain+clip\", \"random-bit-error+clip\"]");
+        text.replace("epsilon = 0.02", "epsilon = 0.02\nweight_clip = 0.1\nbit_error_rate = 0.01") + FAULTY
+    }
+
+    #[test]
+    fn memory_faults_are_understood() {
+        let experiment = Experiment::from_toml(&faulty(), Path::new("."), &METHODS).unwrap();
+        let faults = experiment.memory_faults.unwrap();
+        assert_eq!(faults.axis, MemoryAxis::BitErrorRates(vec![0.005, 0.01]));
+        assert_eq!(faults.chips, Chips::Virtual { count: 20, seed: 0 });
+        let names: Vec<&str> = faults.schemes.iter().map(crate::memory::Scheme::name).collect();
+        assert_eq!(names, ["sign-magnitude", "corrected"]);
+        assert_eq!((faults.schemes[1].word_bits(), faults.schemes[1].check_bits()), (32, 7));
+        let training = &experiment.training;
+        assert_eq!(training.methods, ["plain", "plain+clip", "random-bit-error+clip"]);
+        assert_eq!(
+            training.methods.iter().map(|m| training.clip(m)).collect::<Vec<_>>(),
+            [None, Some(0.1), Some(0.1)]
+        );
+        let all = Training { methods: vec!["plain".into()], ..training.clone() };
+        assert_eq!(all.clip("plain"), Some(0.1), "without a mark all are clipped");
+    }
+
+    #[test]
+    fn mistakes_about_memories_are_pointed_at() {
+        let cases = [
+            ("vmin_v = 0.7", "vmin_v = 0.0", "0.0"),
+            ("bit_error_rate = [0.005, 0.01]", "bit_error_rate = [0.005, 1.5]", "1.5"),
+            ("bit_error_rate = [0.005, 0.01]", "sram_v = [-0.5]", "-0.5"),
+            ("bit_error_rate = [0.005, 0.01]", "", "[memory_faults]"),
+            ("chips = 20", "chips = 0", "0"),
+            ("chips = 20", "", "[memory_faults]"),
+            ("chips = 20", "chip_maps = [\"a.npy\"]", "[0.005"),
+            ("chips = 20", "chips = 20\nyield_share = 1.2", "1.2"),
+            ("chips = 20", "chips = 20\naccuracy_loss_points = -1", "-1"),
+            ("word_bits = 32", "word_bits = 12", "[[memory_faults.schemes]]"),
+            ("protection = \"sec-ded\"", "protection = \"bit-masking\"", "[[memory_faults.schemes]]"),
+            ("storage = \"sign-magnitude\"", "storage = \"gray\"", "gray"),
+            ("storage = \"sign-magnitude\"", "name = \"corrected\"", "[[memory_faults.schemes]]"),
+            ("chips = 20", "chips = 20\nstorage = \"offset\"", "storage"),
+            ("bit_error_rate = 0.01\n[operation]", "bit_error_rate = 0.0\n[operation]", "0.0"),
+            ("bit_error_rate = 0.01\n[operation]", "[operation]", "random-bit-error+clip"),
+            ("weight_clip = 0.1", "", "plain+clip"),
+        ];
+        for (from, to, place) in cases {
+            assert!(faulty().contains(from), "{from}");
+            let text = faulty().replacen(from, to, 1);
+            let error = Experiment::from_toml(&text, Path::new("."), &METHODS).unwrap_err();
+            let span = error.span.clone().unwrap_or_else(|| panic!("no place in {error:?}"));
+            assert!(text[span.clone()].contains(place), "{error:?} points at {:?}, not {place}", &text[span]);
+        }
+        let text = faulty().replace(FAULTY, "");
+        let error = Experiment::from_toml(&text, Path::new("."), &METHODS).unwrap_err();
+        assert!(error.help.unwrap().contains("[memory_faults]"));
     }
 
     #[test]

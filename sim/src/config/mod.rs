@@ -2,10 +2,12 @@
 
 mod design;
 mod experiment;
+mod memory_faults;
 mod model;
 
 pub use design::DesignFile;
 pub use experiment::{Experiment, Operation, Range, Training};
+pub use memory_faults::{Chips, MemoryAxis, MemoryFaults};
 pub use model::Model;
 
 /// A configuration that was refused: what is wrong, where, and what to do.

@@ -24,6 +24,7 @@ pub use mass_function::MassFunction;
 pub use metrics::{ErrorMetrics, MetricOptions, Normaliser, OperandFormat, ZeroPolicy};
 pub use operand_grid::OperandGrid;
 pub use operands::{DistributionError, OperandDistribution};
+pub(crate) use profile_file::Archive;
 pub use profile_file::ProfileError;
 pub use stimulus::{Stimulus, StimulusError};
 pub use transitions::{NotTabulable, SampledErrors, TimingErrors, TransitionSpec, TransitionTable};

@@ -218,20 +218,20 @@ fn class_mass_functions(
 }
 
 /// An NPZ archive being written.
-pub(super) struct Archive<W: Write + Seek> {
+pub(crate) struct Archive<W: Write + Seek> {
     zip: zip::ZipWriter<W>,
 }
 
 impl<W: Write + Seek> Archive<W> {
-    pub(super) fn new(sink: W) -> Self {
+    pub(crate) fn new(sink: W) -> Self {
         Self { zip: zip::ZipWriter::new(sink) }
     }
 
-    pub(super) fn vector<T: npyz::AutoSerialize + Copy>(&mut self, key: &str, values: &[T]) -> std::io::Result<()> {
+    pub(crate) fn vector<T: npyz::AutoSerialize + Copy>(&mut self, key: &str, values: &[T]) -> std::io::Result<()> {
         self.array(key, &[values.len() as u64], values)
     }
 
-    pub(super) fn array<T: npyz::AutoSerialize + Copy>(
+    pub(crate) fn array<T: npyz::AutoSerialize + Copy>(
         &mut self,
         key: &str,
         shape: &[u64],
@@ -250,7 +250,7 @@ impl<W: Write + Seek> Archive<W> {
         writer.finish()
     }
 
-    pub(super) fn finish(self) -> std::io::Result<()> {
+    pub(crate) fn finish(self) -> std::io::Result<()> {
         self.zip.finish()?;
         Ok(())
     }

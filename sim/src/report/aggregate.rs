@@ -54,13 +54,19 @@ pub struct Aggregate {
     pub seeds: usize,
 }
 
-/// Groups records by design, method and supply, in order of first appearance.
+/// Groups records by design, method and supply, in order of first appearance; networks on memories that fail are left out. A
+/// method that trains for a memory is named with it.
 pub fn aggregate(records: &[Record]) -> Vec<Aggregate> {
     type Key = (String, String, f64);
     let key = |record: &Record| -> Key {
         let point = &record.point;
-        (point.design.clone(), point.method.clone(), point.supply_v)
+        let method = match &point.memory {
+            Some(memory) => format!("{} ({memory})", point.method),
+            None => point.method.clone(),
+        };
+        (point.design.clone(), method, point.supply_v)
     };
+    let records = records.iter().filter(|record| record.point.chip.is_none());
     let mut groups: Vec<(Key, Vec<&Record>)> = Vec::new();
     for record in records {
         let wanted = key(record);

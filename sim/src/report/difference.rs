@@ -103,15 +103,18 @@ fn difference(point: Point, pairs: &[[&Record; 2]]) -> Difference {
     } else {
         Verdict::WithinNoise
     };
+    let conditions = [
+        format!("array {}", point.array),
+        format!("data {}", point.dataset),
+        format!("model {}", point.model),
+        format!("fidelity {}", point.fidelity),
+        format!("sram {} V", point.sram_v),
+        format!("clock {} ps", point.clock_ps),
+    ];
+    let memory = point.memory.map(|memory| format!("memory {memory}"));
+    let rate = point.bit_error_rate.map(|rate| format!("bit errors {rate}"));
     Difference {
-        conditions: vec![
-            format!("array {}", point.array),
-            format!("data {}", point.dataset),
-            format!("model {}", point.model),
-            format!("fidelity {}", point.fidelity),
-            format!("sram {} V", point.sram_v),
-            format!("clock {} ps", point.clock_ps),
-        ],
+        conditions: conditions.into_iter().chain(memory).chain(rate).collect(),
         design: point.design,
         method: point.method,
         supply_v: point.supply_v,
@@ -153,6 +156,8 @@ pub(super) mod tests {
                 clock_ps: 1000.0,
                 fidelity: "transition".into(),
                 chip: None,
+                memory: None,
+                bit_error_rate: None,
             },
             accuracy,
             accuracy_ci95: [0.0, 1.0],

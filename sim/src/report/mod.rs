@@ -4,6 +4,7 @@ mod aggregate;
 mod characterization;
 mod difference;
 mod front;
+mod memory;
 mod record;
 
 pub use aggregate::{Aggregate, Interval, aggregate, cheapest_within};
@@ -12,4 +13,5 @@ pub use characterization::{
 };
 pub use difference::{Difference, RunDifferences, Verdict, differences};
 pub use front::{Standing, knee, pareto_front, standings};
+pub use memory::{MemoryPoint, MemoryReport, Sensitivity};
 pub use record::{Point, Provenance, Record};

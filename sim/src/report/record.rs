@@ -22,14 +22,20 @@ pub struct Point {
     pub seed: u64,
     /// Supply of the logic, V.
     pub supply_v: f64,
-    /// Supply of the memories, V.
+    /// Supply of the weight memory, V.
     pub sram_v: f64,
     /// Clock period, ps.
     pub clock_ps: f64,
     /// How true to the gates the products are.
     pub fidelity: String,
-    /// Virtual chip, if cells vary.
+    /// Chip, if memory cells fail.
     pub chip: Option<u64>,
+    /// How weights are stored and protected, if the network was trained for it or memory cells fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+    /// Share of memory cells that fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bit_error_rate: Option<f64>,
 }
 
 /// Where a result comes from.
@@ -80,8 +86,8 @@ impl Record {
     /// `_uj` behind them. Without provenance.
     pub fn to_csv(records: &[Record]) -> String {
         let mut text = String::from(
-            "design,technology,array,dataset,model,method,seed,supply_v,sram_v,clock_ps,fidelity,chip,accuracy,\
-             accuracy_low95,accuracy_high95,images,cycles,latency_us,product_error_rate,total_uj",
+            "design,technology,array,dataset,model,method,seed,supply_v,sram_v,clock_ps,fidelity,chip,\
+             memory,bit_error_rate,accuracy,accuracy_low95,accuracy_high95,images,cycles,latency_us,product_error_rate,total_uj",
         );
         for (name, _) in EnergyComponents::default().parts() {
             text += &format!(",{name}_uj");
@@ -89,12 +95,15 @@ impl Record {
         text.push('\n');
         for record in records {
             let Point { design, technology, array, dataset, model, method, fidelity, .. } = &record.point;
-            let Point { seed, supply_v, sram_v, clock_ps, chip, .. } = record.point;
+            let Point { seed, supply_v, sram_v, clock_ps, chip, bit_error_rate, .. } = record.point;
             let names = [design, technology, array, dataset, model, method].map(|name| quoted(name)).join(",");
             let chip = chip.map_or(String::new(), |chip| chip.to_string());
+            let memory = record.point.memory.as_deref().map_or(String::new(), quoted);
+            let rate = bit_error_rate.map_or(String::new(), |rate| rate.to_string());
             let [low, high] = record.accuracy_ci95;
             let Record { accuracy, images, cycles, latency_us, product_error_rate, energy_uj, .. } = record;
             text += &format!("{names},{seed},{supply_v},{sram_v},{clock_ps},{},{chip},", quoted(fidelity));
+            text += &format!("{memory},{rate},");
             text += &format!("{accuracy},{low},{high},{images},{cycles},{latency_us},{product_error_rate},");
             text += &energy_uj.total.to_string();
             for (_, energy) in energy_uj.parts() {

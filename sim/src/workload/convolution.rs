@@ -1,6 +1,7 @@
 //! Geometry of a two-dimensional convolution, and its lowering to matrix products of activation codes.
 
 use crate::kernel::Shape;
+use crate::memory::LayerShape;
 use std::borrow::Cow;
 use std::ops::AddAssign;
 
@@ -145,6 +146,11 @@ impl Convolution {
     /// Weights of all groups.
     pub fn weights(&self) -> usize {
         self.outputs * self.shape(1).k
+    }
+
+    /// The weights as memories hold them: those of an output channel in a row, whatever its group.
+    pub fn weight_shape(&self) -> LayerShape {
+        LayerShape { inputs: self.shape(1).k, outputs: self.outputs }
     }
 
     /// Multiply-accumulates an image.

@@ -1,6 +1,7 @@
 //! A quantised network as the array computes it: integers only.
 
 use super::{Architecture, LayerShape, QuantizedLayer};
+use crate::memory;
 
 /// A feed-forward network of quantised layers. Activations are 0…127, weights −127…127.
 ///
@@ -94,6 +95,16 @@ impl Network {
     /// Class scores the last layer gives.
     pub fn outputs(&self) -> usize {
         self.layers[self.layers.len() - 1].outputs()
+    }
+
+    /// Size of each layer's weight matrix.
+    pub fn weight_shapes(&self) -> Vec<memory::LayerShape> {
+        self.layers.iter().map(|layer| layer.convolution.weight_shape()).collect()
+    }
+
+    /// Each layer's weight codes, `[output channel][weight]`.
+    pub fn weights_mut(&mut self) -> Vec<&mut [i8]> {
+        self.layers.iter_mut().map(|layer| layer.weights.as_mut_slice()).collect()
     }
 
     /// Multiply-accumulates an image.

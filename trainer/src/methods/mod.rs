@@ -8,13 +8,14 @@ mod compensation;
 mod hybrid;
 mod passive;
 mod plain;
+mod random_bit_error;
 mod sensitivity;
 
 pub(crate) use plain::Plain;
 
 use crate::calibration::Calibration;
 use crate::network::{LayerTrace, RoundedNetwork};
-use crate::spec::{Method, TrainingSpec};
+use crate::spec::{Chips, Method, TrainingSpec};
 use axtrain_sim::kernel::TableGemm;
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
@@ -79,6 +80,15 @@ pub(crate) fn build(spec: &TrainingSpec, arithmetic: &Arithmetic) -> Box<dyn Tra
         Method::Active => Box::new(active::Active { gemm: arithmetic.exact, sensitivity: spec.sensitivity }),
         Method::Passive => Box::new(passive::Passive { arithmetic }),
         Method::Hybrid => Box::new(hybrid::Hybrid { arithmetic, sensitivity: spec.sensitivity }),
+        Method::RandomBitError | Method::MemoryAdaptive => {
+            let faults = spec.weight_faults.clone().expect("validated settings");
+            let memory = faults.memory(&spec.weight_shapes()).expect("validated settings");
+            let gemm = arithmetic.exact;
+            match faults.chips.clone() {
+                Chips::Fresh => Box::new(random_bit_error::RandomBitError { gemm, memory, faults }),
+                Chips::Fixed(chip) => Box::new(random_bit_error::MemoryAdaptive { gemm, memory, chip: *chip }),
+            }
+        }
     }
 }
 

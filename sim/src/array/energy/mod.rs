@@ -15,9 +15,10 @@ use super::activity::Activity;
 use super::dataflow::{Operand, Sums};
 use super::element::{Accumulator, ElementMeans};
 use super::{MemorySystem, OnTimingError, SystolicArray};
-use crate::memory::{MemoryTechnology, SramMacro};
-use crate::technology::{Physical, Technology};
+use crate::memory::{MemoryTechnology, Overhead, SramMacro};
+use crate::technology::{Physical, SupplyOutOfRange, Technology};
 use crate::units::Volts;
+use std::cmp::Ordering;
 
 /// The memories beside the array.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,13 +62,26 @@ impl Memories {
     }
 }
 
-/// Supplies of the two domains.
+/// Supplies of the array and of the memories, and what else decides what memories cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Supplies {
     /// Of the array's elements.
     pub logic: Volts,
-    /// Of the on-chip memories.
+    /// Of the on-chip memories for activations and partial sums.
     pub sram: Volts,
+    /// Of the weight memory.
+    pub weights: Volts,
+    /// What protection of the weight memory costs.
+    pub weight_overhead: Overhead,
+    /// Leakage of all memories over what their macros have, as temperature changes it.
+    pub sram_leakage: f64,
+}
+
+impl Supplies {
+    /// All memories at one supply, unprotected, at the temperature of their macros' data.
+    pub fn new(logic: Volts, sram: Volts) -> Self {
+        Self { logic, sram, weights: sram, weight_overhead: Overhead::NONE, sram_leakage: 1.0 }
+    }
 }
 
 /// The machine whose energy is counted; its parts are described at nominal supply.
@@ -163,28 +177,36 @@ impl EnergyModel<'_> {
     fn sram(&self, events: &Events, supplies: Supplies) -> (f64, f64, f64) {
         let technology = &self.memories.technology;
         let nominal = Volts(technology.nominal_supply_v());
-        let of = |sram: &SramMacro, bytes: Bytes| {
-            (bytes.read + bytes.spilled) * technology.read_pj_per_byte(sram)
-                + (bytes.written + bytes.filled) * technology.write_pj_per_byte(sram)
-        };
-        let Memories { input, weight, partial_sum, .. } = self.memories;
-        let dynamic_pj = of(input, events.input) + of(weight, events.weight) + of(partial_sum, events.partial_sum);
-        let leakage_mw = input.leakage_mw + weight.leakage_mw + partial_sum.leakage_mw;
-        let leakage_factor = self.technology.leakage_factor(supplies.sram) / self.technology.leakage_factor(nominal);
-        // Only towards the higher supply does a signal need a shifter.
-        let bytes = |of: &dyn Fn(Bytes) -> f64| of(events.input) + of(events.weight) + of(events.partial_sum);
-        let crossing = if supplies.logic.0 < supplies.sram.0 {
-            bytes(&|bytes| bytes.written)
-        } else if supplies.logic.0 > supplies.sram.0 {
-            bytes(&|bytes| bytes.read)
-        } else {
-            0.0
-        };
-        (
-            dynamic_pj * (supplies.sram.0 / nominal.0).powi(2) * PJ,
-            leakage_mw * leakage_factor,
-            crossing * 8.0 * CHANGED_BITS * technology.level_shifter_fj() * FJ,
-        )
+        let (sram, weights) = ((supplies.sram, Overhead::NONE), (supplies.weights, supplies.weight_overhead));
+        let memories = [
+            (&self.memories.input, events.input, sram),
+            (&self.memories.weight, events.weight, weights),
+            (&self.memories.partial_sum, events.partial_sum, sram),
+        ];
+        let (mut dynamic_pj, mut leakage_mw, mut crossing) = (0.0, 0.0, 0.0);
+        for (sram, bytes, (supply, overhead)) in memories {
+            let accesses_pj = (bytes.read + bytes.spilled) * technology.read_pj_per_byte(sram)
+                + (bytes.written + bytes.filled) * technology.write_pj_per_byte(sram);
+            dynamic_pj += accesses_pj * (supply / nominal).powi(2) * overhead.energy;
+            let leakage_factor = self.technology.leakage_factor(supply) / self.technology.leakage_factor(nominal);
+            leakage_mw += sram.leakage_mw * leakage_factor * supplies.sram_leakage * overhead.area;
+            // Only towards the higher supply does a signal need a shifter.
+            crossing += match supplies.logic.0.total_cmp(&supply.0) {
+                Ordering::Less => bytes.written,
+                Ordering::Greater => bytes.read,
+                Ordering::Equal => 0.0,
+            };
+        }
+        let level_shifter = crossing * 8.0 * CHANGED_BITS * technology.level_shifter_fj() * FJ;
+        (dynamic_pj * PJ, leakage_mw, level_shifter)
+    }
+
+    /// Clock periods that an access of the weight memory takes at its supply; delays of memories are taken to grow as those of
+    /// logic do.
+    pub fn weight_access_cycles(&self, supply: Volts) -> Result<f64, SupplyOutOfRange> {
+        let nominal = Volts(self.memories.technology.nominal_supply_v());
+        let slowdown = self.technology.slowdown(supply)? / self.technology.slowdown(nominal)?;
+        Ok(self.memories.weight.access_ns * 1e3 * slowdown / self.clock_ps)
     }
 
     /// Time of so many cycles, µs.

@@ -70,7 +70,7 @@ fn array(dataflow: Dataflow) -> SystolicArray {
 }
 
 fn supplies(logic: f64, sram: f64) -> Supplies {
-    Supplies { logic: Volts(logic), sram: Volts(sram) }
+    Supplies::new(Volts(logic), Volts(sram))
 }
 
 #[test]

@@ -1,0 +1,368 @@
+//! A memory of weights: what is read from it where cells fail.
+
+use super::fault_map::{FaultMap, ReadDraws, WordFaults};
+use super::placement::{ArrayShape, LayerPlacement, LayerShape, place};
+use super::scheme::SchemeError;
+use super::{CellGeometry, Decoded, Protection, Scheme, SecDed, Storage};
+
+/// The memory in front of a weight-stationary array, with a network's weights in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WeightMemory {
+    scheme: Scheme,
+    geometry: CellGeometry,
+    words: usize,
+    layers: Vec<LayerPlacement>,
+}
+
+/// What happened while all weights were read once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadCounts {
+    /// Bits of weights that read wrong, before anything was done about them.
+    pub flipped_bits: u64,
+    /// Words in which SEC-DED put a bit right, or thought so.
+    pub corrected_words: u64,
+    /// Words in which SEC-DED saw more errors than it can correct.
+    pub detected_words: u64,
+    /// Weights that were zeroed or moved towards zero because a bit was known to be wrong.
+    pub masked_weights: u64,
+}
+
+impl WeightMemory {
+    /// A memory of `bytes` of data, in banks of `rows` rows, with the layers' weights in the order in which an array of this
+    /// shape takes them.
+    pub fn new(
+        scheme: Scheme,
+        bytes: u64,
+        rows: usize,
+        array: ArrayShape,
+        layers: &[LayerShape],
+    ) -> Result<Self, SchemeError> {
+        let refused =
+            || SchemeError(format!("a weight memory of {bytes} bytes for {} cannot be laid out", scheme.name()));
+        let words = usize::try_from(bytes * 8 / scheme.word_bits() as u64).map_err(|_| refused())?;
+        let banks = words.div_ceil((rows * scheme.interleave()).max(1));
+        let cells = scheme.word_bits() + scheme.check_bits();
+        let geometry = CellGeometry::new(banks, rows, scheme.interleave(), cells).ok_or_else(refused)?;
+        let layers = place(layers, array, scheme.word_bits() / 8);
+        Ok(Self { scheme, geometry, words, layers })
+    }
+
+    /// Code and protection.
+    pub fn scheme(&self) -> &Scheme {
+        &self.scheme
+    }
+
+    /// Arrangement of the cells, which a fault map must share.
+    pub fn geometry(&self) -> CellGeometry {
+        self.geometry
+    }
+
+    /// Replaces all weights (codes `[outputs][inputs]`, a slice a layer) by what read number `read` of the memory gives.
+    ///
+    /// # Panics
+    /// If the map has another geometry, or the layers other sizes than the memory was made for.
+    pub fn read(&self, map: &FaultMap, read: u64, layers: &mut [&mut [i8]]) -> ReadCounts {
+        assert_eq!(map.geometry(), self.geometry, "a fault map of this memory");
+        assert_eq!(layers.len(), self.layers.len(), "the layers of this memory");
+        let draws = ReadDraws::new(map, read);
+        let map = &*map.by_word();
+        let mut counts = ReadCounts::default();
+        let mut hit = Vec::new();
+        for (weights, placement) in layers.iter_mut().zip(&self.layers) {
+            assert_eq!(weights.len(), placement.order.len(), "weights of the layer");
+            let storage = self.scheme.storage();
+            if let Protection::SecDed { code, zero_detected } = self.scheme.protection() {
+                self.for_each_word(map, &draws, placement, |first, faults| {
+                    let places =
+                        &placement.order[first..placement.order.len().min(first + self.scheme.word_bits() / 8)];
+                    corrected(storage, code, *zero_detected, faults, places, weights, &mut counts);
+                });
+                continue;
+            }
+            self.collect(map, &draws, placement, &mut hit);
+            match self.scheme.protection() {
+                Protection::BitMasking => each_weight(storage, &hit, weights, &mut counts, masked),
+                Protection::WordMasking => {
+                    each_weight(storage, &hit, weights, &mut counts, |storage, _, _| storage.encode(0));
+                }
+                Protection::None | Protection::SecDed { .. } => {
+                    each_weight(storage, &hit, weights, &mut counts, |_, read, _| read);
+                }
+            }
+        }
+        if matches!(self.scheme.protection(), Protection::None) {
+            counts.masked_weights = 0;
+        }
+        counts
+    }
+
+    /// Calls `visit` with the first weight of each word that has faults, and its faults.
+    #[inline(always)]
+    fn for_each_word(
+        &self,
+        map: &FaultMap,
+        draws: &ReadDraws,
+        placement: &LayerPlacement,
+        mut visit: impl FnMut(usize, WordFaults),
+    ) {
+        let sound = self.scheme.sound_cells();
+        let mut word = placement.first_word % self.words;
+        for first in (0..placement.order.len()).step_by(self.scheme.word_bits() / 8) {
+            let faults = map.word(word, draws).without(sound);
+            if !faults.none() {
+                visit(first, faults);
+            }
+            word += 1;
+            if word == self.words {
+                word = 0;
+            }
+        }
+    }
+
+    /// Weights of a layer with faults in their cells. Two passes, this one and the next, have fewer mispredicted branches than one.
+    fn collect(&self, map: &FaultMap, draws: &ReadDraws, placement: &LayerPlacement, hit: &mut Vec<Hit>) {
+        hit.clear();
+        self.for_each_word(map, draws, placement, |first, faults| {
+            let (up, down) = (faults.up as u64, faults.down as u64);
+            let mut left = up | down;
+            while left != 0 {
+                let byte = left.trailing_zeros() / 8;
+                left &= !(0xff << (8 * byte));
+                if let Some(&place) = placement.order.get(first + byte as usize) {
+                    hit.push(Hit { place, up: (up >> (8 * byte)) as u8, down: (down >> (8 * byte)) as u8 });
+                }
+            }
+        });
+    }
+}
+
+/// A weight with faults in its cells.
+struct Hit {
+    place: u32,
+    up: u8,
+    down: u8,
+}
+
+/// Replaces each weight by `outcome` of the code read and the bits in it that are wrong.
+#[inline(always)]
+fn each_weight(
+    storage: Storage,
+    hit: &[Hit],
+    weights: &mut [i8],
+    counts: &mut ReadCounts,
+    outcome: impl Fn(Storage, u8, u8) -> u8,
+) {
+    for &Hit { place, up, down } in hit {
+        let weight = &mut weights[place as usize];
+        let stored = storage.encode(*weight);
+        let read = stored & !down | !stored & up;
+        let wrong = stored ^ read;
+        counts.flipped_bits += u64::from(wrong.count_ones());
+        counts.masked_weights += u64::from(wrong != 0);
+        *weight = if wrong == 0 { *weight } else { storage.decode(outcome(storage, read, wrong)) };
+    }
+}
+
+/// The code with its wrong bits replaced towards zero.
+#[inline(always)]
+fn masked(storage: Storage, read: u8, wrong: u8) -> u8 {
+    // Of a weight whose sign is not known nothing is left.
+    if wrong & 0x80 != 0 { storage.encode(0) } else { read & !wrong | storage.towards_zero(read) & wrong }
+}
+
+/// Weights of a word with check bits.
+#[inline(always)]
+fn corrected(
+    storage: Storage,
+    code: &SecDed,
+    zero_detected: bool,
+    faults: WordFaults,
+    places: &[u32],
+    weights: &mut [i8],
+    counts: &mut ReadCounts,
+) {
+    let bytes = places.iter().enumerate();
+    let data =
+        bytes.fold(0, |data, (byte, &place)| data | u64::from(storage.encode(weights[place as usize])) << (8 * byte));
+    let stored = code.encode(data);
+    let read = faults.read(stored);
+    if read == stored {
+        return;
+    }
+    counts.flipped_bits += u64::from(((read ^ stored) as u64 & (!0 >> (64 - code.data_bits()))).count_ones());
+    let decoded = code.decode(read);
+    let zero = match decoded {
+        Decoded::Clean(_) => false,
+        Decoded::Corrected(_) => {
+            counts.corrected_words += 1;
+            false
+        }
+        Decoded::Detected(_) => {
+            counts.detected_words += 1;
+            zero_detected
+        }
+    };
+    if zero {
+        counts.masked_weights += places.len() as u64;
+    }
+    for (byte, &place) in places.iter().enumerate() {
+        let code = (decoded.data() >> (8 * byte)) as u8;
+        weights[place as usize] = if zero { 0 } else { storage.decode(code) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{FailureLaw, FaultModel};
+    use crate::units::Volts;
+
+    const ARRAY: ArrayShape = ArrayShape { rows: 16, columns: 16 };
+    const LAYERS: [LayerShape; 2] = [LayerShape { inputs: 60, outputs: 33 }, LayerShape { inputs: 33, outputs: 10 }];
+
+    fn model() -> FaultModel {
+        FaultModel::new("test", FailureLaw::Probit { v50: 0.7056, sigma: 0.0552 }, Volts(0.7)).unwrap()
+    }
+
+    fn weights() -> Vec<Vec<i8>> {
+        let weight = |index: usize| ((index * 97 + index / 7) % 255) as i32 - 127;
+        LAYERS.iter().map(|layer| (0..layer.inputs * layer.outputs).map(|i| weight(i) as i8).collect()).collect()
+    }
+
+    fn memory(scheme: Scheme, bytes: u64) -> WeightMemory {
+        WeightMemory::new(scheme, bytes, 64, ARRAY, &LAYERS).unwrap()
+    }
+
+    fn read(memory: &WeightMemory, map: &FaultMap, number: u64) -> (Vec<Vec<i8>>, ReadCounts) {
+        let mut weights = weights();
+        let mut layers: Vec<&mut [i8]> = weights.iter_mut().map(Vec::as_mut_slice).collect();
+        let counts = memory.read(map, number, &mut layers);
+        (weights, counts)
+    }
+
+    /// The definition, cell by cell: bit b of byte j of word w is in row w / degree, column b' · degree + w mod degree with
+    /// b' = 8j + b.
+    #[test]
+    fn faults_hit_the_cells_their_weights_are_in() {
+        for (degree, storage) in [(1, Storage::TwosComplement), (1, Storage::SignMagnitude), (4, Storage::Offset)] {
+            let scheme = Scheme::plain(storage).with_interleave(degree).unwrap();
+            // Large enough for both layers, and half as large.
+            for bytes in [4096, 1024] {
+                let memory = memory(scheme.clone(), bytes);
+                let model = model().with_up_share(Some(0.6)).unwrap();
+                let map = model.chip(memory.geometry(), 3, 0).faults(0.05);
+                let (found, counts) = read(&memory, &map, 0);
+                let mut flipped = 0;
+                for ((layer, original), found) in memory.layers.iter().zip(weights()).zip(found) {
+                    for (position, &place) in layer.order.iter().enumerate() {
+                        let word = (layer.first_word + position / 8) % (bytes as usize / 8);
+                        let mut code = storage.encode(original[place as usize]);
+                        for bit in 0..8 {
+                            let column = (position % 8 * 8 + bit) * degree + word % degree;
+                            let [up, down, _] = map.fault(word / degree, column);
+                            let one = code >> bit & 1 == 1;
+                            if one && down || !one && up {
+                                code ^= 1 << bit;
+                                flipped += 1;
+                            }
+                        }
+                        assert_eq!(found[place as usize], storage.decode(code));
+                    }
+                }
+                assert_eq!(counts.flipped_bits, flipped);
+            }
+        }
+    }
+
+    #[test]
+    fn weights_in_the_same_cells_meet_the_same_faults() {
+        // 128 words: weight 1,024 of the first layer comes back to the cells of weight 0.
+        let memory = memory(Scheme::default(), 1024);
+        let map = model().chip(memory.geometry(), 3, 0).faults(0.1);
+        let mut first = vec![0i8; 60 * 33];
+        let mut second = vec![0i8; 330];
+        memory.read(&map, 0, &mut [&mut first, &mut second]);
+        let order = &memory.layers[0].order;
+        let repeats = (0..1980 - 1024).filter(|&i| first[order[i] as usize] == first[order[i + 1024] as usize]);
+        assert_eq!(repeats.count(), 1980 - 1024);
+        assert!(first.iter().filter(|weight| **weight != 0).count() > 500);
+    }
+
+    #[test]
+    fn transient_faults_act_at_half_the_reads_and_persistent_ones_at_all() {
+        let memory = memory(Scheme::default(), 4096);
+        let persistent = model().chip(memory.geometry(), 3, 0).faults(0.2);
+        let model = model().with_persistent_share(0.0).unwrap();
+        let transient = model.chip(memory.geometry(), 3, 0).faults(0.2);
+        let (first, all) = read(&memory, &persistent, 0);
+        assert_eq!(read(&memory, &persistent, 1).0, first);
+        let (one, flips) = read(&memory, &transient, 0);
+        let (other, _) = read(&memory, &transient, 1);
+        assert_ne!(one, other);
+        assert_eq!(read(&memory, &transient, 0).0, one, "a read can be repeated");
+        let (expected, deviation) = (all.flipped_bits as f64 / 2.0, (all.flipped_bits as f64).sqrt() / 2.0);
+        assert!((flips.flipped_bits as f64 - expected).abs() < 4.5 * deviation);
+    }
+
+    #[test]
+    fn polarity_shows_about_half_of_the_faults() {
+        let memory = memory(Scheme::default(), 4096);
+        let seen = |model: &FaultModel| {
+            read(&memory, &model.chip(memory.geometry(), 3, 0).faults(0.1), 0).1.flipped_bits as f64
+        };
+        let ratio = seen(&model().with_up_share(Some(0.5)).unwrap()) / seen(&model());
+        assert!((0.45..0.55).contains(&ratio), "{ratio}");
+    }
+
+    #[test]
+    fn sec_ded_repairs_what_it_can_and_zeroes_what_it_cannot() {
+        let low = 2e-4;
+        for bits in [8, 16, 32, 64] {
+            let scheme = Scheme::plain(Storage::SignMagnitude).with_sec_ded(bits, true).unwrap();
+            let memory = memory(scheme, 4096);
+            // Few faults: no word has two, and every weight is right.
+            let (found, counts) = read(&memory, &model().chip(memory.geometry(), 1, 0).faults(low), 0);
+            assert_eq!(counts.detected_words, 0, "{bits} bits: choose another chip");
+            assert_eq!(found, weights());
+        }
+        let scheme = Scheme::plain(Storage::SignMagnitude).with_sec_ded(64, true).unwrap();
+        let memory = memory(scheme, 4096);
+        let (found, counts) = read(&memory, &model().chip(memory.geometry(), 1, 0).faults(0.01), 0);
+        assert!(counts.corrected_words > 50 && counts.detected_words > 10 && counts.masked_weights > 80);
+        let changed =
+            found.iter().flatten().zip(weights().iter().flatten()).filter(|(a, b)| a != b && **a != 0).count();
+        // Three errors or more look like one: 3.6 % of the 289 words, some four weights in each.
+        assert!((1..80).contains(&changed), "{changed}");
+    }
+
+    #[test]
+    fn protection_makes_errors_smaller() {
+        let damage = |scheme: Scheme| {
+            let memory = memory(scheme, 4096);
+            let (found, _) = read(&memory, &model().chip(memory.geometry(), 3, 0).faults(0.05), 0);
+            let pairs = found.iter().flatten().zip(weights().into_iter().flatten().collect::<Vec<i8>>());
+            pairs.map(|(a, b)| (i32::from(*a) - i32::from(b)).pow(2)).sum::<i32>()
+        };
+        for storage in Storage::ALL {
+            let plain = || Scheme::plain(storage);
+            let unprotected = damage(plain());
+            let masked = damage(plain().with_protection(Protection::BitMasking));
+            let words = damage(plain().with_protection(Protection::WordMasking));
+            let highest = damage(plain().with_protected_bits(2).unwrap());
+            assert!(masked < words && masked < unprotected && highest < unprotected / 4, "{storage:?}");
+            assert_eq!(damage(plain().with_protected_bits(8).unwrap()), 0);
+        }
+    }
+
+    #[test]
+    fn masked_weights_never_grow() {
+        for storage in Storage::ALL {
+            let memory = memory(Scheme::plain(storage).with_protection(Protection::BitMasking), 4096);
+            let (found, _) = read(&memory, &model().chip(memory.geometry(), 3, 0).faults(0.3), 0);
+            for (found, original) in found.iter().flatten().zip(weights().iter().flatten()) {
+                let (found, original) = (i32::from(*found), i32::from(*original));
+                assert!(found.abs() <= original.abs() && found * original >= 0, "{storage:?}: {original} to {found}");
+            }
+        }
+    }
+}

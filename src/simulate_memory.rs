@@ -1,0 +1,219 @@
+//! Trained networks with weights from a memory whose cells fail: every chip, memory supply and logic supply.
+//!
+//! Where no product is late, the products of a logic supply are the settled ones: those supplies share one inference. Energy is
+//! that of the network with sound weights; flipped bits change what multipliers switch by less than they change accuracy, and that
+//! is left out.
+
+use crate::failure::Failure;
+use crate::faulty_memory::FaultyMemory;
+use crate::study::{Behaviour, Study};
+use crate::weights::Job;
+use axtrain_sim::array::{EnergyModel, InferenceCost, LayerWork, Supplies, TransitionInference};
+use axtrain_sim::kernel::TableGemm;
+use axtrain_sim::memory::{FaultMap, Scheme, WeightMemory};
+use axtrain_sim::profile::SampledErrors;
+use axtrain_sim::report::{MemoryPoint, MemoryReport, Record, Sensitivity};
+use axtrain_sim::units::Volts;
+use axtrain_sim::workload::{Accuracy, Network, classify, infer_with};
+use rayon::prelude::*;
+
+/// A network on a design, and what is known of it with sound weights.
+pub(crate) struct Sound<'a> {
+    pub(crate) study: &'a Study,
+    pub(crate) behaviour: &'a Behaviour,
+    pub(crate) job: &'a Job,
+    pub(crate) network: &'a Network,
+    pub(crate) gemm: &'a TableGemm,
+    /// Test images as activation codes.
+    pub(crate) codes: &'a [u8],
+    pub(crate) model: EnergyModel<'a>,
+    /// For each logic supply, the record and what happened in each layer.
+    pub(crate) points: &'a [(Record, Vec<LayerWork>)],
+}
+
+impl Sound<'_> {
+    /// The records of all chips at all supplies.
+    pub(crate) fn on_failing_memory(&self, faulty: &FaultyMemory) -> Result<Vec<Record>, Failure> {
+        let mut records = Vec::new();
+        for (index, scheme) in faulty.faults.schemes.iter().enumerate() {
+            // A network that was trained for one memory runs on that.
+            if self.job.scheme.is_some_and(|own| own != index) {
+                continue;
+            }
+            let memory = faulty.memory(scheme, &self.network.weight_shapes())?;
+            let costs = self.costs(faulty, scheme)?;
+            let chips: Vec<u64> =
+                faulty.chips().filter(|chip| self.job.chip.is_none_or(|own| own == *chip)).collect();
+            let of_chips: Vec<Vec<Record>> = chips
+                .par_iter()
+                .map(|&chip| self.chip(faulty, &memory, &costs, chip))
+                .collect::<Result<_, Failure>>()?;
+            records.extend(of_chips.into_iter().flatten());
+        }
+        Ok(records)
+    }
+
+    /// Cost at each memory supply and each logic supply.
+    fn costs(&self, faulty: &FaultyMemory, scheme: &Scheme) -> Result<Vec<Vec<InferenceCost>>, Failure> {
+        let batch = self.study.experiment.operation.batch as u64;
+        let nominal = Volts(self.study.memories.technology.nominal_supply_v());
+        let cost = |sram: Volts, (record, works): &(Record, Vec<LayerWork>)| {
+            let supplies = Supplies {
+                weights: sram,
+                weight_overhead: scheme.cost(faulty.model.overheads()),
+                sram_leakage: faulty.leakage,
+                ..Supplies::new(Volts(record.point.supply_v), nominal)
+            };
+            self.model
+                .inference(works, batch, supplies)
+                .map_err(|error| Failure::request(error, "choose a smaller batch or network"))
+        };
+        let at = |&(sram, _): &(Volts, f64)| self.points.iter().map(|point| cost(sram, point)).collect();
+        faulty.points.iter().map(at).collect()
+    }
+
+    fn chip(
+        &self,
+        faulty: &FaultyMemory,
+        memory: &WeightMemory,
+        costs: &[Vec<InferenceCost>],
+        chip: u64,
+    ) -> Result<Vec<Record>, Failure> {
+        let mut records = Vec::new();
+        for (&(sram, p), costs) in faulty.points.iter().zip(costs) {
+            let map = faulty.map(memory, chip, p)?;
+            let mut settled = None;
+            for (position, ((base, _), cost)) in self.points.iter().zip(costs).enumerate() {
+                let errors = self.behaviour.errors(position);
+                let accuracy = match errors.is_empty() {
+                    true => *settled.get_or_insert_with(|| self.accuracy(memory, &map, None)),
+                    false => self.accuracy(memory, &map, Some(errors)),
+                };
+                let mut record = base.clone();
+                record.point.sram_v = sram.0;
+                record.point.chip = Some(chip);
+                record.point.memory = Some(memory.scheme().name().to_owned());
+                record.point.bit_error_rate = Some(if faulty.is_measured() { map.weak_share() } else { p });
+                (record.accuracy, record.accuracy_ci95) = (accuracy.fraction(), accuracy.interval(0.95));
+                (record.cycles, record.latency_us, record.energy_uj) = (cost.cycles, cost.latency_us, cost.energy);
+                record.provenance.warnings.extend(faulty.warnings.iter().cloned());
+                record.provenance.warnings.extend(self.slow_access(sram));
+                records.push(record);
+            }
+        }
+        Ok(records)
+    }
+
+    /// What is worth knowing of the time an access takes.
+    fn slow_access(&self, sram: Volts) -> Option<String> {
+        let cycles = self.model.weight_access_cycles(sram).expect("supplies were checked when loading");
+        (cycles > 1.0).then(|| {
+            let cycles = cycles.ceil();
+            format!("an access of the weight memory takes {cycles} clock periods at {sram}; accesses are taken to be pipelined")
+        })
+    }
+
+    /// Accuracy on a chip, with late products as in `errors`.
+    ///
+    /// The array takes its weights once a batch. Persistent faults give the same at every read.
+    fn accuracy(&self, memory: &WeightMemory, map: &FaultMap, errors: Option<&SampledErrors>) -> Accuracy {
+        let labels = self.study.dataset.test.labels();
+        let batch = self.study.experiment.operation.batch;
+        let images = if map.counts().transient > 0 { batch } else { labels.len().max(1) };
+        let inputs = self.network.inputs();
+        let mut total = Accuracy { correct: 0, images: 0 };
+        let reads = self.codes.chunks(images * inputs).zip(labels.chunks(images)).enumerate();
+        for (read, (codes, labels)) in reads {
+            let mut network = self.network.clone();
+            memory.read(map, read as u64, &mut network.weights_mut());
+            let part = self.classified(&network, codes, labels, errors);
+            total = Accuracy { correct: total.correct + part.correct, images: total.images + part.images };
+        }
+        total
+    }
+
+    fn classified(&self, network: &Network, codes: &[u8], labels: &[u8], errors: Option<&SampledErrors>) -> Accuracy {
+        let bits = self.study.array.accumulator_bits();
+        if let Some(errors) = errors {
+            let batch = self.study.experiment.operation.batch;
+            let table = &self.behaviour.table;
+            let images = (codes.to_vec(), labels);
+            return TransitionInference::new(network, table, self.gemm, images, batch, bits).run(errors).accuracy;
+        }
+        let unused = 32 - bits;
+        let scores = infer_with(network, self.gemm, codes, |pass| {
+            // Sums wrap before the bias is added.
+            let positions = pass.layer.convolution.positions();
+            for image in pass.accumulators.chunks_exact_mut(pass.layer.outputs()) {
+                for (channel, &bias) in image.chunks_exact_mut(positions).zip(&pass.layer.bias) {
+                    for sum in channel {
+                        *sum = (sum.wrapping_sub(bias) << unused >> unused).wrapping_add(bias);
+                    }
+                }
+            }
+        });
+        Accuracy::of(&classify(&scores, network.outputs()), labels)
+    }
+}
+
+/// What all records together say, if memories fail in this study.
+pub(crate) fn report(study: &Study, records: &[Record]) -> Option<MemoryReport> {
+    let faulty = study.faulty_memory.as_ref()?;
+    let baseline = study.baseline().name();
+    let method = &study.experiment.training.methods[0];
+    let sound = |record: &&Record| {
+        record.point.chip.is_none() && record.point.design == baseline && record.point.method == *method
+    };
+    let highest = records.iter().filter(sound).map(|record| record.point.supply_v).fold(f64::MIN, f64::max);
+    let reference: Vec<&Record> =
+        records.iter().filter(sound).filter(|record| record.point.supply_v == highest).collect();
+    let mean = |of: fn(&Record) -> f64| {
+        reference.iter().map(|record| of(record)).sum::<f64>() / reference.len().max(1) as f64
+    };
+    let target = mean(|record| record.accuracy) - faulty.faults.accuracy_loss_points / 100.0;
+    let nominal_v = study.memories.technology.nominal_supply_v();
+    let mut report = MemoryReport {
+        schema: MemoryReport::SCHEMA.to_owned(),
+        model: faulty.model.name().to_owned(),
+        vmin_v: faulty.faults.vmin.0,
+        nominal_v,
+        target,
+        yield_wanted: faulty.faults.yield_share,
+        reference_uj: mean(|record| record.energy_uj.total),
+        points: MemoryPoint::group(records, target),
+        sensitivity: Vec::new(),
+        warnings: faulty.warnings.clone(),
+    };
+    // Without doubt about Vmin there is nothing to say.
+    if !faulty.warnings.is_empty() {
+        report.sensitivity = sensitivity(&report);
+    }
+    Some(report)
+}
+
+/// The best pair's energy if Vmin were a tenth lower or higher: its memory supply moves along, its accuracy does not.
+fn sensitivity(report: &MemoryReport) -> Vec<Sensitivity> {
+    let Some(best) = report.cheapest(|_| true) else { return Vec::new() };
+    let Some((weights, rest)) = weight_memory_energy(report, best) else { return Vec::new() };
+    let at = |factor: f64| Sensitivity {
+        vmin_v: report.vmin_v * factor,
+        sram_v: best.sram_v * factor,
+        energy_uj: rest + weights * factor * factor,
+    };
+    [0.9, 1.0, 1.1].map(at).into_iter().filter(|other| other.sram_v <= report.nominal_v).collect()
+}
+
+/// Energy of accesses to the weight memory at a point, and all the rest, from two memory supplies of the same network: accesses
+/// cost in proportion to V², leakage is taken to stay.
+fn weight_memory_energy(report: &MemoryReport, best: &MemoryPoint) -> Option<(f64, f64)> {
+    let same = |point: &&MemoryPoint| {
+        (&point.design, &point.method, &point.memory, point.supply_v)
+            == (&best.design, &best.method, &best.memory, best.supply_v)
+            && point.sram_v != best.sram_v
+    };
+    let other = report.points.iter().find(same)?;
+    let slope =
+        (other.energy_uj.sram_dynamic - best.energy_uj.sram_dynamic) / (other.sram_v.powi(2) - best.sram_v.powi(2));
+    let weights = slope * best.sram_v.powi(2);
+    Some((weights, best.energy_uj.total - weights))
+}
