@@ -67,6 +67,7 @@ impl WeightMemory {
         let draws = ReadDraws::new(map, read);
         let map = &*map.by_word();
         let mut counts = ReadCounts::default();
+        let mut hit = Vec::new();
         for (weights, placement) in layers.iter_mut().zip(&self.layers) {
             assert_eq!(weights.len(), placement.order.len(), "weights of the layer");
             let storage = self.scheme.storage();
@@ -78,14 +79,14 @@ impl WeightMemory {
                 });
                 continue;
             }
+            self.collect(map, &draws, placement, &mut hit);
             match self.scheme.protection() {
-                Protection::BitMasking => self.read_layer(map, &draws, placement, weights, &mut counts, masked),
+                Protection::BitMasking => each_weight(storage, &hit, weights, &mut counts, masked),
                 Protection::WordMasking => {
-                    let zero = |storage: Storage, _, _| storage.encode(0);
-                    self.read_layer(map, &draws, placement, weights, &mut counts, zero);
+                    each_weight(storage, &hit, weights, &mut counts, |storage, _, _| storage.encode(0));
                 }
                 Protection::None | Protection::SecDed { .. } => {
-                    self.read_layer(map, &draws, placement, weights, &mut counts, |_, read, _| read);
+                    each_weight(storage, &hit, weights, &mut counts, |_, read, _| read);
                 }
             }
         }
@@ -118,59 +119,24 @@ impl WeightMemory {
         }
     }
 
-    /// Weights of a layer without check bits, each with `outcome` of the code read and the bits in it that are wrong.
-    ///
-    /// Weights with faults are listed first and changed then, and most words put two into the list whether they have faults or
-    /// not: branches that cannot be predicted would cost more than all the rest.
-    #[inline(always)]
-    fn read_layer(
-        &self,
-        map: &FaultMap,
-        draws: &ReadDraws,
-        placement: &LayerPlacement,
-        weights: &mut [i8],
-        counts: &mut ReadCounts,
-        outcome: impl Fn(Storage, u8, u8) -> u8,
-    ) {
-        const BYTES: usize = size_of::<u64>();
-        let sound = self.scheme.sound_cells();
-        let mut list = [Hit::default(); WORDS_AT_ONCE * BYTES + 2];
-        let mut word = placement.first_word % self.words;
-        for places in placement.order.chunks(WORDS_AT_ONCE * BYTES) {
-            let mut count = 0;
-            for places in places.chunks(BYTES) {
-                let faults = map.word(word, draws).without(sound);
-                let (up, down) = (faults.up as u64, faults.down as u64);
-                // The lowest bit of every byte that has a fault, as far as there are weights.
-                let mut bytes = up | down;
-                bytes |= bytes >> 4;
-                bytes |= bytes >> 2;
-                bytes |= bytes >> 1;
-                bytes &= 0x0101_0101_0101_0101 & (!0 >> (64 - 8 * places.len()));
-                let mut take = |bytes: &mut u64| {
-                    let byte = bytes.trailing_zeros() as usize / 8 % BYTES;
-                    let place = places[byte.min(places.len() - 1)];
-                    list[count] = Hit { place, up: (up >> (8 * byte)) as u8, down: (down >> (8 * byte)) as u8 };
-                    count += usize::from(*bytes != 0);
-                    *bytes &= bytes.wrapping_sub(1);
-                };
-                take(&mut bytes);
-                take(&mut bytes);
-                while bytes != 0 {
-                    take(&mut bytes);
+    /// Weights of a layer with faults in their cells. Two passes, this one and the next, have fewer mispredicted branches than one.
+    fn collect(&self, map: &FaultMap, draws: &ReadDraws, placement: &LayerPlacement, hit: &mut Vec<Hit>) {
+        hit.clear();
+        self.for_each_word(map, draws, placement, |first, faults| {
+            let (up, down) = (faults.up as u64, faults.down as u64);
+            let mut left = up | down;
+            while left != 0 {
+                let byte = left.trailing_zeros() / 8;
+                left &= !(0xff << (8 * byte));
+                if let Some(&place) = placement.order.get(first + byte as usize) {
+                    hit.push(Hit { place, up: (up >> (8 * byte)) as u8, down: (down >> (8 * byte)) as u8 });
                 }
-                word = if word + 1 == self.words { 0 } else { word + 1 };
             }
-            each_weight(self.scheme.storage(), &list[..count], weights, counts, &outcome);
-        }
+        });
     }
 }
 
-/// Words whose weights with faults are listed at once.
-const WORDS_AT_ONCE: usize = 256;
-
 /// A weight with faults in its cells.
-#[derive(Clone, Copy, Default)]
 struct Hit {
     place: u32,
     up: u8,

@@ -133,7 +133,9 @@ mod tests {
         let memory = faults.memory(&shapes).unwrap();
         let method = RandomBitError { gemm: fixture.gemm.clone(), memory, faults };
         let network = fixture.network();
-        let clean = scores(&fixture.forward(&network));
+        // As the method does, with scales that move with the batch.
+        let moved = &mut fixture.calibration.clone();
+        let clean = scores(&network.forward(fixture.images.clone(), &fixture.gemm, moved));
         let objective = |targets: burn::tensor::Tensor<2>| {
             let batch = Batch { images: fixture.images.clone(), targets };
             let rng = &mut ChaCha8Rng::seed_from_u64(1);
