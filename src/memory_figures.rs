@@ -65,31 +65,37 @@ fn bit_errors(report: &MemoryReport, conditions: &str) -> error_voltage::ErrorVo
     let highest = report.points.iter().map(|point| point.supply_v).fold(f64::MIN, f64::max);
     let designs = distinct(report, |point| (point.design.clone(), point.memory.clone()));
     let several = distinct(report, |point| point.design.clone()).len() > 1;
-    let designs = designs.into_iter().enumerate().map(|(index, (design, memory))| {
+    let mut lines: Vec<error_voltage::Design> = Vec::new();
+    for (design, memory) in designs {
         // Energy does not depend on the method but for the operands' switching: the first one's.
         let own =
             |point: &&MemoryPoint| (&point.design, &point.memory, point.supply_v) == (&design, &memory, highest);
         let method = report.points.iter().find(own).map(|point| &point.method);
         let own = report.points.iter().filter(own).filter(|point| Some(&point.method) == method);
-        error_voltage::Design {
-            name: if several { format!("{design}, {memory}") } else { memory.clone() },
-            critical_v: (index == 0).then_some(report.vmin_v),
-            points: own
-                .map(|point| error_voltage::Point {
-                    supply_v: point.sram_v,
-                    error_rate: point.bit_error_rate,
-                    energy_fj: Some(point.energy_uj.total * 1e9),
-                })
-                .collect(),
+        let points: Vec<error_voltage::Point> = own
+            .map(|point| error_voltage::Point {
+                supply_v: point.sram_v,
+                error_rate: point.bit_error_rate,
+                energy_fj: Some(point.energy_uj.total * 1e9),
+            })
+            .collect();
+        let name = if several { format!("{design}, {memory}") } else { memory };
+        // Memories that cost the same are one line.
+        match lines.iter_mut().find(|line| line.points == points) {
+            Some(line) => line.name += &format!(", {name}"),
+            None => {
+                let critical_v = lines.is_empty().then_some(report.vmin_v);
+                lines.push(error_voltage::Design { name, critical_v, points });
+            }
         }
-    });
+    }
     error_voltage::ErrorVoltage {
         quantities: error_voltage::Quantities::Memory,
         caption: Caption::new(
             "Failing cells and energy over the memory's supply",
             format!("logic at {highest} V; {conditions}"),
         ),
-        designs: designs.collect(),
+        designs: lines,
     }
 }
 

@@ -96,12 +96,13 @@ fn run_network(
         clock_ps: study.clock_ps,
     };
     let sram = Volts(study.memories.technology.nominal_supply_v());
+    let sram_leakage = study.faulty_memory.as_ref().map_or(1.0, |faulty| faulty.leakage);
     let mut points = Vec::new();
     for (position, &(point, _)) in behaviour.points.iter().enumerate() {
         let run = inference.run(behaviour.errors(position));
         let layers = layer_works(study, design, network.layers(), &run, seed);
         let cost = model
-            .inference(&layers, batch as u64, Supplies::new(point.supply, sram))
+            .inference(&layers, batch as u64, Supplies { sram_leakage, ..Supplies::new(point.supply, sram) })
             .map_err(|error| Failure::request(error, "choose a smaller batch or network"))?;
         let multiplications = network.multiply_accumulates() as f64;
         let wrong: f64 = run

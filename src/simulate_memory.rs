@@ -108,8 +108,8 @@ impl Sound<'_> {
     fn slow_access(&self, sram: Volts) -> Option<String> {
         let cycles = self.model.weight_access_cycles(sram).expect("supplies were checked when loading");
         (cycles > 1.0).then(|| {
-            let cycles = cycles.ceil();
-            format!("an access of the weight memory takes {cycles} clock periods at {sram}; accesses are taken to be pipelined")
+            let (cycles, supply) = (cycles.ceil(), sram.0);
+            format!("an access of the weight memory takes {cycles} clock periods at {supply:.3} V; accesses are taken to be pipelined")
         })
     }
 

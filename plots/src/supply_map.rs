@@ -101,12 +101,12 @@ fn draw_boundary(
             }
         }
     };
-    for row in 1..data.sram_v.len() {
-        across(width, &|column| good(row - 1, column) != good(row, column), &|step| (columns[step], rows[row]));
+    // Edges between two cells: neither the first nor the last.
+    for (row, &y) in rows.iter().enumerate().take(rows.len() - 1).skip(1) {
+        across(width, &|column| good(row - 1, column) != good(row, column), &|step| (columns[step], y));
     }
-    for column in 1..width {
-        let differs = |row: usize| good(row, column - 1) != good(row, column);
-        across(data.sram_v.len(), &differs, &|step| (columns[column], rows[step]));
+    for (column, &x) in columns.iter().enumerate().take(columns.len() - 1).skip(1) {
+        across(data.sram_v.len(), &|row| good(row, column - 1) != good(row, column), &|step| (x, rows[step]));
     }
 }
 

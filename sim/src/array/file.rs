@@ -84,7 +84,8 @@ impl ArrayConfig {
 }
 
 /// The built-in array files: name and TOML text.
-pub const BUILT_IN_ARRAYS: [(&str, &str); 5] = [
+pub const BUILT_IN_ARRAYS: [(&str, &str); 6] = [
+    ("edge-4x4", include_str!("../../../hwconfigs/array/edge-4x4.toml")),
     ("edge-16x16", include_str!("../../../hwconfigs/array/edge-16x16.toml")),
     ("edge-32x32", include_str!("../../../hwconfigs/array/edge-32x32.toml")),
     ("eyeriss-12x14", include_str!("../../../hwconfigs/array/eyeriss-12x14.toml")),

@@ -38,8 +38,9 @@ pub struct FaultCounts {
 impl FaultMap {
     /// A memory without faults.
     pub fn sound(geometry: CellGeometry) -> Self {
-        let none = BitVec::repeat(false, geometry.all_rows() * geometry.pieces() * 64);
-        Self { geometry, up: none.clone(), down: none.clone(), transient: none, seed: 0 }
+        // Zeros from the system cost nothing until they are touched.
+        let none = || BitVec::from_vec(vec![0; geometry.all_rows() * geometry.pieces()]);
+        Self { geometry, up: none(), down: none(), transient: none(), seed: 0 }
     }
 
     /// The cells' arrangement.
