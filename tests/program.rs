@@ -277,6 +277,51 @@ mod training {
         assert_eq!(damaged.status.code(), Some(2));
         assert!(unwrapped(&text(&damaged.stderr)).contains("plain_s2.safetensors"));
     }
+
+    #[test]
+    fn a_convolutional_network_runs_and_takes_the_cycles_of_its_topology() {
+        let folder = scratch("convolutional");
+        let layers = "layers = [{ conv = 6, kernel = 3, padding = 1 }, { pool = \"max\", window = 2 }, \
+                      { conv = 8, kernel = [2, 3], groups = 2 }]";
+        let changes = [
+            ("hidden = [24]", layers),
+            ("seeds = [1, 2]", "seeds = [1]"),
+            ("name = \"smoke\"", "name = \"conv\""),
+            ("[0.75, 0.9, 1.1]", "[0.9, 1.1]"),
+        ];
+        let text = changes.iter().fold(smoke(), |text, (from, to)| {
+            assert!(text.contains(from), "{from}");
+            text.replacen(from, to, 1)
+        });
+        fs::write(folder.join("conv.toml"), &text).unwrap();
+        let records = json(&axtrain(&folder, &["run", "conv.toml", "--json"]));
+        let exact = &records[1];
+        assert_eq!(exact["point"]["model"], "c6k3p1-m2-c8k2x3g2-10");
+        assert!(exact["point"]["supply_v"] == 1.1 && exact["accuracy"].as_f64().unwrap() > 0.8, "{exact}");
+        assert_eq!(exact["product_error_rate"], 0.0);
+
+        // The same layers as a topology, the last one as a convolution over the whole of its input.
+        let topology = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides, \
+                        Batch Size, Padding, Groups\n\
+                        conv1, 8, 8, 3, 3, 1, 6, 1, 64, 1, 1\n\
+                        conv2, 4, 4, 2, 3, 6, 8, 1, 64, 0, 2\n\
+                        dense3, 3, 2, 3, 2, 8, 10, 1, 64, 0, 1\n";
+        fs::write(folder.join("conv.csv"), topology).unwrap();
+        let arguments = ["cycles", "--array", "edge-16x16", "--topology", "conv.csv", "--json"];
+        let counted = json(&axtrain(&folder, &arguments));
+        let count = |key: &str| counted["total"][key].as_u64().unwrap();
+        let cycles = exact["cycles"].as_f64().unwrap() * 64.0;
+        assert!((cycles - (count("cycles") - count("stall_cycles")) as f64).abs() < 1e-6, "{cycles} and {counted}");
+
+        // Layers that do not fit the images are refused where they stand.
+        fs::write(folder.join("large.toml"), text.replacen("kernel = 3,", "kernel = 11,", 1)).unwrap();
+        let refused = axtrain(&folder, &["check", "large.toml"]);
+        let message = unwrapped(&super::text(&refused.stderr));
+        assert_eq!(refused.status.code(), Some(2), "{message}");
+        for part in ["layer1ofthemodel", "large.toml:", "[11,11]"] {
+            assert!(message.contains(part), "{part} is not in {message}");
+        }
+    }
 }
 
 #[test]

@@ -52,19 +52,16 @@ impl Windows {
         let choice = match self.pool.kind() {
             Pooling::Average => Choice::Mean,
             Pooling::Maximum => {
-                let largest = |image: &[f32], window: &[u32]| {
-                    let rest = window[1..].iter();
-                    // The first of equal ones.
-                    rest.fold(
-                        window[0],
-                        |best, &place| {
+                let mut chosen = Vec::with_capacity(activations.len() / self.inputs * self.outputs());
+                for image in activations.chunks_exact(self.inputs) {
+                    chosen.extend(self.places.chunks_exact(self.area).map(|window| {
+                        // The first of equal ones.
+                        window[1..].iter().fold(window[0], |best, &place| {
                             if image[place as usize] > image[best as usize] { place } else { best }
-                        },
-                    )
-                };
-                let images = activations.chunks_exact(self.inputs);
-                let windows = |image| self.places.chunks_exact(self.area).map(move |window| largest(image, window));
-                Choice::Largest(images.flat_map(windows).collect())
+                        })
+                    }));
+                }
+                Choice::Largest(chosen.into())
             }
         };
         Selection { windows: self.clone(), choice }
@@ -96,35 +93,35 @@ impl Selection {
 
     /// Pools values `[image][place]`; means are rounded as the array rounds them if the values lie on the grid of a scale.
     pub(crate) fn apply(&self, values: &[f32], grid: Option<f32>) -> Vec<f32> {
-        let images = values.chunks_exact(self.windows.inputs);
         let area = self.windows.area;
+        let mut pooled = vec![0.0; values.len() / self.windows.inputs * self.outputs()];
+        let images = pooled.chunks_exact_mut(self.outputs()).zip(values.chunks_exact(self.windows.inputs));
         let windows = || self.windows.places.chunks_exact(area);
         match (&self.choice, grid) {
             (Choice::Largest(chosen), _) => {
-                let chosen = chosen.chunks_exact(self.outputs());
-                images
-                    .zip(chosen)
-                    .flat_map(|(image, chosen)| chosen.iter().map(|&place| image[place as usize]))
-                    .collect()
+                for ((pooled, image), chosen) in images.zip(chosen.chunks_exact(self.outputs())) {
+                    pooled.iter_mut().zip(chosen).for_each(|(pooled, &place)| *pooled = image[place as usize]);
+                }
             }
             (Choice::Mean, None) => {
                 let share = (area as f32).recip();
-                let sum =
-                    |image: &[f32], window: &[u32]| window.iter().map(|&place| image[place as usize]).sum::<f32>();
-                images.flat_map(|image| windows().map(move |window| sum(image, window) * share)).collect()
+                for (pooled, image) in images {
+                    for (pooled, window) in pooled.iter_mut().zip(windows()) {
+                        *pooled = window.iter().map(|&place| image[place as usize]).sum::<f32>() * share;
+                    }
+                }
             }
             (Choice::Mean, Some(scale)) => {
-                let mean = |codes: &[u8], window: &[u32]| {
-                    let sum: usize = window.iter().map(|&place| usize::from(codes[place as usize])).sum();
-                    ((sum + area / 2) / area) as f32 * scale
-                };
-                let pooled = images.flat_map(|image| {
+                for (pooled, image) in images {
                     let codes = quantizer::activation_codes(image, scale);
-                    windows().map(|window| mean(&codes, window)).collect::<Vec<_>>()
-                });
-                pooled.collect()
+                    for (pooled, window) in pooled.iter_mut().zip(windows()) {
+                        let sum: usize = window.iter().map(|&place| usize::from(codes[place as usize])).sum();
+                        *pooled = ((sum + area / 2) / area) as f32 * scale;
+                    }
+                }
             }
         }
+        pooled
     }
 
     /// The adjoint of [`Self::apply`]: the gradient by values, from that by pooled ones.

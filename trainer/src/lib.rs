@@ -1,7 +1,7 @@
 //! Networks trained for the arithmetic they will run on.
 //!
-//! A convolutional network or a perceptron is trained in one of several ways ([`Method`]) for a multiplier that is known by its product
-//! table, and comes out as an integer [`Network`](axtrain_sim::workload::Network) for the array:
+//! A convolutional network or a perceptron is trained in one of several ways ([`Method`]) for a multiplier that is known
+//! by its product table, and comes out as an integer [`Network`](axtrain_sim::workload::Network) for the array:
 //!
 //! ```
 //! use axtrain_sim::multiplier::ProductTable;
@@ -31,8 +31,8 @@
 //! gradients pass straight through. A run uses one thread, and depends on its settings and data alone: start several at
 //! once to use several cores.
 //!
-//! Not modelled here: residual connections, batch normalisation, asymmetric codes, errors that depend on time or voltage (a table has none), gradients
-//! of the table itself.
+//! Not modelled here: residual connections, batch normalisation, asymmetric codes, errors that depend on time or voltage (a
+//! table has none), gradients of the table itself.
 
 mod calibration;
 mod error;

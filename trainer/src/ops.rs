@@ -102,6 +102,9 @@ pub(crate) trait IntegerBackend: Backend {
     /// Adds `bias [output channel]` to `sums [image][output channel, position]`.
     fn add_bias(sums: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
 
+    /// How far `clamp(values, 0, limit)` moves when the values change.
+    fn clamped_change(values: FloatTensor<Self>, change: FloatTensor<Self>, limit: f32) -> FloatTensor<Self>;
+
     /// Pools `values [image][activation]`.
     fn pool(values: FloatTensor<Self>, pooled: Pooled) -> FloatTensor<Self>;
 }
@@ -110,6 +113,14 @@ pub(crate) trait IntegerBackend: Backend {
 pub(crate) trait GradientBackend: IntegerBackend {
     /// `gradient` where `values` lie within 0 (exclusive) and `limit`, else 0.
     fn gate(gradient: FloatTensor<Self>, values: FloatTensor<Self>, limit: f32) -> FloatTensor<Self>;
+
+    /// Of a clamped change by the values and by their change.
+    fn by_clamped(
+        gradient: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        change: FloatTensor<Self>,
+        limit: f32,
+    ) -> [FloatTensor<Self>; 2];
 
     /// Of a multiplication by its activations.
     fn by_activations(
@@ -173,6 +184,13 @@ impl IntegerBackend for Flex {
         tensor(values, images)
     }
 
+    fn clamped_change(values: FlexTensor, change: FlexTensor, limit: f32) -> FlexTensor {
+        let (values, change) = (values.to_contiguous(), change.to_contiguous());
+        let pairs = contiguous(&values).iter().zip(contiguous(&change));
+        let moved = pairs.map(|(value, change)| (value + change).clamp(0.0, limit) - value.clamp(0.0, limit));
+        tensor(moved.collect(), rows(&values))
+    }
+
     fn pool(values: FlexTensor, pooled: Pooled) -> FlexTensor {
         let values = values.to_contiguous();
         tensor(pooled.selection.apply(contiguous(&values), pooled.grid), rows(&values))
@@ -183,8 +201,19 @@ impl GradientBackend for Flex {
     fn gate(gradient: FlexTensor, values: FlexTensor, limit: f32) -> FlexTensor {
         let (gradient, values) = (gradient.to_contiguous(), values.to_contiguous());
         let pairs = contiguous(&gradient).iter().zip(contiguous(&values));
-        let gated = pairs.map(|(&gradient, &value)| if value > 0.0 && value <= limit { gradient } else { 0.0 });
+        let gated = pairs.map(|(&gradient, &value)| gated(gradient, value, limit));
         FlexTensor::from_data(TensorData::new(gated.collect::<Vec<_>>(), gradient.shape()))
+    }
+
+    fn by_clamped(gradient: FlexTensor, values: FlexTensor, change: FlexTensor, limit: f32) -> [FlexTensor; 2] {
+        let [gradient, values, change] = [gradient, values, change].map(|tensor| tensor.to_contiguous());
+        let triples = contiguous(&gradient).iter().zip(contiguous(&values)).zip(contiguous(&change));
+        let pairs = triples.map(|((&gradient, &value), &change)| {
+            let by_change = gated(gradient, value + change, limit);
+            (by_change - gated(gradient, value, limit), by_change)
+        });
+        let (by_values, by_change): (Vec<f32>, Vec<f32>) = pairs.unzip();
+        [by_values, by_change].map(|values| tensor(values, rows(&gradient)))
     }
 
     fn by_activations(gradient: FlexTensor, weights: FlexTensor, convolution: &Convolution) -> FlexTensor {
@@ -214,6 +243,12 @@ impl GradientBackend for Flex {
         let gradient = gradient.to_contiguous();
         tensor(selection.spread(contiguous(&gradient)), rows(&gradient))
     }
+}
+
+/// What passes back through clamping to 0…`limit`.
+#[inline(always)]
+fn gated(gradient: f32, value: f32, limit: f32) -> f32 {
+    if value > 0.0 && value <= limit { gradient } else { 0.0 }
 }
 
 fn contiguous(tensor: &FlexTensor) -> &[f32] {
@@ -324,6 +359,38 @@ impl<B: GradientBackend, C: CheckpointStrategy> IntegerBackend for Autodiff<B, C
         }
     }
 
+    fn clamped_change(values: FloatTensor<Self>, change: FloatTensor<Self>, limit: f32) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct Clamped;
+
+        impl<B: GradientBackend> Backward<B, 2> for Clamped {
+            type State = ([NodeId; 2], f32);
+
+            fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, checkpoints: &mut Checkpointer) {
+                let gradient = gradients.consume::<B>(&ops.node);
+                let (nodes, limit) = ops.state;
+                let [values, change] = nodes.map(|node| checkpoints.retrieve_node_output(node));
+                let by_operands = B::by_clamped(gradient, values, change, limit);
+                for (parent, by_operand) in ops.parents.into_iter().zip(by_operands) {
+                    if let Some(parent) = parent {
+                        gradients.register::<B>(parent.id, by_operand);
+                    }
+                }
+            }
+        }
+
+        match Clamped.prepare::<C>([values.node(), change.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(mut prepared) => {
+                let nodes = [prepared.checkpoint(&values), prepared.checkpoint(&change)];
+                let moved = B::clamped_change(values.into_primitive(), change.into_primitive(), limit);
+                prepared.finish((nodes, limit), moved)
+            }
+            OpsKind::UnTracked(prepared) => {
+                prepared.finish(B::clamped_change(values.into_primitive(), change.into_primitive(), limit))
+            }
+        }
+    }
+
     fn pool(values: FloatTensor<Self>, pooled: Pooled) -> FloatTensor<Self> {
         #[derive(Debug)]
         struct Spread;
@@ -375,6 +442,11 @@ pub(crate) fn multiply_real(activations: Tensor<2>, weights: Tensor<2>, convolut
 /// Adds `bias [output channel]` to `sums [image][output channel, position]`.
 pub(crate) fn add_bias(sums: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::add_bias(sums.into_dispatch(), bias.into_dispatch()))
+}
+
+/// How far `clamp(values, 0, limit)` moves when the values change, element by element.
+pub(crate) fn clamped_change(values: Tensor<2>, change: Tensor<2>, limit: f32) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::clamped_change(values.into_dispatch(), change.into_dispatch(), limit))
 }
 
 /// Pools `values [image][activation]`; means lie on the grid of a scale if one is given and the values do.

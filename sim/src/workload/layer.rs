@@ -90,18 +90,33 @@ impl QuantizedLayer {
     /// If this is the last layer.
     pub fn activate(&self, accumulators: &[i32]) -> Vec<u8> {
         let requantize = self.requantize.expect("the last layer's accumulators are scores");
-        self.pooled(accumulators.iter().map(|&accumulator| requantize.apply(accumulator)).collect())
+        let mut codes = vec![0; accumulators.len()];
+        requantize.apply_all(accumulators, 0, &mut codes);
+        self.pooled(codes)
     }
 
     /// As [`Self::activate`] of [`Self::accumulate`], on this thread and without keeping the accumulators.
     pub(super) fn forward(&self, gemm: &TableGemm, images: &[u8]) -> Vec<u8> {
         let requantize = self.requantize.expect("the last layer's accumulators are scores");
         let mut codes = vec![0; images.len() / self.inputs() * self.outputs()];
-        self.for_each_product(gemm, images, self.convolution.block_images(), |products| {
-            let to = &mut codes[products.image * self.outputs()..];
-            self.scatter(products.group, products.sums, to, |channel, sum| {
-                requantize.apply(sum.wrapping_add(self.bias[channel]))
-            });
+        let at_once = self.convolution.block_images();
+        let mut sums = vec![0; at_once.min(images.len() / self.inputs()) * self.outputs()];
+        let (last_group, positions) = (self.convolution.groups() - 1, self.convolution.positions());
+        self.for_each_product(gemm, images, at_once, |products| {
+            if positions == 1 {
+                let to = &mut codes[products.image * self.outputs()..];
+                let code = |channel: usize, sum: i32| requantize.apply(sum.wrapping_add(self.bias[channel]));
+                return self.scatter(products.group, products.sums, to, code);
+            }
+            self.scatter(products.group, products.sums, &mut sums, |_, sum| sum);
+            // The image is complete with its last group.
+            if products.group == last_group {
+                let codes = &mut codes[products.image * self.outputs()..];
+                let channels = sums.chunks_exact(positions).zip(codes.chunks_exact_mut(positions));
+                for ((sums, codes), &bias) in channels.zip(self.bias.iter().cycle()) {
+                    requantize.apply_all(sums, bias, codes);
+                }
+            }
         });
         self.pooled(codes)
     }

@@ -92,43 +92,41 @@ impl Pool {
         assert!(images.len().is_multiple_of(channels * height * width), "activations of whole images");
         let [_, rows, columns] = self.output();
         let mut pooled = Vec::with_capacity(images.len() / (height * width) * rows * columns);
+        let mut line = vec![0; width];
         for plane in images.chunks_exact(height * width) {
             for top in (0..rows).map(|row| row * self.stride[0]) {
                 let lines = &plane[top * width..][..self.window[0] * width];
                 match self.kind {
-                    Pooling::Maximum => self.maxima(lines, columns, &mut pooled),
-                    Pooling::Average => self.means(lines, columns, &mut pooled),
+                    Pooling::Maximum => self.maxima(lines, &mut line, &mut pooled),
+                    Pooling::Average => self.means(lines, &mut line, &mut pooled),
                 }
             }
         }
         pooled
     }
 
-    /// Of a row of windows, whose lines of the plane are given.
-    fn maxima(&self, lines: &[u8], columns: usize, pooled: &mut Vec<u8>) {
-        let width = self.input[2];
-        // Down the columns first: that is a vector operation.
-        let mut highest = lines[..width].to_vec();
-        for line in lines[width..].chunks_exact(width) {
-            highest.iter_mut().zip(line).for_each(|(highest, &code)| *highest = code.max(*highest));
+    /// Of a row of windows, whose lines of the plane are given; down the columns first, in `line`.
+    fn maxima(&self, lines: &[u8], line: &mut [u32], pooled: &mut Vec<u8>) {
+        line.fill(0);
+        for codes in lines.chunks_exact(line.len()) {
+            line.iter_mut().zip(codes).for_each(|(largest, &code)| *largest = (*largest).max(code.into()));
         }
-        pooled.extend((0..columns).map(|column| {
-            let window = &highest[column * self.stride[1]..][..self.window[1]];
-            window.iter().fold(0, |largest, &code| code.max(largest))
-        }));
+        let largest = |window: &[u32]| window.iter().fold(0, |largest, &code| code.max(largest)) as u8;
+        pooled.extend(self.windows(line).map(largest));
     }
 
-    fn means(&self, lines: &[u8], columns: usize, pooled: &mut Vec<u8>) {
-        let width = self.input[2];
-        let mut sums: Vec<u32> = lines[..width].iter().map(|&code| code.into()).collect();
-        for line in lines[width..].chunks_exact(width) {
-            sums.iter_mut().zip(line).for_each(|(sum, &code)| *sum += u32::from(code));
+    fn means(&self, lines: &[u8], line: &mut [u32], pooled: &mut Vec<u8>) {
+        line.fill(0);
+        for codes in lines.chunks_exact(line.len()) {
+            line.iter_mut().zip(codes).for_each(|(sum, &code)| *sum += u32::from(code));
         }
         let count = (self.window[0] * self.window[1]) as u32;
-        pooled.extend((0..columns).map(|column| {
-            let sum: u32 = sums[column * self.stride[1]..][..self.window[1]].iter().sum();
-            ((sum + count / 2) / count) as u8
-        }));
+        pooled.extend(self.windows(line).map(|window| ((window.iter().sum::<u32>() + count / 2) / count) as u8));
+    }
+
+    fn windows<'a>(&self, line: &'a [u32]) -> impl Iterator<Item = &'a [u32]> + use<'a> {
+        let (width, stride) = (self.window[1], self.stride[1]);
+        (0..self.output()[2]).map(move |column| &line[column * stride..][..width])
     }
 }
 

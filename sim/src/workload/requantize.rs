@@ -1,5 +1,6 @@
 //! From accumulators to activation codes.
 
+use crate::engine::multiversion;
 use serde::{Deserialize, Serialize};
 
 /// Turns a 32-bit accumulator into the next layer's activation code: `round(acc · multiplier / 2^shift)`, clamped to
@@ -31,12 +32,33 @@ impl Requantize {
         Some(Self { multiplier: multiplier as i32, shift })
     }
 
+    /// The activation codes of accumulators to which `bias` is added first, modulo 2^32.
+    ///
+    /// # Panics
+    /// If there are not as many codes as accumulators.
+    pub fn apply_all(self, accumulators: &[i32], bias: i32, codes: &mut [u8]) {
+        assert_eq!(accumulators.len(), codes.len(), "a code for each accumulator");
+        requantize(self, accumulators, bias, codes);
+    }
+
     /// The activation code of an accumulator.
+    #[inline]
     pub fn apply(self, accumulator: i32) -> u8 {
         let scaled = i64::from(accumulator) * i64::from(self.multiplier);
         // Two steps so that the rounding constant cannot overflow at shift 62.
         let rounded = ((scaled >> (self.shift - 1)) + 1) >> 1;
         rounded.clamp(0, 127) as u8
+    }
+}
+
+multiversion! {
+    fn requantize(by: Requantize, accumulators: &[i32], bias: i32, codes: &mut [u8]) = requantize_each
+}
+
+#[inline(always)]
+fn requantize_each(by: Requantize, accumulators: &[i32], bias: i32, codes: &mut [u8]) {
+    for (code, &accumulator) in codes.iter_mut().zip(accumulators) {
+        *code = by.apply(accumulator.wrapping_add(bias));
     }
 }
 
@@ -52,6 +74,18 @@ mod tests {
                 let exact = (f64::from(accumulator) * factor + 0.5).floor().clamp(0.0, 127.0);
                 assert_eq!(f64::from(requantize.apply(accumulator)), exact, "{accumulator} × {factor}");
             }
+        }
+    }
+
+    #[test]
+    fn many_at_once_are_one_by_one() {
+        let requantize = Requantize::from_factor(0.0037).unwrap();
+        let accumulators: Vec<i32> = (-2_000_000_000..2_000_000_000).step_by(1_234_577).collect();
+        let mut codes = vec![0; accumulators.len()];
+        for bias in [0, -7, i32::MAX] {
+            requantize.apply_all(&accumulators, bias, &mut codes);
+            let one_by_one = accumulators.iter().map(|sum| requantize.apply(sum.wrapping_add(bias)));
+            assert!(one_by_one.eq(codes.iter().copied()));
         }
     }
 

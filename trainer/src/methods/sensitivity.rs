@@ -33,8 +33,7 @@ pub(super) fn output_sensitivity(
             let batch = change.dims()[0] as f32;
             return change.square().sum() / (batch * sensitivity.epsilon * sensitivity.epsilon);
         };
-        let clamped = |preactivation: Tensor<2>| preactivation.clamp(0.0, activation.limit);
-        let change = clamped(pass.output.clone() + change) - clamped(pass.output.clone());
+        let change = ops::clamped_change(pass.output.clone(), change, activation.limit);
         input_change = Some(match &activation.pooling {
             Some(selection) => ops::pool(change, selection.clone(), None),
             None => change,
