@@ -178,7 +178,7 @@ impl Experiment {
             return Err(ConfigError::at(file.model.hidden.span(), "a layer of width 0", "every layer needs outputs"));
         }
         let designs: Vec<Multiplier> =
-            file.designs.into_iter().map(|design| design.checked(folder)).collect::<Result<_, _>>()?;
+            file.designs.into_iter().map(|design| design.with_gates(folder)).collect::<Result<_, _>>()?;
         for (index, design) in designs.iter().enumerate() {
             let fits = design.width_a() == 8 && design.width_b() == 8 && design.signed();
             if !fits || designs[..index].iter().any(|other| other.name() == design.name()) {

@@ -2,6 +2,7 @@
 
 mod design;
 mod experiment;
+mod identity;
 
 pub use design::DesignFile;
 pub use experiment::{Experiment, Operation, Range, Training};

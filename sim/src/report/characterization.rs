@@ -1,7 +1,7 @@
 //! What `characterize` says of a design.
 
 use crate::engine::StaticTiming;
-use crate::multiplier::Multiplier;
+use crate::multiplier::{Multiplier, TabulatedMultiplier};
 use crate::netlist::Netlist;
 use crate::profile::{Design, ErrorMetrics, MetricIntervals, TimingErrors, TransitionTable};
 use crate::technology::{OperatingPoint, Physical, Technology};
@@ -22,6 +22,33 @@ pub struct DesignSummary {
     pub signed: bool,
     /// SHA-256 of the product table; `null` if the operands are too wide for one.
     pub table_sha256: Option<String>,
+}
+
+impl DesignSummary {
+    /// Identity of a circuit.
+    pub fn new(multiplier: &Multiplier, table_sha256: Option<String>) -> Self {
+        Self {
+            name: multiplier.name().to_owned(),
+            family: multiplier.origin().to_owned(),
+            width_a: multiplier.width_a(),
+            width_b: multiplier.width_b(),
+            signed: multiplier.signed(),
+            table_sha256,
+        }
+    }
+
+    /// Identity of a table without a circuit.
+    pub fn of_table(multiplier: &TabulatedMultiplier) -> Self {
+        let table = multiplier.table();
+        Self {
+            name: multiplier.name().to_owned(),
+            family: "table".to_owned(),
+            width_a: table.width_a(),
+            width_b: table.width_b(),
+            signed: table.signed(),
+            table_sha256: Some(table.sha256()),
+        }
+    }
 }
 
 /// The circuit in its technology, at nominal supply.
@@ -111,7 +138,7 @@ pub struct Characterization {
     /// Approximation error.
     #[serde(flatten)]
     pub approximation: MeasuredError,
-    /// Circuit; `null` without a technology.
+    /// Circuit; `null` of a table without one, and in a technology without its cells.
     pub structure: Option<Structure>,
     /// Lowest supply at which static timing holds at the clock of the operating points, V, if it holds at any.
     pub critical_supply_v: Option<f64>,
@@ -126,29 +153,20 @@ impl Characterization {
     /// Summarises a design, without operating points yet.
     pub fn new(design: &Design) -> Self {
         let multiplier = &design.multiplier;
-        let mut summary = Self::without_table(
-            multiplier,
+        Self::settled(
+            DesignSummary::new(multiplier, Some(design.product.sha256())),
             MeasuredError::exhaustive(multiplier.product_width(), design.metrics),
-            Structure::new(multiplier.netlist(), &design.physical, &design.timing),
-        );
-        summary.design.table_sha256 = Some(design.product.sha256());
-        summary
+            Some(Structure::new(multiplier.netlist(), &design.physical, &design.timing)),
+        )
     }
 
-    /// Summarises a multiplier whose products are not tabulated, which has no operating points.
-    pub fn without_table(multiplier: &Multiplier, approximation: MeasuredError, structure: Structure) -> Self {
+    /// Summarises what is known of a multiplier without operating points.
+    pub fn settled(design: DesignSummary, approximation: MeasuredError, structure: Option<Structure>) -> Self {
         Self {
             schema: Self::SCHEMA.to_owned(),
-            design: DesignSummary {
-                name: multiplier.name().to_owned(),
-                family: multiplier.origin().to_owned(),
-                width_a: multiplier.width_a(),
-                width_b: multiplier.width_b(),
-                signed: multiplier.signed(),
-                table_sha256: None,
-            },
+            design,
             approximation,
-            structure: Some(structure),
+            structure,
             critical_supply_v: None,
             operating_points: Vec::new(),
         }
