@@ -45,7 +45,7 @@ fn main() {
             for (table, products) in &tables {
                 let gemm = TableGemm::new(products);
                 let mut line = format!("    {table:20}");
-                for method in [Method::Terms, Method::Columns, Method::Scalar] {
+                for method in [Method::Terms, Method::Columns, Method::Registers, Method::Scalar] {
                     let plan = gemm.plan(shape, largest_activation);
                     if plan.candidates().iter().all(|candidate| candidate.method != method) {
                         continue;

@@ -23,6 +23,7 @@ mod gemm;
 mod instructions;
 mod look_up;
 mod plan;
+mod planes;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -106,7 +107,7 @@ impl TableGemm {
         let products: Vec<i32> = (0..1 << 16).map(|codes| table.product(codes >> 8, codes & 0xff)).collect();
         let prepared = CODE_LIMITS.map(|limit| {
             let products = &products[..limit * 256];
-            Prepared { terms: Terms::new(products, instructions), columns: Columns::new(products) }
+            Prepared { terms: Terms::new(products, instructions), columns: Columns::new(products, instructions) }
         });
         Self { products, instructions, prepared }
     }
@@ -115,7 +116,11 @@ impl TableGemm {
     pub fn plan(&self, shape: Shape, largest_activation: u8) -> Plan {
         let range = range_of(largest_activation);
         let Prepared { terms, columns } = &self.prepared[range];
-        let structure = Structure { terms: terms.as_ref().map(Terms::structure), planes: columns.groups() };
+        let structure = Structure {
+            terms: terms.as_ref().map(Terms::structure),
+            planes: columns.groups(),
+            registers: columns.has_bytes(),
+        };
         Plan::new(shape, CODE_LIMITS[range], self.instructions, structure)
     }
 
@@ -129,12 +134,12 @@ impl TableGemm {
     /// # Panics
     /// If a matrix does not have the size of `shape`.
     pub fn run(&self, activations: &[u8], weights: &[i8], shape: Shape, out: &mut [i32]) {
-        let method = self.plan(shape, largest(activations)).method();
+        let method = self.plan(shape, any_bits(activations)).method();
         self.run_by(method, activations, weights, shape, out);
     }
 
     /// As [`Self::run`], by a given method; [`Method::Terms`] falls back to [`Method::Columns`] if the table has no
-    /// low-rank form.
+    /// low-rank form, [`Method::Registers`] if the CPU does not permute bytes.
     ///
     /// # Panics
     /// If a matrix does not have the size of `shape`.
@@ -144,7 +149,7 @@ impl TableGemm {
             return out.fill(0);
         }
         let weight_codes: Vec<u8> = weights.iter().map(|weight| weight.cast_unsigned()).collect();
-        let Prepared { terms, columns } = &self.prepared[range_of(largest(activations))];
+        let Prepared { terms, columns } = &self.prepared[range_of(any_bits(activations))];
         match (method, terms) {
             (Method::Scalar, _) => self.reference(activations, weights, shape, out),
             (Method::Terms, Some(terms)) => {
@@ -152,6 +157,9 @@ impl TableGemm {
             }
             (Method::Terms, None) | (Method::Columns, _) => {
                 columns.multiply(self.instructions, activations, &weight_codes, shape.k, out);
+            }
+            (Method::Registers, _) => {
+                columns.multiply_in_registers(self.instructions, activations, &weight_codes, shape.k, out);
             }
         }
     }
@@ -191,8 +199,9 @@ impl TableGemm {
     }
 }
 
-fn largest(activations: &[u8]) -> u8 {
-    activations.iter().copied().max().unwrap_or(0)
+/// The bits that some activation has: enough to know their range, and found faster than the largest.
+fn any_bits(activations: &[u8]) -> u8 {
+    activations.iter().fold(0, |any, activation| any | activation)
 }
 
 /// Index of the smallest of [`CODE_LIMITS`] above an activation.

@@ -79,7 +79,7 @@ fn assert_methods_agree(gemm: &TableGemm, rng: &mut ChaCha8Rng, shape: Shape, la
     let (activations, weights) = operands(rng, shape, largest_activation);
     let mut expected = vec![0; shape.m * shape.n];
     gemm.reference(&activations, &weights, shape, &mut expected);
-    for method in [Method::Scalar, Method::Terms, Method::Columns] {
+    for method in [Method::Scalar, Method::Terms, Method::Columns, Method::Registers] {
         let mut out = vec![-1; shape.m * shape.n];
         gemm.run_by(method, &activations, &weights, shape, &mut out);
         let context = format!("{name}, {shape:?}, {method}, {}, ≤ {largest_activation}", gemm.instructions);
@@ -97,7 +97,7 @@ fn long_sums_of_extreme_operands_do_not_overflow_on_the_way() {
             let shape = Shape { m: 5, k: 2600, n: 17 };
             let (activations, weights) = (vec![activation; shape.m * shape.k], vec![weight; shape.n * shape.k]);
             let product = i32::from(activation.cast_signed()) * i32::from(weight);
-            for method in [Method::Scalar, Method::Terms, Method::Columns] {
+            for method in [Method::Scalar, Method::Terms, Method::Columns, Method::Registers] {
                 let mut out = vec![0; shape.m * shape.n];
                 gemm.run_by(method, &activations, &weights, shape, &mut out);
                 assert!(out.iter().all(|&sum| sum == product * 2600), "{activation} × {weight}, {method}");
