@@ -6,14 +6,16 @@ use crate::failure::Failure;
 use crate::output::{print_json, print_line};
 use crate::progress::Console;
 use crate::study::{any_multiplier, behaviour, report, technology};
+use axtrain_sim::array::Gemm;
 use axtrain_sim::config::Range;
 use axtrain_sim::engine::StaticTiming;
+use axtrain_sim::kernel::{Plan, Shape, TableGemm};
 use axtrain_sim::multiplier::{AnyMultiplier, Family, Multiplier, MultiplierSpec, ProductTable, TabulatedMultiplier};
 use axtrain_sim::profile::{
     Design, ErrorMetrics, MetricIntervals, MetricOptions, Normaliser, OperandDistribution, Sampled, SampledMetrics,
     ZeroPolicy, product_table,
 };
-use axtrain_sim::report::{Characterization, DesignSummary, MeasuredError, Structure};
+use axtrain_sim::report::{Characterization, DesignSummary, KernelPlan, MeasuredError, Structure};
 use axtrain_sim::technology::{MissingCells, OperatingPoint, Technology};
 use axtrain_sim::units::Volts;
 use comfy_table::{CellAlignment, Table, presets};
@@ -25,9 +27,11 @@ pub(crate) fn run(options: &CharacterizeOptions, seed: u64, console: &Console) -
     let supplies = supplies(options.supply.as_deref(), &technology)?;
     check_clock(options.clock_ps)?;
     let request = ErrorRequest::new(&options.errors, seed)?;
-    let mut reports = Vec::new();
+    let (mut reports, mut plans) = (Vec::new(), Vec::new());
     for path in &options.designs {
-        reports.push(match any_multiplier(path)? {
+        let given = any_multiplier(path)?;
+        let plan = options.explain.map(|gemm| plan(&given, gemm)).transpose()?;
+        let mut report = match given {
             AnyMultiplier::Table(table) if supplies.is_empty() => without_gates(&table, &request)?,
             given => {
                 let help = "leave --supply away, or give its circuit: family, verilog, blif or yosys-json";
@@ -44,7 +48,10 @@ pub(crate) fn run(options: &CharacterizeOptions, seed: u64, console: &Console) -
                     ));
                 }
             }
-        });
+        };
+        report.kernel = plan.as_ref().map(KernelPlan::from);
+        reports.push(report);
+        plans.push(plan);
     }
     if options.json {
         match &reports[..] {
@@ -52,9 +59,37 @@ pub(crate) fn run(options: &CharacterizeOptions, seed: u64, console: &Console) -
             several => print_json(&several),
         }
     } else {
-        reports.iter().for_each(print);
+        for (report, plan) in reports.iter().zip(plans) {
+            print(report);
+            plan.iter()
+                .for_each(|plan| print_line(&format!("  {}", plan.to_string().trim_end().replace('\n', "\n  "))));
+        }
     }
     Ok(())
+}
+
+/// How matrices are multiplied over a design's products. Activations of signed designs are never negative.
+fn plan(given: &AnyMultiplier, gemm: Gemm) -> Result<Plan, Failure> {
+    let too_wide = || {
+        Failure::request(
+            format!("{} has operands of more than 8 bits", given.name()),
+            "--explain takes operands of at most 8 bits; wider tables are looked up row by row",
+        )
+    };
+    let size = |value: u64| usize::try_from(value).ok().filter(|&value| value <= 1 << 20);
+    let (Some(m), Some(k), Some(n)) = (size(gemm.m()), size(gemm.k()), size(gemm.n())) else {
+        return Err(Failure::request("a matrix of more than 2^20 rows or columns", "--explain takes smaller ones"));
+    };
+    let table = match given {
+        AnyMultiplier::Table(multiplier) => multiplier.table().clone(),
+        AnyMultiplier::Gates(multiplier) if multiplier.is_tabulable() => product_table(multiplier),
+        AnyMultiplier::Gates(_) => return Err(too_wide()),
+    };
+    if table.width_a().max(table.width_b()) > TableGemm::MAX_WIDTH {
+        return Err(too_wide());
+    }
+    let bits = table.width_a() - u32::from(table.signed() && table.width_a() > 1);
+    Ok(TableGemm::new(&table).plan(Shape { m, k, n }, ((1u32 << bits) - 1) as u8))
 }
 
 /// A circuit at its operating points.

@@ -108,6 +108,14 @@ fn a_table_of_products_is_a_design_without_a_circuit() {
     assert_eq!((&report["design"]["family"], &report["design"]["table_sha256"]), (&"table".into(), &hash.into()));
     assert_eq!((report["structure"].is_null(), report["operating_points"].as_array().unwrap().len()), (true, 0));
 
+    // One integer matrix product, for any shape that is not tiny.
+    let explained = json(&axtrain(&folder, &["characterize", "d.toml", "--json", "--explain", "2000x128x784"]));
+    let kernel = &explained["kernel"];
+    assert_eq!((&kernel["rank"], &kernel["gemm"]), (&1.into(), &"2000x128x784".into()));
+    assert_eq!(kernel["methods"][0]["method"], "integer matrix products", "{kernel}");
+    let shown = text(&axtrain(&folder, &["characterize", "d.toml", "--explain", "2000x128x784"]).stdout);
+    assert!(shown.contains("rank 1") && shown.contains("→ integer matrix products"), "{shown}");
+
     // The same numbers from gates.
     let family = "[multiplier]\nfamily = \"operand-truncated\"\nparameters = { a = 1, b = 1 }\nsigned = true\n";
     fs::write(folder.join("f.toml"), family).unwrap();

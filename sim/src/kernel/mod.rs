@@ -3,7 +3,8 @@
 //! `out[m][n] = Σ_k product[activation[m][k]][weight[n][k]]` modulo 2^32. A table is a matrix: the exact product is of
 //! rank 1, clearing operand bits keeps it so, and many approximate multipliers are exact integer matrices of low rank.
 //! For these the sum is a few integer matrix products; any other table is looked up, a vector of outputs at a time. A
-//! [`Plan`] says which way is fastest for a shape; all ways give the bits of [`TableGemm::reference`].
+//! [`Plan`] says which way is fastest for a shape; all ways give the bits of [`TableGemm::reference`]. Tables of operands
+//! wider than 8 bits are looked up row by row ([`RowGemm`]).
 //!
 //! ```
 //! use axtrain_sim::kernel::{Shape, TableGemm};
@@ -24,12 +25,14 @@ mod instructions;
 mod look_up;
 mod plan;
 mod planes;
+mod rows;
 mod terms;
 #[cfg(test)]
 mod tests;
 
 pub use accumulated_moments::AccumulatedMoments;
-pub use plan::{Method, Plan};
+pub use plan::{Candidate, Method, Plan};
+pub use rows::RowGemm;
 
 use crate::multiplier::ProductTable;
 use columns::Columns;
@@ -79,6 +82,8 @@ pub struct TableGemm {
     instructions: InstructionSet,
     /// One for each of [`CODE_LIMITS`].
     prepared: [Prepared; 2],
+    /// The table with its operands exchanged, where the CPU looks bytes up in registers.
+    exchanged: Option<Columns>,
 }
 
 /// A table for activation codes below a limit.
@@ -109,7 +114,11 @@ impl TableGemm {
             let products = &products[..limit * 256];
             Prepared { terms: Terms::new(products, instructions), columns: Columns::new(products, instructions) }
         });
-        Self { products, instructions, prepared }
+        let exchanged = instructions.permutes_bytes().then(|| {
+            let transposed: Vec<i32> = (0..1 << 16).map(|codes| products[(codes & 0xff) << 8 | codes >> 8]).collect();
+            Columns::new(&transposed, instructions)
+        });
+        Self { products, instructions, prepared, exchanged }
     }
 
     /// What [`Self::run`] does for activations up to `largest_activation`, and why.
@@ -120,6 +129,7 @@ impl TableGemm {
             terms: terms.as_ref().map(Terms::structure),
             planes: columns.groups(),
             registers: columns.has_bytes(),
+            exchanged: self.exchanged.as_ref().map(|columns| columns.groups().len()),
         };
         Plan::new(shape, CODE_LIMITS[range], self.instructions, structure)
     }
@@ -139,7 +149,7 @@ impl TableGemm {
     }
 
     /// As [`Self::run`], by a given method; [`Method::Terms`] falls back to [`Method::Columns`] if the table has no
-    /// low-rank form, [`Method::Registers`] if the CPU does not permute bytes.
+    /// low-rank form, register look-ups if the CPU does not permute bytes.
     ///
     /// # Panics
     /// If a matrix does not have the size of `shape`.
@@ -161,6 +171,19 @@ impl TableGemm {
             (Method::Registers, _) => {
                 columns.multiply_in_registers(self.instructions, activations, &weight_codes, shape.k, out);
             }
+            (Method::ExchangedRegisters, _) => match &self.exchanged {
+                Some(columns) => {
+                    let mut transposed = vec![0; out.len()];
+                    let (first, second) = (&weight_codes, activations);
+                    columns.multiply_in_registers(self.instructions, first, second, shape.k, &mut transposed);
+                    for (m, out) in out.chunks_exact_mut(shape.n).enumerate() {
+                        out.iter_mut()
+                            .zip(transposed[m..].iter().step_by(shape.m))
+                            .for_each(|(out, sum)| *out = *sum);
+                    }
+                }
+                None => columns.multiply(self.instructions, activations, &weight_codes, shape.k, out),
+            },
         }
     }
 

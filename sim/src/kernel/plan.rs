@@ -15,8 +15,10 @@ pub enum Method {
     Terms,
     /// Vectors of products from small tables gathered for a few weights at a time.
     Columns,
-    /// Vectors of products from a weight's part of the table held in registers.
+    /// Vectors of rows' products from a weight's part of the table held in registers.
     Registers,
+    /// Vectors of outputs' products from an activation's part of the table held in registers: for a few rows.
+    ExchangedRegisters,
 }
 
 impl fmt::Display for Method {
@@ -26,6 +28,7 @@ impl fmt::Display for Method {
             Self::Terms => "integer matrix products",
             Self::Columns => "vector look-ups",
             Self::Registers => "register look-ups",
+            Self::ExchangedRegisters => "exchanged register look-ups",
         })
     }
 }
@@ -60,6 +63,8 @@ pub(super) struct Structure {
     pub(super) planes: Vec<usize>,
     /// Whether the CPU looks bytes up in registers.
     pub(super) registers: bool,
+    /// Planes of the same with operands exchanged, if it does.
+    pub(super) exchanged: Option<usize>,
 }
 
 /// What a term's costs depend on.
@@ -209,6 +214,10 @@ impl Plan {
             let registers = costs.registers(shape, activation_codes, structure.planes.len());
             picoseconds.push((Method::Registers, registers));
         }
+        if let Some(planes) = structure.exchanged {
+            let Shape { m, k, n } = shape;
+            picoseconds.push((Method::ExchangedRegisters, costs.registers(Shape { m: n, k, n: m }, 256, planes)));
+        }
         let candidate = |(method, picoseconds)| Candidate { method, seconds: picoseconds * 1e-12 };
         let mut candidates: Vec<Candidate> = picoseconds.into_iter().map(candidate).collect();
         candidates.sort_by(|left, right| left.seconds.total_cmp(&right.seconds));
@@ -218,6 +227,26 @@ impl Plan {
     /// The method chosen.
     pub fn method(&self) -> Method {
         self.candidates[0].method
+    }
+
+    /// Rows, products of an output, and outputs.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Activation codes are below this.
+    pub fn activation_codes(&self) -> usize {
+        self.activation_codes
+    }
+
+    /// Vector instructions the times are for.
+    pub fn instructions(&self) -> String {
+        self.instructions.to_string()
+    }
+
+    /// Integer matrix products that the table is the sum of, if it is one of few.
+    pub fn rank(&self) -> Option<usize> {
+        self.structure.terms.as_ref().map(Vec::len)
     }
 
     /// The methods that the table allows, the fastest first.

@@ -1,6 +1,7 @@
 //! What `characterize` says of a design.
 
 use crate::engine::StaticTiming;
+use crate::kernel::{Candidate, Plan, Shape};
 use crate::multiplier::{Multiplier, TabulatedMultiplier};
 use crate::netlist::Netlist;
 use crate::profile::{Design, ErrorMetrics, MetricIntervals, TimingErrors, TransitionTable};
@@ -128,6 +129,47 @@ pub struct PointCharacterization {
     pub energy: OperationEnergy,
 }
 
+/// How inference multiplies matrices over a table of products.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KernelPlan {
+    /// Size, M×N×K.
+    pub gemm: String,
+    /// Activation codes are below this.
+    pub activation_codes: usize,
+    /// Vector instructions of this CPU.
+    pub instructions: String,
+    /// Integer matrix products that the table is the sum of; `null` if there is no form of low rank.
+    pub rank: Option<usize>,
+    /// Ways to do it, all with the same result, the fastest first.
+    pub methods: Vec<PlannedMethod>,
+}
+
+/// A way to multiply.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedMethod {
+    /// Name.
+    pub method: String,
+    /// Time it is expected to take on one core, ms.
+    pub expected_ms: f64,
+}
+
+impl From<&Plan> for KernelPlan {
+    fn from(plan: &Plan) -> Self {
+        let Shape { m, k, n } = plan.shape();
+        let method = |candidate: &Candidate| PlannedMethod {
+            method: candidate.method.to_string(),
+            expected_ms: candidate.seconds * 1e3,
+        };
+        Self {
+            gemm: format!("{m}x{n}x{k}"),
+            activation_codes: plan.activation_codes(),
+            instructions: plan.instructions(),
+            rank: plan.rank(),
+            methods: plan.candidates().iter().map(method).collect(),
+        }
+    }
+}
+
 /// Everything about one design.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Characterization {
@@ -144,6 +186,9 @@ pub struct Characterization {
     pub critical_supply_v: Option<f64>,
     /// One entry an operating point.
     pub operating_points: Vec<PointCharacterization>,
+    /// How matrices are multiplied over its table, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<KernelPlan>,
 }
 
 impl Characterization {
@@ -169,6 +214,7 @@ impl Characterization {
             structure,
             critical_supply_v: None,
             operating_points: Vec::new(),
+            kernel: None,
         }
     }
 

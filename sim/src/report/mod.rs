@@ -6,6 +6,7 @@ mod record;
 
 pub use aggregate::{Aggregate, Interval, aggregate, cheapest_within};
 pub use characterization::{
-    Characterization, DesignSummary, MeasuredError, OperationEnergy, PointCharacterization, Structure,
+    Characterization, DesignSummary, KernelPlan, MeasuredError, OperationEnergy, PlannedMethod,
+    PointCharacterization, Structure,
 };
 pub use record::{Point, Provenance, Record};
