@@ -4,6 +4,7 @@
 //! in the first-level cache; then each row of activations adds one vector of it per k. Gathering is a transposition of
 //! table columns and costs less the more rows follow.
 
+use super::aligned::Aligned;
 use super::instructions::InstructionSet;
 use super::look_up::{AddProducts, Code, add_eight, add_sixteen, add_thirty_two};
 use super::planes::BytePlanes;
@@ -242,29 +243,6 @@ struct Memory<const CODES: usize, const DEPTH: usize> {
     columns: Vec<u16>,
     /// `[k / DEPTH][row][DEPTH]`.
     codes: Vec<[Code<CODES>; DEPTH]>,
-}
-
-/// Numbers of which the first lies at the start of a cache line, so that no vector of them lies in two.
-struct Aligned<T> {
-    memory: Vec<T>,
-    start: usize,
-}
-
-impl<T: Copy + Default> Aligned<T> {
-    /// `len` zeros.
-    fn new(len: usize) -> Self {
-        const LINE: usize = 64;
-        let spare = LINE / size_of::<T>();
-        let memory = vec![T::default(); len + spare];
-        // Alignment is for speed only: without it nothing else changes.
-        let start = memory.as_ptr().align_offset(LINE).min(spare);
-        Self { memory, start }
-    }
-
-    /// The first `len`.
-    fn first(&mut self, len: usize) -> &mut [T] {
-        &mut self.memory[self.start..][..len]
-    }
 }
 
 /// Activations as `[k / DEPTH][row][DEPTH]`, the last group filled up with code 0.

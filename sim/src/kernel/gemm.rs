@@ -1,5 +1,6 @@
 //! Blocked integer matrix product on packed operands.
 
+use super::aligned::Aligned;
 use super::dot::{DotUnit, MAX_WORDS, Portable, Vector};
 use super::instructions::InstructionSet;
 
@@ -131,7 +132,7 @@ const TILE_VECTORS: usize = 2;
 
 /// A weight matrix packed for the dot units: panels of one or two vectors of columns, each panel `[word][column]`.
 pub(super) struct Panels {
-    words: Vec<u32>,
+    words: Aligned<u32>,
     depth: usize,
     columns: usize,
     lanes: usize,
@@ -149,14 +150,15 @@ impl Panels {
         let lanes = instructions.lanes();
         let columns = weights.len() / k;
         let depth = k.div_ceil(packing.per_word());
-        let mut words = vec![0; columns.next_multiple_of(lanes) * depth];
+        let len = columns.next_multiple_of(lanes) * depth;
+        let mut words = Aligned::new(len);
         let mut column_words = vec![0; depth];
         let panel_columns = TILE_VECTORS * lanes;
         for (column, codes) in weights.chunks_exact(k).enumerate() {
             map.pack(instructions, packing, codes, k, &mut column_words);
             let first = column / panel_columns * panel_columns;
             let width = panel_columns.min(columns.next_multiple_of(lanes) - first);
-            let panel = &mut words[first * depth..][..width * depth];
+            let panel = &mut words.first(len)[first * depth..][..width * depth];
             for (row, &word) in panel.chunks_exact_mut(width).zip(&column_words) {
                 row[column - first] = word;
             }
@@ -257,7 +259,7 @@ unsafe fn multiply_panels<U: DotUnit, const ROWS: usize, const NARROW_ROWS: usiz
         for first in (0..panels.columns).step_by(TILE_VECTORS * lanes) {
             let wide = panels.columns - first > lanes;
             let width = if wide { TILE_VECTORS * lanes } else { lanes };
-            let weights = &panels.words[first * panels.depth + first_word * width..][..words * width];
+            let weights = &panels.words.from(first * panels.depth + first_word * width)[..words * width];
             let tile = Tile { weights, depth: panels.depth, first_word, columns: panels.columns, first, shift };
             // SAFETY: the caller has the unit's instructions.
             unsafe {

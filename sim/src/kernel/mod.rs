@@ -17,6 +17,7 @@
 //! ```
 
 mod accumulated_moments;
+mod aligned;
 mod columns;
 mod dot;
 mod factorise;
