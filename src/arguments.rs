@@ -88,6 +88,10 @@ pub(crate) struct CharacterizeOptions {
     pub(crate) clock_ps: Option<f64>,
     #[command(flatten)]
     pub(crate) errors: ErrorOptions,
+    /// Also say how inference would multiply matrices over this table of products, and how long on one core: M×K
+    /// activations times K×N weights
+    #[arg(long, value_name = "MxNxK")]
+    pub(crate) explain: Option<Gemm>,
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,

@@ -5,15 +5,17 @@ use crate::catalogue::Source;
 use crate::failure::Failure;
 use crate::output::{print_json, print_line};
 use crate::progress::Console;
-use crate::study::{behaviour, multiplier, report, technology};
+use crate::study::{any_multiplier, behaviour, report, technology};
+use axtrain_sim::array::Gemm;
 use axtrain_sim::config::Range;
 use axtrain_sim::engine::StaticTiming;
-use axtrain_sim::multiplier::{Family, Multiplier, MultiplierSpec};
+use axtrain_sim::kernel::{Plan, Shape, TableGemm};
+use axtrain_sim::multiplier::{AnyMultiplier, Family, Multiplier, MultiplierSpec, ProductTable, TabulatedMultiplier};
 use axtrain_sim::profile::{
     Design, ErrorMetrics, MetricIntervals, MetricOptions, Normaliser, OperandDistribution, Sampled, SampledMetrics,
-    ZeroPolicy,
+    ZeroPolicy, product_table,
 };
-use axtrain_sim::report::{Characterization, MeasuredError, Structure};
+use axtrain_sim::report::{Characterization, DesignSummary, KernelPlan, MeasuredError, Structure};
 use axtrain_sim::technology::{MissingCells, OperatingPoint, Technology};
 use axtrain_sim::units::Volts;
 use comfy_table::{CellAlignment, Table, presets};
@@ -25,18 +27,31 @@ pub(crate) fn run(options: &CharacterizeOptions, seed: u64, console: &Console) -
     let supplies = supplies(options.supply.as_deref(), &technology)?;
     check_clock(options.clock_ps)?;
     let request = ErrorRequest::new(&options.errors, seed)?;
-    let mut reports = Vec::new();
+    let (mut reports, mut plans) = (Vec::new(), Vec::new());
     for path in &options.designs {
-        let multiplier = multiplier(path)?;
-        reports.push(if !multiplier.is_tabulable() {
-            if !supplies.is_empty() {
-                let message = format!("{} has operands too wide for operating points", multiplier.name());
-                return Err(Failure::request(message, "they need operands of at most 8 bits; leave --supply away"));
+        let given = any_multiplier(path)?;
+        let plan = options.explain.map(|gemm| plan(&given, gemm)).transpose()?;
+        let mut report = match given {
+            AnyMultiplier::Table(table) if supplies.is_empty() => without_gates(&table, &request)?,
+            given => {
+                let help = "leave --supply away, or give its circuit: family, verilog, blif or yosys-json";
+                let multiplier = given.gates().map_err(|error| Failure::request(error, help))?;
+                if supplies.is_empty() {
+                    settled(multiplier, &technology, &request, console)?
+                } else if multiplier.is_tabulable() {
+                    at_operating_points(multiplier, &technology, &supplies, options.clock_ps, &request, console)?
+                } else {
+                    let message = format!("{} has operands too wide for operating points", multiplier.name());
+                    return Err(Failure::request(
+                        message,
+                        "they need operands of at most 8 bits; leave --supply away",
+                    ));
+                }
             }
-            without_table(&multiplier, &technology, &request)?
-        } else {
-            tabulated(multiplier, &technology, &supplies, options.clock_ps, &request, console)?
-        });
+        };
+        report.kernel = plan.as_ref().map(KernelPlan::from);
+        reports.push(report);
+        plans.push(plan);
     }
     if options.json {
         match &reports[..] {
@@ -44,13 +59,41 @@ pub(crate) fn run(options: &CharacterizeOptions, seed: u64, console: &Console) -
             several => print_json(&several),
         }
     } else {
-        reports.iter().for_each(print);
+        for (report, plan) in reports.iter().zip(plans) {
+            print(report);
+            plan.iter()
+                .for_each(|plan| print_line(&format!("  {}", plan.to_string().trim_end().replace('\n', "\n  "))));
+        }
     }
     Ok(())
 }
 
-/// A design whose products are tabulated, at its operating points.
-fn tabulated(
+/// How matrices are multiplied over a design's products. Activations of signed designs are never negative.
+fn plan(given: &AnyMultiplier, gemm: Gemm) -> Result<Plan, Failure> {
+    let too_wide = || {
+        Failure::request(
+            format!("{} has operands of more than 8 bits", given.name()),
+            "--explain takes operands of at most 8 bits; wider tables are looked up row by row",
+        )
+    };
+    let size = |value: u64| usize::try_from(value).ok().filter(|&value| value <= 1 << 20);
+    let (Some(m), Some(k), Some(n)) = (size(gemm.m()), size(gemm.k()), size(gemm.n())) else {
+        return Err(Failure::request("a matrix of more than 2^20 rows or columns", "--explain takes smaller ones"));
+    };
+    let table = match given {
+        AnyMultiplier::Table(multiplier) => multiplier.table().clone(),
+        AnyMultiplier::Gates(multiplier) if multiplier.is_tabulable() => product_table(multiplier),
+        AnyMultiplier::Gates(_) => return Err(too_wide()),
+    };
+    if table.width_a().max(table.width_b()) > TableGemm::MAX_WIDTH {
+        return Err(too_wide());
+    }
+    let bits = table.width_a() - u32::from(table.signed() && table.width_a() > 1);
+    Ok(TableGemm::new(&table).plan(Shape { m, k, n }, ((1u32 << bits) - 1) as u8))
+}
+
+/// A circuit at its operating points.
+fn at_operating_points(
     multiplier: Multiplier,
     technology: &Technology,
     supplies: &[Volts],
@@ -59,34 +102,51 @@ fn tabulated(
     console: &Console,
 ) -> Result<Characterization, Failure> {
     let design = build(multiplier, technology)?;
-    let mut summary = Characterization::new(&design);
-    if !supplies.is_empty() {
-        let clock_ps = clock_ps.map_or_else(|| exact_clock(&design, technology), Ok)?;
-        let points: Vec<OperatingPoint> =
-            supplies.iter().map(|&supply| OperatingPoint { supply, clock_ps }).collect();
-        let behaviour = behaviour(&design, technology, &points, console)?;
-        for reason in &behaviour.refused {
-            console.note(&format!("{}: {reason}", design.name()));
-        }
-        summary = report(&design, technology, &behaviour);
+    let clock_ps = clock_ps.map_or_else(|| exact_clock(&design, technology), Ok)?;
+    let points: Vec<OperatingPoint> = supplies.iter().map(|&supply| OperatingPoint { supply, clock_ps }).collect();
+    let behaviour = behaviour(&design, technology, &points, console)?;
+    for reason in &behaviour.refused {
+        console.note(&format!("{}: {reason}", design.name()));
     }
+    let mut summary = report(&design, technology, &behaviour);
     if !request.is_default() {
-        summary.approximation = request.measure(&design.multiplier)?;
+        summary.approximation = request.measure(Products::Gates(&design.multiplier))?;
     }
     Ok(summary)
 }
 
-/// A design too wide for a table of its products.
-fn without_table(
-    multiplier: &Multiplier,
+/// A circuit's errors and, if the technology has all its cells, what it weighs.
+fn settled(
+    multiplier: Multiplier,
     technology: &Technology,
     request: &ErrorRequest,
+    console: &Console,
 ) -> Result<Characterization, Failure> {
     let netlist = multiplier.netlist();
-    let physical = technology.weigh(netlist).map_err(incomplete)?;
-    let timing = StaticTiming::new(netlist, &physical.delay);
-    let approximation = request.measure(multiplier)?;
-    Ok(Characterization::without_table(multiplier, approximation, Structure::new(netlist, &physical, &timing)))
+    let structure = match technology.weigh(netlist) {
+        Ok(physical) => Some(Structure::new(netlist, &physical, &StaticTiming::new(netlist, &physical.delay))),
+        Err(missing) => {
+            console.note(&format!("{}: no area and delay, for {missing}", multiplier.name()));
+            None
+        }
+    };
+    let table_sha256 = multiplier.is_tabulable().then(|| product_table(&multiplier).sha256());
+    let identity = DesignSummary::new(&multiplier, table_sha256);
+    Ok(Characterization::settled(identity, request.measure(Products::Gates(&multiplier))?, structure))
+}
+
+/// A table of products, which has errors only.
+fn without_gates(multiplier: &TabulatedMultiplier, request: &ErrorRequest) -> Result<Characterization, Failure> {
+    let products = Products::Table(multiplier.name(), multiplier.table());
+    Ok(Characterization::settled(DesignSummary::of_table(multiplier), request.measure(products)?, None))
+}
+
+/// Where products to measure come from.
+#[derive(Clone, Copy)]
+enum Products<'a> {
+    Gates(&'a Multiplier),
+    /// With the design's name.
+    Table(&'a str, &'a ProductTable),
 }
 
 /// Which error metrics to find, and how.
@@ -134,25 +194,46 @@ impl ErrorRequest {
         self.operands.iter().all(|(_, distribution)| *distribution == OperandDistribution::Uniform)
     }
 
-    fn measure(&self, multiplier: &Multiplier) -> Result<MeasuredError, Failure> {
-        let (netlist, signed, conventions) = (multiplier.netlist(), multiplier.signed(), self.conventions);
+    fn measure(&self, products: Products<'_>) -> Result<MeasuredError, Failure> {
+        let conventions = self.conventions;
         let [(first_name, first), (second_name, second)] = &self.operands;
-        let operands = Some([first_name.clone(), second_name.clone()]);
-        let refused = |error| {
-            let message = format!("{}: {error}", multiplier.name());
-            Failure::request(message, "--operands takes uniform, normal:MEAN,SD or a file")
+        let (operands, named) = ([first, second], Some([first_name.clone(), second_name.clone()]));
+        let (name, bits) = match products {
+            Products::Gates(multiplier) => (multiplier.name(), multiplier.product_width()),
+            Products::Table(name, table) => (name, table.width_a() + table.width_b()),
         };
-        let bits = multiplier.product_width();
+        let refused = |error| {
+            Failure::request(format!("{name}: {error}"), "--operands takes uniform, normal:MEAN,SD or a file")
+        };
         Ok(if let Some(sample) = self.sample {
-            let SampledMetrics { error, ci95 } =
-                ErrorMetrics::sampled(netlist, signed, [first, second], sample, conventions).map_err(refused)?;
+            let sampled = match products {
+                Products::Gates(multiplier) => {
+                    ErrorMetrics::sampled(multiplier.netlist(), multiplier.signed(), operands, sample, conventions)
+                }
+                Products::Table(_, table) => ErrorMetrics::sampled_table(table, operands, sample, conventions),
+            };
+            let SampledMetrics { error, ci95 } = sampled.map_err(refused)?;
             let (method, vectors) = ("sampled".to_owned(), sample.vectors);
-            MeasuredError { method, vectors, operands, error, ci95: Some(ci95) }
+            MeasuredError { method, vectors, operands: named, error, ci95: Some(ci95) }
         } else if self.is_uniform() {
-            MeasuredError::exhaustive(bits, ErrorMetrics::of_netlist(netlist, signed, conventions))
+            MeasuredError::exhaustive(
+                bits,
+                match products {
+                    Products::Gates(multiplier) => {
+                        ErrorMetrics::of_netlist(multiplier.netlist(), multiplier.signed(), conventions)
+                    }
+                    Products::Table(_, table) => ErrorMetrics::of_table(table, conventions),
+                },
+            )
         } else {
-            let error = ErrorMetrics::weighted(netlist, signed, [first, second], conventions).map_err(refused)?;
-            MeasuredError { method: "weighted".to_owned(), vectors: 1 << bits, operands, error, ci95: None }
+            let weighted = match products {
+                Products::Gates(multiplier) => {
+                    ErrorMetrics::weighted(multiplier.netlist(), multiplier.signed(), operands, conventions)
+                }
+                Products::Table(_, table) => ErrorMetrics::weighted_table(table, operands, conventions),
+            };
+            let error = weighted.map_err(refused)?;
+            MeasuredError { method: "weighted".to_owned(), vectors: 1 << bits, operands: named, error, ci95: None }
         })
     }
 }

@@ -28,7 +28,7 @@ fn check(path: &Path) -> Result<&'static str, Failure> {
     })?;
     let has = |key: &str| table.contains_key(key);
     if has("multiplier") {
-        study::multiplier(path)?;
+        study::any_multiplier(path)?;
         Ok("design")
     } else if has("delay_law") || has("cells") {
         Technology::from_toml(&source.text)

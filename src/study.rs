@@ -9,7 +9,7 @@ use axtrain_sim::array::{Accumulator, Dataflow, Memories, OnTimingError, Overflo
 use axtrain_sim::config::{DesignFile, Experiment};
 use axtrain_sim::engine::{DelayMode, StaticTiming};
 use axtrain_sim::memory::MemoryTechnology;
-use axtrain_sim::multiplier::{Family, Multiplier, MultiplierSpec};
+use axtrain_sim::multiplier::{AnyMultiplier, Family, Multiplier, MultiplierSpec};
 use axtrain_sim::profile::{
     Design, ErrorProfile, ProfileMetadata, SampledErrors, Stimulus, TransitionSpec, TransitionTable,
 };
@@ -116,8 +116,15 @@ pub(crate) fn load(path: &Path, runs: &Path) -> Result<Study, Failure> {
     })
 }
 
-/// Reads a design file.
+/// Reads a design file whose multiplier must have gates.
 pub(crate) fn multiplier(path: &Path) -> Result<Multiplier, Failure> {
+    let help = "`axtrain characterize` finds its error metrics; for more, give its circuit as family, verilog, blif or \
+        yosys-json";
+    any_multiplier(path)?.gates().map_err(|error| Failure::request(error, help))
+}
+
+/// Reads a design file.
+pub(crate) fn any_multiplier(path: &Path) -> Result<AnyMultiplier, Failure> {
     let source = Source::read(path)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     DesignFile::from_toml(&source.text, folder).map_err(|error| Failure::config(source.parts(), error))

@@ -90,6 +90,73 @@ fn a_netlist_of_ones_own_is_characterised_and_pointed_at_when_wrong() {
     assert!(unwrapped(&text(&refused.stderr)).contains("d.toml:2"));
 }
 
+/// A table has errors but no circuit: what needs one says so.
+#[test]
+fn a_table_of_products_is_a_design_without_a_circuit() {
+    let folder = scratch("table");
+    // The signed product with the lowest bit of both operands cleared: mul8s_1L2H of EvoApproxLib.
+    let value = |code: i32| if code < 128 { code } else { code - 256 };
+    let line = |a: i32| (0..256).map(|b| (value(a & !1) * value(b & !1)).to_string()).collect::<Vec<_>>().join(",");
+    let csv: Vec<String> = (0..256).map(line).collect();
+    fs::write(folder.join("p.csv"), csv.join("\n")).unwrap();
+    let design = "[multiplier]\ntable = \"p.csv\"\nsigned = true\nname = \"mul8s_1L2H\"\n";
+    let hash = "ef588b130ab2f588c37c2f9e169de12a6b74cef70aa8fcb48aeacfc53505c222";
+    let claims = format!("table-sha256 = \"{hash}\"\nexpect = {{ mae_percent = 0.081, wce_percent = 0.39 }}\n");
+    fs::write(folder.join("d.toml"), format!("{design}{claims}")).unwrap();
+    assert!(text(&axtrain(&folder, &["check", "d.toml"]).stdout).contains("sound design"));
+    let report = json(&axtrain(&folder, &["characterize", "d.toml", "--json"]));
+    assert_eq!((&report["design"]["family"], &report["design"]["table_sha256"]), (&"table".into(), &hash.into()));
+    assert_eq!((report["structure"].is_null(), report["operating_points"].as_array().unwrap().len()), (true, 0));
+
+    // One integer matrix product, for any shape that is not tiny.
+    let explained = json(&axtrain(&folder, &["characterize", "d.toml", "--json", "--explain", "2000x128x784"]));
+    let kernel = &explained["kernel"];
+    assert_eq!((&kernel["rank"], &kernel["gemm"]), (&1.into(), &"2000x128x784".into()));
+    assert_eq!(kernel["methods"][0]["method"], "integer matrix products", "{kernel}");
+    let shown = text(&axtrain(&folder, &["characterize", "d.toml", "--explain", "2000x128x784"]).stdout);
+    assert!(shown.contains("rank 1") && shown.contains("→ integer matrix products"), "{shown}");
+
+    // The same numbers from gates.
+    let family = "[multiplier]\nfamily = \"operand-truncated\"\nparameters = { a = 1, b = 1 }\nsigned = true\n";
+    fs::write(folder.join("f.toml"), family).unwrap();
+    for options in [&[][..], &["--operands", "normal:10,30"], &["--samples", "5000"], &["--zeros", "count"]] {
+        let of = |file| json(&axtrain(&folder, &[&["characterize", file, "--json"], options].concat()));
+        let (table, gates) = (of("d.toml"), of("f.toml"));
+        assert_eq!((&table["method"], &table["vectors"]), (&gates["method"], &gates["vectors"]));
+        for (metric, value) in table["error"].as_object().unwrap() {
+            let (x, y) = (value.as_f64().unwrap(), gates["error"][metric].as_f64().unwrap());
+            assert!((x - y).abs() <= 1e-9 * y.abs().max(1e-9), "{metric}: {x} {y}, {options:?}");
+        }
+    }
+
+    let refused = |arguments: &[&str], parts: &[&str]| {
+        let output = axtrain(&folder, arguments);
+        let message = unwrapped(&text(&output.stderr));
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        parts.iter().for_each(|part| assert!(message.contains(part), "{part} in {message}"));
+    };
+    for arguments in [
+        &["characterize", "d.toml", "--supply", "0.9"][..],
+        &["trace", "d.toml"],
+        &["export", "d.toml", "--verilog", "x.v"],
+    ] {
+        refused(arguments, &["withoutgates", "verilog"]);
+    }
+    let experiment = smoke().replacen("[[designs]]", "[[designs]]\ntable = \"p.csv\"\nsigned = true\n[[designs]]", 1);
+    fs::write(folder.join("e.toml"), experiment).unwrap();
+    refused(&["check", "e.toml"], &["withoutgates", "e.toml"]);
+    // 252 products with the wrong sign, as in a table in wide use.
+    let swapped = csv.iter().enumerate().map(|(a, line)| match a {
+        3 => (0..256).map(|b| (-value(a as i32 & !1) * value(b & !1)).to_string()).collect::<Vec<_>>().join(","),
+        _ => line.clone(),
+    });
+    fs::write(folder.join("p.csv"), swapped.collect::<Vec<_>>().join("\n")).unwrap();
+    refused(&["check", "d.toml"], &["d.toml:5", "SHA-256"]);
+    fs::write(folder.join("d.toml"), format!("{design}expect = {{ mae_percent = 0.081, wce_percent = 0.39 }}\n"))
+        .unwrap();
+    refused(&["characterize", "d.toml"], &["d.toml:5", "mae_percent"]);
+}
+
 #[test]
 fn every_file_in_hwconfigs_is_sound() {
     let mut files = Vec::new();

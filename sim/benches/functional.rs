@@ -8,6 +8,7 @@
 //! - C on vectors of 64-bit words, a pair in each bit, evaluation only, `gcc -O3 -march=native`;
 //! - Verilator, one pair at a time, all metrics in C++, if it is installed.
 //!
+//! A width as an argument takes the circuits of that width alone.
 //! On circuits of more than 8 × 8 bits the rivals take some of the first operands, all second ones, and time is a pair's.
 
 use axtrain_sim::engine::ExhaustiveSweep;
@@ -40,6 +41,7 @@ fn median<R>(runs: usize, mut work: impl FnMut() -> R) -> f64 {
 }
 
 fn main() {
+    let only: Option<u32> = std::env::args().nth(1).and_then(|argument| argument.parse().ok());
     let one_core = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
     let folder = std::env::temp_dir().join(format!("axtrain-bench-functional-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a temporary folder");
@@ -49,7 +51,7 @@ fn main() {
         "", "set-up", "metrics", "evaluate", "C", "Verilator", "C evaluate", "C in bits"
     );
     one_core.install(|| {
-        for width in [8, 12, 16] {
+        for width in [8, 12, 16].into_iter().filter(|width| only.is_none_or(|only| only == *width)) {
             let tree = Family::CompressorTree { compressor: Compressor::Momeni1, columns: width };
             for family in [Family::Truncated { columns: width / 2 }, tree] {
                 compare(family, width, &folder);

@@ -5,7 +5,7 @@
 
 mod cpu_clock;
 
-use axtrain_sim::kernel::{Method, Shape, TableGemm};
+use axtrain_sim::kernel::{Method, RowGemm, Shape, TableGemm};
 use axtrain_sim::multiplier::ProductTable;
 use cpu_clock::cpu_seconds;
 use rand::{RngExt, SeedableRng};
@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use std::hint::black_box;
 
 /// Layers of an MLP on 28×28 images and of LeNet-5, by batch: rows, products an output, outputs.
-const SHAPES: [(&str, Shape); 7] = [
+const SHAPES: [(&str, Shape); 8] = [
     ("MLP 784-128, 2,000 images", Shape { m: 2000, k: 784, n: 128 }),
     ("MLP 784-128, 128 images", Shape { m: 128, k: 784, n: 128 }),
     ("MLP 128-64, 2,000 images", Shape { m: 2000, k: 128, n: 64 }),
@@ -21,7 +21,11 @@ const SHAPES: [(&str, Shape); 7] = [
     ("LeNet conv 1, 32 images", Shape { m: 32 * 28 * 28, k: 25, n: 6 }),
     ("LeNet conv 2, 32 images", Shape { m: 32 * 10 * 10, k: 150, n: 16 }),
     ("LeNet dense 1, 32 images", Shape { m: 32, k: 400, n: 120 }),
+    ("LeNet dense 1, 1 image", Shape { m: 1, k: 400, n: 120 }),
 ];
+
+/// All but the look-ups one by one, which the loop stands for.
+const METHODS: [Method; 4] = [Method::Terms, Method::Columns, Method::Registers, Method::ExchangedRegisters];
 
 fn main() {
     let only = std::env::args().nth(1).filter(|argument| !argument.starts_with('-'));
@@ -48,7 +52,7 @@ fn main() {
             for (table, products) in &tables {
                 let gemm = TableGemm::new(products);
                 let mut line = format!("    {table:20}");
-                for method in [Method::Terms, Method::Columns, Method::Scalar] {
+                for method in METHODS {
                     let plan = gemm.plan(shape, largest_activation);
                     if plan.candidates().iter().all(|candidate| candidate.method != method) {
                         continue;
@@ -60,6 +64,35 @@ fn main() {
                 println!("{line}");
             }
         }
+    }
+    if only.is_none_or(|only| only.contains("12")) {
+        wide(&mut rng);
+    }
+}
+
+/// A table of 12-bit operands by rows, beside AdaPT's loop over it.
+fn wide(rng: &mut ChaCha8Rng) {
+    let exact = ProductTable::exact(12, 12, false);
+    let table = ProductTable::from_fn(12, 12, false, |a, b| exact.product(a, b) ^ (a.wrapping_mul(b) & 0xff) as i32);
+    let gemm = RowGemm::new(&table);
+    println!("12×12 bits, no structure");
+    for (name, shape) in SHAPES {
+        let mut codes = |count: usize| -> Vec<u16> { (0..count).map(|_| rng.random_range(0..4096)).collect() };
+        let (activations, weights) = (codes(shape.m * shape.k), codes(shape.n * shape.k));
+        let loop_speed = speed(shape, |out| {
+            adapt_sums(
+                |a, w| table.products()[usize::from(a) << 12 | usize::from(w)],
+                &activations,
+                &weights,
+                shape,
+                out,
+            )
+        });
+        let row_speed = speed(shape, |out| gemm.run(&activations, &weights, shape, out));
+        println!(
+            "  {name}: AdaPT's loop {loop_speed:.2}, rows {row_speed:.2} GMAC/s ({:.1}×)",
+            row_speed / loop_speed
+        );
     }
 }
 
@@ -73,10 +106,22 @@ fn operands(rng: &mut ChaCha8Rng, shape: Shape, largest_activation: u8) -> (Vec<
     (activations, (0..shape.n * shape.k).map(|_| bell(30.0) as i8).collect())
 }
 
-/// The CPU kernel that AdaPT (Danopoulos et al., TCAD 2022) publishes: eight partial sums over plain look-ups.
+/// The CPU kernel that AdaPT (Danopoulos et al., TCAD 2022) publishes, over an 8×8 table.
 fn adapt_loop(table: &ProductTable, activations: &[u8], weights: &[i8], shape: Shape, out: &mut [i32]) {
     let products: &[i32; 1 << 16] = table.products().try_into().expect("an 8×8 table");
     let product = |activation: u8, weight: i8| products[usize::from(activation) << 8 | usize::from(weight as u8)];
+    adapt_sums(product, activations, weights, shape, out);
+}
+
+/// Eight partial sums over plain look-ups.
+#[inline(always)]
+fn adapt_sums<A: Copy, W: Copy>(
+    product: impl Fn(A, W) -> i32,
+    activations: &[A],
+    weights: &[W],
+    shape: Shape,
+    out: &mut [i32],
+) {
     for (n, weights) in weights.chunks_exact(shape.k).enumerate() {
         for (m, activations) in activations.chunks_exact(shape.k).enumerate() {
             let (activation_groups, last_activations) = activations.as_chunks::<8>();
@@ -84,11 +129,11 @@ fn adapt_loop(table: &ProductTable, activations: &[u8], weights: &[i8], shape: S
             let mut sums = [0i32; 8];
             for (activations, weights) in activation_groups.iter().zip(weight_groups) {
                 for lane in 0..8 {
-                    sums[lane] += product(activations[lane], weights[lane]);
+                    sums[lane] = sums[lane].wrapping_add(product(activations[lane], weights[lane]));
                 }
             }
             let rest = last_activations.iter().zip(last_weights).map(|(&a, &w)| product(a, w));
-            out[m * shape.n + n] = sums.iter().sum::<i32>() + rest.sum::<i32>();
+            out[m * shape.n + n] = sums.into_iter().chain(rest).fold(0, i32::wrapping_add);
         }
     }
 }

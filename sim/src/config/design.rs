@@ -1,9 +1,14 @@
 //! Design files: one multiplier in three lines.
 
 use super::ConfigError;
-use crate::multiplier::{Family, FinalAdder, Multiplier, MultiplierSpec, SpecError};
+use super::identity::Identity;
+use crate::multiplier::{
+    AnyMultiplier, Family, FinalAdder, Multiplier, MultiplierSpec, ProductTable, SpecError, TabulatedMultiplier,
+};
 use crate::netlist::{Netlist, ReadError, blif, verilog, yosys_json};
 use serde::Deserialize;
+use std::io::Read;
+use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
 
@@ -19,10 +24,14 @@ pub struct DesignFile {
     blif: Option<Spanned<String>>,
     #[serde(rename = "yosys-json")]
     yosys_json: Option<Spanned<String>>,
-    top: Option<String>,
-    ports: Option<PortsFile>,
+    table: Option<Spanned<String>>,
+    top: Option<Spanned<String>>,
+    ports: Option<Spanned<PortsFile>>,
     signed: Option<bool>,
     name: Option<String>,
+    #[serde(rename = "table-sha256")]
+    table_sha256: Option<Spanned<String>>,
+    expect: Option<Spanned<toml::Table>>,
 }
 
 /// Which port of a netlist is which.
@@ -52,23 +61,45 @@ type Reader = fn(&[u8], Option<&str>) -> Result<Netlist, ReadError>;
 
 impl DesignFile {
     /// Reads a design file, a table `[multiplier]`; paths in it start at `folder`.
-    pub fn from_toml(text: &str, folder: &Path) -> Result<Multiplier, ConfigError> {
+    pub fn from_toml(text: &str, folder: &Path) -> Result<AnyMultiplier, ConfigError> {
         toml::from_str::<File>(text)?.multiplier.into_inner().checked(folder)
     }
 
+    /// The design it describes, which must have gates.
+    pub fn with_gates(self, folder: &Path) -> Result<Multiplier, ConfigError> {
+        let span = self.table.as_ref().map(Spanned::span);
+        self.checked(folder)?.gates().map_err(|error| ConfigError {
+            message: error.to_string(),
+            span,
+            help: Some("give its circuit: family, verilog, blif or yosys-json".to_owned()),
+            other_file: None,
+        })
+    }
+
     /// The design it describes. Defaults: 8 × 8 bits, unsigned, a name made of the parts.
-    pub fn checked(self, folder: &Path) -> Result<Multiplier, ConfigError> {
+    ///
+    /// If the file says which table or which metrics it has, that is found to be so.
+    pub fn checked(self, folder: &Path) -> Result<AnyMultiplier, ConfigError> {
+        let multiplier = self.read(folder)?;
+        Identity { table_sha256: self.table_sha256.as_ref(), expect: self.expect.as_ref() }.check(&multiplier)?;
+        Ok(multiplier)
+    }
+
+    fn read(&self, folder: &Path) -> Result<AnyMultiplier, ConfigError> {
         let files: [(&Option<Spanned<String>>, &str, Reader); 3] = [
             (&self.verilog, "verilog", verilog::read),
             (&self.blif, "blif", blif::read),
             (&self.yosys_json, "yosys-json", yosys_json::read),
         ];
         let mut given = files.into_iter().filter_map(|(path, kind, read)| Some((path.as_ref()?, kind, read)));
-        match (&self.family, given.next(), given.next()) {
-            (Some(family), None, None) => self.of_family(family),
-            (None, Some((path, kind, read)), None) => self.of_netlist(path, kind, read, folder),
+        match (&self.family, given.next(), given.next(), &self.table) {
+            (Some(family), None, None, None) => self.of_family(family).map(AnyMultiplier::Gates),
+            (None, Some((path, kind, read)), None, None) => {
+                self.of_netlist(path, kind, read, folder).map(AnyMultiplier::Gates)
+            }
+            (None, None, None, Some(path)) => self.of_table(path, folder).map(AnyMultiplier::Table),
             _ => Err(ConfigError {
-                message: "a multiplier needs one of family, verilog, blif and yosys-json".to_owned(),
+                message: "a multiplier needs one of family, verilog, blif, yosys-json and table".to_owned(),
                 span: self.family.as_ref().map(Spanned::span),
                 help: Some("for example family = \"array\", or verilog = \"mul.v\"".to_owned()),
                 other_file: None,
@@ -118,23 +149,19 @@ impl DesignFile {
     ) -> Result<Multiplier, ConfigError> {
         let file = folder.join(path.get_ref());
         let here = |message: String, help: &str| ConfigError::at(path.span(), message, help);
-        let width = self.width.as_ref().map(Spanned::span);
-        let misplaced =
-            [self.parameters.as_ref().map(Spanned::span), width, self.final_adder.as_ref().map(Spanned::span)];
-        if let Some(span) = misplaced.into_iter().flatten().next() {
+        if let Some(span) = self.keys_of_families().into_iter().flatten().next() {
             let help = "a netlist says itself what it computes; leave this out";
             return Err(ConfigError::at(span, "this key goes with a family only", help));
         }
-        let bytes = std::fs::read(&file).map_err(|error| {
-            here(format!("cannot read {}: {error}", file.display()), "paths start at the folder of this file")
-        })?;
-        let netlist = read(&bytes, self.top.as_deref()).map_err(|error| ConfigError {
+        let bytes = bytes_of(path, &file, MAX_NETLIST_BYTES)?;
+        let top = self.top.as_ref().map(|top| top.get_ref().as_str());
+        let netlist = read(&bytes, top).map_err(|error| ConfigError {
             message: error.problem().to_string(),
             span: Some(error.bytes()),
             help: Some(error.remedy()),
             other_file: Some((file.display().to_string(), String::from_utf8_lossy(&bytes).into_owned())),
         })?;
-        let ports = self.ports.clone().unwrap_or_default();
+        let ports = self.ports.as_ref().map(|ports| ports.get_ref().clone()).unwrap_or_default();
         let netlist =
             netlist.operands(ports.a.as_deref(), ports.b.as_deref(), ports.product.as_deref()).map_err(|error| {
                 here(error.to_string(), "ports = { a = \"…\", b = \"…\", product = \"…\" } says which is which")
@@ -143,6 +170,45 @@ impl DesignFile {
         Multiplier::from_netlist(name, kind, netlist, self.signed.unwrap_or(false))
             .map_err(|error| here(error.to_string(), "choose the ports, or another top module"))
     }
+
+    fn of_table(&self, path: &Spanned<String>, folder: &Path) -> Result<TabulatedMultiplier, ConfigError> {
+        let keys_of_netlists = [self.top.as_ref().map(Spanned::span), self.ports.as_ref().map(Spanned::span)];
+        if let Some(span) = self.keys_of_families().into_iter().chain(keys_of_netlists).flatten().next() {
+            let help = "a table says itself how wide its operands are and what their products; leave this out";
+            return Err(ConfigError::at(span, "this key goes with a circuit only", help));
+        }
+        let file = folder.join(path.get_ref());
+        let bytes = bytes_of(path, &file, ProductTable::MAX_FILE_BYTES)?;
+        let table = ProductTable::read(&bytes, self.signed.unwrap_or(false))
+            .map_err(|error| ConfigError::at(path.span(), format!("{}: {error}", file.display()), error.remedy()))?;
+        let stem = || file.file_stem().map_or("table".to_owned(), |stem| stem.to_string_lossy().into_owned());
+        Ok(TabulatedMultiplier::new(self.name.clone().unwrap_or_else(stem), table))
+    }
+
+    /// Places of the keys that go with a family.
+    fn keys_of_families(&self) -> [Option<Range<usize>>; 3] {
+        let adder = self.final_adder.as_ref().map(Spanned::span);
+        [self.parameters.as_ref().map(Spanned::span), self.width.as_ref().map(Spanned::span), adder]
+    }
+}
+
+/// Largest netlist file read: published multipliers have up to some megabytes.
+const MAX_NETLIST_BYTES: u64 = 64 << 20;
+
+/// A file's bytes, if they are not more than `most`.
+fn bytes_of(path: &Spanned<String>, file: &Path, most: u64) -> Result<Vec<u8>, ConfigError> {
+    let here = |message: String, help: &str| ConfigError::at(path.span(), message, help);
+    let mut bytes = Vec::new();
+    // One more than is allowed, so that a device without end is noticed.
+    let read = std::fs::File::open(file).and_then(|source| source.take(most + 1).read_to_end(&mut bytes));
+    read.map_err(|error| {
+        here(format!("cannot read {}: {error}", file.display()), "paths start at the folder of this file")
+    })?;
+    if bytes.len() as u64 > most {
+        let message = format!("{} has more than {most} bytes", file.display());
+        return Err(here(message, "no multiplier of at most 16×16 bits needs so much; is it the right file?"));
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -152,7 +218,7 @@ mod tests {
     #[test]
     fn three_lines_are_a_design() {
         let text = "[multiplier]\nfamily = \"operand-truncated\"\nparameters = { a = 3, b = 3 }\n";
-        let spec = DesignFile::from_toml(text, Path::new(".")).unwrap();
+        let spec = DesignFile::from_toml(text, Path::new(".")).unwrap().gates().unwrap();
         assert_eq!((spec.width_a(), spec.width_b(), spec.signed()), (8, 8, false));
         assert_eq!(spec.name(), "mul8u_operand_truncated_3_3");
         let text = "[multiplier]\nfamily = \"array\"\nwidth = [8, 4]\nsigned = true\n";

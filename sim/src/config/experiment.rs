@@ -177,7 +177,7 @@ impl Experiment {
         }
         let model_span = file.model.span();
         let designs: Vec<Multiplier> =
-            file.designs.into_iter().map(|design| design.checked(folder)).collect::<Result<_, _>>()?;
+            file.designs.into_iter().map(|design| design.with_gates(folder)).collect::<Result<_, _>>()?;
         for (index, design) in designs.iter().enumerate() {
             let fits = design.width_a() == 8 && design.width_b() == 8 && design.signed();
             if !fits || designs[..index].iter().any(|other| other.name() == design.name()) {

@@ -2,6 +2,7 @@
 
 mod design;
 mod experiment;
+mod identity;
 mod memory_faults;
 mod model;
 

@@ -1,5 +1,6 @@
 //! Blocked integer matrix product on packed operands.
 
+use super::aligned::Aligned;
 use super::dot::{DotUnit, MAX_WORDS, Portable, Vector};
 use super::instructions::InstructionSet;
 
@@ -53,7 +54,22 @@ impl OperandMap {
     }
 
     /// Packs rows of `k` codes into rows of words; a row's last word is filled up with zeros.
-    pub(super) fn pack(&self, packing: Packing, codes: &[u8], k: usize, words: &mut [u32]) {
+    pub(super) fn pack(
+        &self,
+        instructions: InstructionSet,
+        packing: Packing,
+        codes: &[u8],
+        k: usize,
+        words: &mut [u32],
+    ) {
+        #[cfg(target_arch = "x86_64")]
+        if packing == Packing::Bytes && self.mask.is_none() && instructions.permutes_bytes() {
+            let byte = |code: usize| self.values.get(code).map_or(0, |&value| value as u8);
+            // SAFETY: the instruction set exists only on CPUs that permute bytes.
+            return unsafe { map_bytes(&std::array::from_fn(byte), codes, k, words) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = instructions;
         let value = |code: u8| self.values[usize::from(code)];
         match (packing, self.mask) {
             (Packing::Bytes, Some(mask)) => {
@@ -85,12 +101,38 @@ fn pack_rows<const N: usize>(codes: &[u8], k: usize, words: &mut [u32], pack: im
     }
 }
 
+/// Packs rows of bytes by look-ups in registers, 64 at a time.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn map_bytes(values: &[u8; 256], codes: &[u8], k: usize, words: &mut [u32]) {
+    use std::arch::x86_64::*;
+    // SAFETY: four vectors of 64 bytes are the array.
+    let table: [__m512i; 4] =
+        std::array::from_fn(|part| unsafe { _mm512_loadu_si512(values[64 * part..].as_ptr().cast()) });
+    for (codes, words) in codes.chunks_exact(k).zip(words.chunks_exact_mut(k.div_ceil(4))) {
+        for (codes, words) in codes.chunks(64).zip(words.chunks_mut(16)) {
+            let mask = u64::MAX >> (64 - codes.len());
+            // SAFETY: as many codes are read as there are, and as many bytes written; the words have room for them. A
+            // row's last word is zero beyond them, for it is written whole.
+            unsafe {
+                let index = _mm512_maskz_loadu_epi8(mask, codes.as_ptr().cast());
+                let lower = _mm512_permutex2var_epi8(table[0], index, table[1]);
+                let upper = _mm512_permutex2var_epi8(table[2], index, table[3]);
+                let bytes = _mm512_mask_blend_epi8(_mm512_movepi8_mask(index), lower, upper);
+                let bytes = _mm512_maskz_mov_epi8(mask, bytes);
+                let words_mask = (u32::MAX >> (32 - words.len())) as u16;
+                _mm512_mask_storeu_epi32(words.as_mut_ptr().cast(), words_mask, bytes);
+            }
+        }
+    }
+}
+
 /// Vectors of outputs that a tile is wide; the last panel of a matrix may be one vector wide.
 const TILE_VECTORS: usize = 2;
 
 /// A weight matrix packed for the dot units: panels of one or two vectors of columns, each panel `[word][column]`.
 pub(super) struct Panels {
-    words: Vec<u32>,
+    words: Aligned<u32>,
     depth: usize,
     columns: usize,
     lanes: usize,
@@ -98,17 +140,25 @@ pub(super) struct Panels {
 
 impl Panels {
     /// Packs weight codes `[columns][k]` for vectors of `lanes` outputs.
-    pub(super) fn pack(weights: &[u8], k: usize, map: &OperandMap, packing: Packing, lanes: usize) -> Self {
+    pub(super) fn pack(
+        weights: &[u8],
+        k: usize,
+        map: &OperandMap,
+        packing: Packing,
+        instructions: InstructionSet,
+    ) -> Self {
+        let lanes = instructions.lanes();
         let columns = weights.len() / k;
         let depth = k.div_ceil(packing.per_word());
-        let mut words = vec![0; columns.next_multiple_of(lanes) * depth];
+        let len = columns.next_multiple_of(lanes) * depth;
+        let mut words = Aligned::new(len);
         let mut column_words = vec![0; depth];
         let panel_columns = TILE_VECTORS * lanes;
         for (column, codes) in weights.chunks_exact(k).enumerate() {
-            map.pack(packing, codes, k, &mut column_words);
+            map.pack(instructions, packing, codes, k, &mut column_words);
             let first = column / panel_columns * panel_columns;
             let width = panel_columns.min(columns.next_multiple_of(lanes) - first);
-            let panel = &mut words[first * depth..][..width * depth];
+            let panel = &mut words.first(len)[first * depth..][..width * depth];
             for (row, &word) in panel.chunks_exact_mut(width).zip(&column_words) {
                 row[column - first] = word;
             }
@@ -150,10 +200,14 @@ pub(super) fn multiply_add(
         (InstructionSet::Avx2, Packing::Halves) => unsafe { halves_avx2(activations, panels, shift, out) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        (InstructionSet::Avx512, Packing::Bytes) => unsafe { bytes_avx512(activations, panels, shift, out) },
+        (InstructionSet::Avx512 | InstructionSet::Avx512Vbmi, Packing::Bytes) => unsafe {
+            bytes_avx512(activations, panels, shift, out)
+        },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        (InstructionSet::Avx512, Packing::Halves) => unsafe { halves_avx512(activations, panels, shift, out) },
+        (InstructionSet::Avx512 | InstructionSet::Avx512Vbmi, Packing::Halves) => unsafe {
+            halves_avx512(activations, panels, shift, out)
+        },
     }
 }
 
@@ -205,7 +259,7 @@ unsafe fn multiply_panels<U: DotUnit, const ROWS: usize, const NARROW_ROWS: usiz
         for first in (0..panels.columns).step_by(TILE_VECTORS * lanes) {
             let wide = panels.columns - first > lanes;
             let width = if wide { TILE_VECTORS * lanes } else { lanes };
-            let weights = &panels.words[first * panels.depth + first_word * width..][..words * width];
+            let weights = &panels.words.from(first * panels.depth + first_word * width)[..words * width];
             let tile = Tile { weights, depth: panels.depth, first_word, columns: panels.columns, first, shift };
             // SAFETY: the caller has the unit's instructions.
             unsafe {

@@ -12,9 +12,12 @@ pub(super) enum InstructionSet {
     /// 256-bit integer vectors.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// 512-bit integer vectors with dot products: foundation, vector length and neural network extensions.
+    /// 512-bit integer vectors with dot products: foundation, byte and word, vector length and neural network extensions.
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// The same with permutations of bytes (VBMI).
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vbmi,
 }
 
 impl InstructionSet {
@@ -25,10 +28,14 @@ impl InstructionSet {
         if is_x86_feature_detected!("avx2") {
             sets.push(Self::Avx2);
             if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512vl")
                 && is_x86_feature_detected!("avx512vnni")
             {
                 sets.push(Self::Avx512);
+                if is_x86_feature_detected!("avx512vbmi") {
+                    sets.push(Self::Avx512Vbmi);
+                }
             }
         }
         sets
@@ -41,7 +48,27 @@ impl InstructionSet {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => 8,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => 16,
+            Self::Avx512 | Self::Avx512Vbmi => 16,
+        }
+    }
+
+    /// Outputs whose products vector look-ups add at once.
+    pub(super) fn looked_up(self) -> usize {
+        match self {
+            Self::Portable => 16,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => 16,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 | Self::Avx512Vbmi => 32,
+        }
+    }
+
+    /// Whether bytes can be looked up in registers.
+    pub(super) fn permutes_bytes(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vbmi => true,
+            _ => false,
         }
     }
 
@@ -52,7 +79,7 @@ impl InstructionSet {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => 127,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => 255,
+            Self::Avx512 | Self::Avx512Vbmi => 255,
         }
     }
 }
@@ -65,6 +92,8 @@ impl fmt::Display for InstructionSet {
             Self::Avx2 => "AVX2",
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => "AVX-512",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vbmi => "AVX-512 with VBMI",
         })
     }
 }

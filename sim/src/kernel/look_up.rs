@@ -2,6 +2,36 @@
 
 use super::instructions::InstructionSet;
 
+/// An activation code below `CODES`.
+#[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
+pub(super) struct Code<const CODES: usize>(u8);
+
+impl<const CODES: usize> Code<CODES> {
+    /// Code 0.
+    pub(super) const ZERO: Self = Self(0);
+
+    /// Codes that are all below `CODES`, a power of two.
+    ///
+    /// # Panics
+    /// If one is not.
+    pub(super) fn all(codes: &[u8]) -> &[Self] {
+        const { assert!(CODES.is_power_of_two()) };
+        let any = codes.iter().fold(0, |any, code| any | code);
+        assert!(usize::from(any) < CODES, "activation codes below {CODES}");
+        // SAFETY: a code is nothing but a byte, and each of these is below `CODES`.
+        unsafe { std::slice::from_raw_parts(codes.as_ptr().cast(), codes.len()) }
+    }
+
+    #[inline(always)]
+    fn index(self) -> usize {
+        let index = usize::from(self.0);
+        // SAFETY: no code is made otherwise. It saves the inner loop a mask or a check.
+        unsafe { std::hint::assert_unchecked(index < CODES) };
+        index
+    }
+}
+
 /// Sums of `OUTPUTS` outputs side by side.
 ///
 /// # Safety
@@ -19,12 +49,12 @@ trait SumUnit<const OUTPUTS: usize> {
 }
 
 /// `sums[row] += Σ over depth of table[depth][codes[row][depth]]`, where `group` (4, 2 or 1) products never exceed 16
-/// bits together. Codes are below `CODES`.
+/// bits together.
 pub(super) type AddProducts<const CODES: usize, const DEPTH: usize, const OUTPUTS: usize> = fn(
     instructions: InstructionSet,
     group: usize,
     table: &[[[i16; OUTPUTS]; CODES]; DEPTH],
-    codes: &[[u8; DEPTH]],
+    codes: &[[Code<CODES>; DEPTH]],
     sums: &mut [[i32; OUTPUTS]],
 );
 
@@ -35,7 +65,7 @@ macro_rules! add_products {
             instructions: InstructionSet,
             group: usize,
             table: &[[[i16; $outputs]; CODES]; DEPTH],
-            codes: &[[u8; DEPTH]],
+            codes: &[[Code<CODES>; DEPTH]],
             sums: &mut [[i32; $outputs]],
         ) {
             // SAFETY: the portable unit needs no particular CPU; an `InstructionSet` exists only where the CPU has it.
@@ -51,11 +81,11 @@ macro_rules! add_products {
                     #[cfg(target_arch = "x86_64")]
                     (InstructionSet::Avx2, _) => add_groups_avx2::<_, _, $outputs, 1>(table, codes, sums),
                     #[cfg(target_arch = "x86_64")]
-                    (InstructionSet::Avx512, 4) => $add_groups_avx512::<_, _, $outputs, 4>(table, codes, sums),
+                    (InstructionSet::Avx512 | InstructionSet::Avx512Vbmi, 4) => $add_groups_avx512::<_, _, $outputs, 4>(table, codes, sums),
                     #[cfg(target_arch = "x86_64")]
-                    (InstructionSet::Avx512, 2) => $add_groups_avx512::<_, _, $outputs, 2>(table, codes, sums),
+                    (InstructionSet::Avx512 | InstructionSet::Avx512Vbmi, 2) => $add_groups_avx512::<_, _, $outputs, 2>(table, codes, sums),
                     #[cfg(target_arch = "x86_64")]
-                    (InstructionSet::Avx512, _) => $add_groups_avx512::<_, _, $outputs, 1>(table, codes, sums),
+                    (InstructionSet::Avx512 | InstructionSet::Avx512Vbmi, _) => $add_groups_avx512::<_, _, $outputs, 1>(table, codes, sums),
                 }
             }
         }
@@ -75,11 +105,37 @@ add_products!(
     add_groups_avx512
 );
 
+/// [`AddProducts`] for thirty-two outputs, even ones of a sum before odd ones; AVX-512 only.
+///
+/// # Panics
+/// On another instruction set.
+#[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
+pub(super) fn add_thirty_two<const CODES: usize, const DEPTH: usize>(
+    instructions: InstructionSet,
+    group: usize,
+    table: &[[[i16; 32]; CODES]; DEPTH],
+    codes: &[[Code<CODES>; DEPTH]],
+    sums: &mut [[i32; 32]],
+) {
+    #[cfg(target_arch = "x86_64")]
+    if matches!(instructions, InstructionSet::Avx512 | InstructionSet::Avx512Vbmi) {
+        // SAFETY: an `InstructionSet` exists only where the CPU has it.
+        return unsafe {
+            match group {
+                4 => add_groups_avx512::<_, _, 32, 4>(table, codes, sums),
+                2 => add_groups_avx512::<_, _, 32, 2>(table, codes, sums),
+                _ => add_groups_avx512::<_, _, 32, 1>(table, codes, sums),
+            }
+        };
+    }
+    unreachable!("{instructions} adds at most 16 outputs at once")
+}
+
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn add_groups_avx2<const CODES: usize, const DEPTH: usize, const OUTPUTS: usize, const GROUP: usize>(
     table: &[[[i16; OUTPUTS]; CODES]; DEPTH],
-    codes: &[[u8; DEPTH]],
+    codes: &[[Code<CODES>; DEPTH]],
     sums: &mut [[i32; OUTPUTS]],
 ) where
     avx2::Avx2: SumUnit<OUTPUTS>,
@@ -89,10 +145,10 @@ fn add_groups_avx2<const CODES: usize, const DEPTH: usize, const OUTPUTS: usize,
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,avx512f,avx512vl")]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
 fn add_groups_avx512<const CODES: usize, const DEPTH: usize, const OUTPUTS: usize, const GROUP: usize>(
     table: &[[[i16; OUTPUTS]; CODES]; DEPTH],
-    codes: &[[u8; DEPTH]],
+    codes: &[[Code<CODES>; DEPTH]],
     sums: &mut [[i32; OUTPUTS]],
 ) where
     avx512::Avx512: SumUnit<OUTPUTS>,
@@ -112,12 +168,11 @@ unsafe fn add_groups<
     const GROUP: usize,
 >(
     table: &[[[i16; OUTPUTS]; CODES]; DEPTH],
-    codes: &[[u8; DEPTH]],
+    codes: &[[Code<CODES>; DEPTH]],
     sums: &mut [[i32; OUTPUTS]],
 ) {
     for (sums, codes) in sums.iter_mut().zip(codes) {
-        // The remainder tells the compiler what the caller promised.
-        let products = |depth: usize| &table[depth][usize::from(codes[depth]) % CODES];
+        let products = |depth: usize| &table[depth][codes[depth].index()];
         // SAFETY: the caller has the unit's instructions.
         unsafe {
             let mut total = U::load(sums);
@@ -285,6 +340,46 @@ mod avx512 {
         #[inline(always)]
         unsafe fn store(total: __m512i, sums: &mut [i32; 16]) {
             unsafe { _mm512_storeu_si512(sums.as_mut_ptr().cast(), total) }
+        }
+    }
+
+    // SAFETY of all functions: as above.
+    impl SumUnit<32> for Avx512 {
+        type Partial = __m512i;
+        type Total = [__m512i; 2];
+
+        #[inline(always)]
+        unsafe fn partial(products: &[i16; 32]) -> __m512i {
+            unsafe { _mm512_loadu_si512(products.as_ptr().cast()) }
+        }
+
+        #[inline(always)]
+        unsafe fn add(partial: __m512i, products: &[i16; 32]) -> __m512i {
+            unsafe { _mm512_add_epi16(partial, _mm512_loadu_si512(products.as_ptr().cast())) }
+        }
+
+        #[inline(always)]
+        unsafe fn load(sums: &[i32; 32]) -> [__m512i; 2] {
+            unsafe { [_mm512_loadu_si512(sums.as_ptr().cast()), _mm512_loadu_si512(sums[16..].as_ptr().cast())] }
+        }
+
+        /// Dot products with (1, 0) and (0, 1) widen without crossing lanes: even outputs first, then odd ones.
+        #[inline(always)]
+        unsafe fn widen([even, odd]: [__m512i; 2], partial: __m512i) -> [__m512i; 2] {
+            unsafe {
+                [
+                    _mm512_dpwssd_epi32(even, partial, _mm512_set1_epi32(1)),
+                    _mm512_dpwssd_epi32(odd, partial, _mm512_set1_epi32(1 << 16)),
+                ]
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn store([even, odd]: [__m512i; 2], sums: &mut [i32; 32]) {
+            unsafe {
+                _mm512_storeu_si512(sums.as_mut_ptr().cast(), even);
+                _mm512_storeu_si512(sums[16..].as_mut_ptr().cast(), odd);
+            }
         }
     }
 }

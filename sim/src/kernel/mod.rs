@@ -3,7 +3,8 @@
 //! `out[m][n] = Σ_k product[activation[m][k]][weight[n][k]]` modulo 2^32. A table is a matrix: the exact product is of
 //! rank 1, clearing operand bits keeps it so, and many approximate multipliers are exact integer matrices of low rank.
 //! For these the sum is a few integer matrix products; any other table is looked up, a vector of outputs at a time. A
-//! [`Plan`] says which way is fastest for a shape; all ways give the bits of [`TableGemm::reference`].
+//! [`Plan`] says which way is fastest for a shape; all ways give the bits of [`TableGemm::reference`]. Tables of operands
+//! wider than 8 bits are looked up row by row ([`RowGemm`]).
 //!
 //! ```
 //! use axtrain_sim::kernel::{Shape, TableGemm};
@@ -16,6 +17,7 @@
 //! ```
 
 mod accumulated_moments;
+mod aligned;
 mod columns;
 mod dot;
 mod factorise;
@@ -23,12 +25,15 @@ mod gemm;
 mod instructions;
 mod look_up;
 mod plan;
+mod planes;
+mod rows;
 mod terms;
 #[cfg(test)]
 mod tests;
 
 pub use accumulated_moments::AccumulatedMoments;
-pub use plan::{Method, Plan};
+pub use plan::{Candidate, Method, Plan};
+pub use rows::RowGemm;
 
 use crate::multiplier::ProductTable;
 use columns::Columns;
@@ -78,6 +83,8 @@ pub struct TableGemm {
     instructions: InstructionSet,
     /// One for each of [`CODE_LIMITS`].
     prepared: [Prepared; 2],
+    /// The table with its operands exchanged, where the CPU looks bytes up in registers.
+    exchanged: Option<Columns>,
 }
 
 /// A table for activation codes below a limit.
@@ -106,16 +113,25 @@ impl TableGemm {
         let products: Vec<i32> = (0..1 << 16).map(|codes| table.product(codes >> 8, codes & 0xff)).collect();
         let prepared = CODE_LIMITS.map(|limit| {
             let products = &products[..limit * 256];
-            Prepared { terms: Terms::new(products, instructions), columns: Columns::new(products) }
+            Prepared { terms: Terms::new(products, instructions), columns: Columns::new(products, instructions) }
         });
-        Self { products, instructions, prepared }
+        let exchanged = instructions.permutes_bytes().then(|| {
+            let transposed: Vec<i32> = (0..1 << 16).map(|codes| products[(codes & 0xff) << 8 | codes >> 8]).collect();
+            Columns::new(&transposed, instructions)
+        });
+        Self { products, instructions, prepared, exchanged }
     }
 
     /// What [`Self::run`] does for activations up to `largest_activation`, and why.
     pub fn plan(&self, shape: Shape, largest_activation: u8) -> Plan {
         let range = range_of(largest_activation);
         let Prepared { terms, columns } = &self.prepared[range];
-        let structure = Structure { terms: terms.as_ref().map(Terms::structure), planes: columns.groups() };
+        let structure = Structure {
+            terms: terms.as_ref().map(Terms::structure),
+            planes: columns.groups(),
+            registers: columns.has_bytes(),
+            exchanged: self.exchanged.as_ref().map(|columns| columns.groups().len()),
+        };
         Plan::new(shape, CODE_LIMITS[range], self.instructions, structure)
     }
 
@@ -129,12 +145,12 @@ impl TableGemm {
     /// # Panics
     /// If a matrix does not have the size of `shape`.
     pub fn run(&self, activations: &[u8], weights: &[i8], shape: Shape, out: &mut [i32]) {
-        let method = self.plan(shape, largest(activations)).method();
+        let method = self.plan(shape, any_bits(activations)).method();
         self.run_by(method, activations, weights, shape, out);
     }
 
     /// As [`Self::run`], by a given method; [`Method::Terms`] falls back to [`Method::Columns`] if the table has no
-    /// low-rank form.
+    /// low-rank form, register look-ups if the CPU does not permute bytes.
     ///
     /// # Panics
     /// If a matrix does not have the size of `shape`.
@@ -144,7 +160,7 @@ impl TableGemm {
             return out.fill(0);
         }
         let weight_codes: Vec<u8> = weights.iter().map(|weight| weight.cast_unsigned()).collect();
-        let Prepared { terms, columns } = &self.prepared[range_of(largest(activations))];
+        let Prepared { terms, columns } = &self.prepared[range_of(any_bits(activations))];
         match (method, terms) {
             (Method::Scalar, _) => self.reference(activations, weights, shape, out),
             (Method::Terms, Some(terms)) => {
@@ -153,6 +169,22 @@ impl TableGemm {
             (Method::Terms, None) | (Method::Columns, _) => {
                 columns.multiply(self.instructions, activations, &weight_codes, shape.k, out);
             }
+            (Method::Registers, _) => {
+                columns.multiply_in_registers(self.instructions, activations, &weight_codes, shape.k, out);
+            }
+            (Method::ExchangedRegisters, _) => match &self.exchanged {
+                Some(columns) => {
+                    let mut transposed = vec![0; out.len()];
+                    let (first, second) = (&weight_codes, activations);
+                    columns.multiply_in_registers(self.instructions, first, second, shape.k, &mut transposed);
+                    for (m, out) in out.chunks_exact_mut(shape.n).enumerate() {
+                        out.iter_mut()
+                            .zip(transposed[m..].iter().step_by(shape.m))
+                            .for_each(|(out, sum)| *out = *sum);
+                    }
+                }
+                None => columns.multiply(self.instructions, activations, &weight_codes, shape.k, out),
+            },
         }
     }
 
@@ -191,8 +223,9 @@ impl TableGemm {
     }
 }
 
-fn largest(activations: &[u8]) -> u8 {
-    activations.iter().copied().max().unwrap_or(0)
+/// The bits that some activation has: enough to know their range, and found faster than the largest.
+fn any_bits(activations: &[u8]) -> u8 {
+    activations.iter().fold(0, |any, activation| any | activation)
 }
 
 /// Index of the smallest of [`CODE_LIMITS`] above an activation.

@@ -15,6 +15,10 @@ pub enum Method {
     Terms,
     /// Vectors of products from small tables gathered for a few weights at a time.
     Columns,
+    /// Vectors of rows' products from a weight's part of the table held in registers.
+    Registers,
+    /// Vectors of outputs' products from an activation's part of the table held in registers: for a few rows.
+    ExchangedRegisters,
 }
 
 impl fmt::Display for Method {
@@ -23,6 +27,8 @@ impl fmt::Display for Method {
             Self::Scalar => "scalar look-ups",
             Self::Terms => "integer matrix products",
             Self::Columns => "vector look-ups",
+            Self::Registers => "register look-ups",
+            Self::ExchangedRegisters => "exchanged register look-ups",
         })
     }
 }
@@ -55,6 +61,10 @@ pub(super) struct Structure {
     pub(super) terms: Option<Vec<TermStructure>>,
     /// For each plane of the vector look-ups, the products that are added in 16 bits: 4, 2 or 1.
     pub(super) planes: Vec<usize>,
+    /// Whether the CPU looks bytes up in registers.
+    pub(super) registers: bool,
+    /// Planes of the same with operands exchanged, if it does.
+    pub(super) exchanged: Option<usize>,
 }
 
 /// What a term's costs depend on.
@@ -68,9 +78,10 @@ pub(super) struct TermStructure {
 
 /// Picoseconds of one core for each step.
 ///
-/// Measured by `cargo bench -p axtrain-sim --bench table_gemm` on an AMD EPYC of the first generation at 2.46 GHz. Its
-/// 256-bit instructions are two micro-operations and its only integer multiplier takes one a cycle, so that no
-/// multiply-accumulate of bytes can take less than 25 ps and none of halves less than 51 ps.
+/// Measured by `cargo bench -p axtrain-sim --bench table_gemm`: portable code and AVX2 on an AMD EPYC of the first generation
+/// at 2.46 GHz, whose 256-bit instructions are two micro-operations and whose only integer multiplier takes one a cycle, so
+/// that no multiply-accumulate of bytes can take less than 25 ps and none of halves less than 51 ps; AVX-512 on an Intel Xeon
+/// of the fourth generation at 2.6 GHz nominal.
 struct Costs {
     /// A look-up in the whole table.
     scalar: f64,
@@ -80,18 +91,24 @@ struct Costs {
     halves: f64,
     /// Packing an operand by a mask.
     mask: f64,
-    /// Packing an operand by look-up.
-    map: f64,
+    /// Packing an operand by look-up, into bytes and into halves.
+    map: [f64; 2],
     /// Starting on a row of operands.
     row: f64,
-    /// Adding a finished sum to its output.
+    /// Adding a finished sum of a term to its output.
     store: f64,
     /// A multiply-accumulate by vector look-up, where 4, 2 and 1 products are added in 16 bits.
     columns: [f64; 3],
     /// One product of a gathered table.
     gather: f64,
-    /// Sorting an activation code for vector look-up.
+    /// Sorting an activation code for look-up.
     interleave: f64,
+    /// Adding a finished sum of looked-up products to its output, by vector and by register look-ups.
+    finish: [f64; 2],
+    /// A register look-up of 64 rows, their activations below 128 and below 256.
+    registers: [f64; 2],
+    /// Fetching the products of a weight for register look-ups, likewise.
+    fetch: [f64; 2],
 }
 
 impl Costs {
@@ -101,20 +118,36 @@ impl Costs {
             bytes: 190.0,
             halves: 200.0,
             mask: 100.0,
-            map: 600.0,
+            map: [600.0; 2],
             row: 5_000.0,
             store: 700.0,
             columns: [155.0, 180.0, 230.0],
             gather: 150.0,
             interleave: 300.0,
+            finish: [700.0, 1_800.0],
+            // Not without byte permutations.
+            registers: [f64::INFINITY; 2],
+            fetch: [f64::INFINITY; 2],
         };
         match instructions {
             InstructionSet::Portable => portable,
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx2 => Self { bytes: 43.5, halves: 56.0, columns: [62.0, 82.0, 104.0], ..portable },
-            // Not measured: AVX2 scaled by what two 512-bit ports and loads allow at the same clock.
             #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx512 => Self { bytes: 6.0, halves: 12.0, columns: [30.0, 35.0, 45.0], ..portable },
+            InstructionSet::Avx512 | InstructionSet::Avx512Vbmi => Self {
+                scalar: 740.0,
+                bytes: 3.6,
+                halves: 7.2,
+                mask: 130.0,
+                map: [if instructions.permutes_bytes() { 220.0 } else { 600.0 }, 600.0],
+                store: 170.0,
+                columns: [20.0, 23.0, 30.0],
+                gather: 55.0,
+                interleave: 200.0,
+                registers: [1_800.0, 3_200.0],
+                fetch: [1_000.0, 1_500.0],
+                ..portable
+            },
         }
     }
 
@@ -123,23 +156,23 @@ impl Costs {
         let Shape { m, k, n } = shape;
         let outputs = (m * n.next_multiple_of(lanes)) as f64;
         let term = |term: &TermStructure| {
-            let multiply = match term.packing {
-                Packing::Bytes => self.bytes,
-                Packing::Halves => self.halves,
+            let (multiply, map) = match term.packing {
+                Packing::Bytes => (self.bytes, self.map[0]),
+                Packing::Halves => (self.halves, self.map[1]),
             };
             let words = k.div_ceil(term.packing.per_word());
             let multiply = (words * term.packing.per_word()) as f64 * multiply;
-            let pack = if term.looked_up > 0 { self.map } else { self.mask };
+            let pack = if term.looked_up > 0 { map } else { self.mask };
             outputs * (multiply + self.store) + (m + n) as f64 * (k as f64 * pack + self.row)
         };
         terms.iter().map(term).sum()
     }
 
     /// Vector look-ups in all planes.
-    fn columns(&self, shape: Shape, activation_codes: usize, planes: &[usize]) -> f64 {
+    fn columns(&self, shape: Shape, activation_codes: usize, planes: &[usize], outputs: usize) -> f64 {
         let Shape { m, k, n } = shape;
         let n = n.next_multiple_of(8);
-        let depth = k.next_multiple_of(columns::depth(activation_codes));
+        let depth = k.next_multiple_of(columns::depth(activation_codes, outputs));
         let gathered = (m.div_ceil(columns::BLOCK_ROWS) * n * depth * activation_codes) as f64;
         let plane = |&group: &usize| {
             let add = self.columns[match group {
@@ -147,10 +180,19 @@ impl Costs {
                 2 => 1,
                 _ => 2,
             }];
-            let row = n as f64 * (depth as f64 * add + self.store) + k as f64 * self.interleave;
+            let row = n as f64 * (depth as f64 * add + self.finish[0]) + k as f64 * self.interleave;
             gathered * self.gather + m as f64 * row
         };
         planes.iter().map(plane).sum()
+    }
+
+    /// Register look-ups in all planes.
+    fn registers(&self, shape: Shape, activation_codes: usize, planes: usize) -> f64 {
+        let Shape { m, k, n } = shape;
+        let range = usize::from(activation_codes > 128);
+        let (vectors, blocks) = (m.div_ceil(64) as f64, m.div_ceil(256) as f64);
+        let look_ups = (k * n) as f64 * (vectors * self.registers[range] + blocks * self.fetch[range]);
+        planes as f64 * (look_ups + (m * n) as f64 * self.finish[1] + (m * k) as f64 * self.interleave)
     }
 }
 
@@ -163,10 +205,18 @@ impl Plan {
     ) -> Self {
         let costs = Costs::of(instructions);
         let scalar = costs.scalar * shape.multiply_accumulates() as f64;
-        let columns = costs.columns(shape, activation_codes, &structure.planes);
+        let columns = costs.columns(shape, activation_codes, &structure.planes, instructions.looked_up());
         let mut picoseconds = vec![(Method::Scalar, scalar), (Method::Columns, columns)];
         if let Some(terms) = &structure.terms {
             picoseconds.push((Method::Terms, costs.terms(shape, terms, instructions.lanes())));
+        }
+        if structure.registers {
+            let registers = costs.registers(shape, activation_codes, structure.planes.len());
+            picoseconds.push((Method::Registers, registers));
+        }
+        if let Some(planes) = structure.exchanged {
+            let Shape { m, k, n } = shape;
+            picoseconds.push((Method::ExchangedRegisters, costs.registers(Shape { m: n, k, n: m }, 256, planes)));
         }
         let candidate = |(method, picoseconds)| Candidate { method, seconds: picoseconds * 1e-12 };
         let mut candidates: Vec<Candidate> = picoseconds.into_iter().map(candidate).collect();
@@ -177,6 +227,26 @@ impl Plan {
     /// The method chosen.
     pub fn method(&self) -> Method {
         self.candidates[0].method
+    }
+
+    /// Rows, products of an output, and outputs.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Activation codes are below this.
+    pub fn activation_codes(&self) -> usize {
+        self.activation_codes
+    }
+
+    /// Vector instructions the times are for.
+    pub fn instructions(&self) -> String {
+        self.instructions.to_string()
+    }
+
+    /// Integer matrix products that the table is the sum of, if it is one of few.
+    pub fn rank(&self) -> Option<usize> {
+        self.structure.terms.as_ref().map(Vec::len)
     }
 
     /// The methods that the table allows, the fastest first.

@@ -118,9 +118,8 @@ impl Terms {
         let columns = weights.len() / k;
         let column_biases: Vec<i32> = weights.chunks_exact(k).map(|weights| self.column_bias(weights)).collect();
         let products = self.terms.iter().filter(|term| !term.is_separable());
-        let products: Vec<(&Term, Panels)> = products
-            .map(|term| (term, Panels::pack(weights, k, &term.weight, term.packing, instructions.lanes())))
-            .collect();
+        let products: Vec<(&Term, Panels)> =
+            products.map(|term| (term, Panels::pack(weights, k, &term.weight, term.packing, instructions))).collect();
         let has_biases = self.terms.iter().any(|term| (term.activation_offset, term.weight_offset) != (0, 0));
         let mut packed = Vec::new();
         for (activations, out) in activations.chunks(BLOCK_ROWS * k).zip(out.chunks_mut(BLOCK_ROWS * columns)) {
@@ -134,7 +133,7 @@ impl Terms {
             for (term, panels) in &products {
                 packed.clear();
                 packed.resize(activations.len() / k * panels.depth(), 0);
-                term.activation.pack(term.packing, activations, k, &mut packed);
+                term.activation.pack(instructions, term.packing, activations, k, &mut packed);
                 multiply_add(instructions, term.packing, &packed, panels, term.shift, out);
             }
         }

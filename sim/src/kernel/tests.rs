@@ -4,6 +4,9 @@ use super::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+const METHODS: [Method; 5] =
+    [Method::Scalar, Method::Terms, Method::Columns, Method::Registers, Method::ExchangedRegisters];
+
 fn tables(rng: &mut ChaCha8Rng) -> Vec<(String, ProductTable)> {
     let mut tables = Vec::new();
     for signed in [false, true] {
@@ -54,6 +57,39 @@ fn tables(rng: &mut ChaCha8Rng) -> Vec<(String, ProductTable)> {
     tables
 }
 
+/// A table of every family and format, in the order of the catalogue.
+#[test]
+fn every_family_gives_the_bits_of_the_definition() {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    for (width_a, width_b, signed) in [(8, 8, false), (8, 8, true), (5, 7, true)] {
+        let designs = crate::multiplier::designs(width_a, width_b, signed);
+        for family in designs.chunk_by(|first, second| first.family().name() == second.family().name()) {
+            let spec = &family[family.len() / 2];
+            let gemm = TableGemm::new(&spec.table().expect("it is narrow"));
+            for largest_activation in [127, 255] {
+                let [m, k, n] = std::array::from_fn(|_| rng.random_range(1..=70));
+                assert_methods_agree(&gemm, &mut rng, Shape { m, k, n }, largest_activation, spec.name());
+            }
+        }
+    }
+}
+
+/// Rows on both sides of one, two and four vectors, sums on both sides of what 16 bits hold, columns on both sides of what is
+/// added at once.
+#[test]
+fn shapes_around_every_limit_give_the_bits_of_the_definition() {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let noise: Vec<i32> = (0..1 << 16).map(|_| rng.random_range(-16_000..16_000)).collect();
+    let gemm = TableGemm::new(&ProductTable::from_fn(8, 8, true, |a, b| noise[(a << 8 | b) as usize]));
+    for m in [1, 7, 8, 9, 63, 64, 65, 127, 129, 255, 257, 321] {
+        for (k, n) in [(1, 1), (7, 8), (8, 9), (9, 16), (255, 17), (256, 32), (257, 33), (515, 49)] {
+            for largest_activation in [127, 255] {
+                assert_methods_agree(&gemm, &mut rng, Shape { m, k, n }, largest_activation, "limits");
+            }
+        }
+    }
+}
+
 fn operands(rng: &mut ChaCha8Rng, shape: Shape, largest_activation: u8) -> (Vec<u8>, Vec<i8>) {
     let activations = (0..shape.m * shape.k).map(|_| rng.random_range(0..=largest_activation)).collect();
     (activations, (0..shape.n * shape.k).map(|_| rng.random()).collect())
@@ -79,7 +115,7 @@ fn assert_methods_agree(gemm: &TableGemm, rng: &mut ChaCha8Rng, shape: Shape, la
     let (activations, weights) = operands(rng, shape, largest_activation);
     let mut expected = vec![0; shape.m * shape.n];
     gemm.reference(&activations, &weights, shape, &mut expected);
-    for method in [Method::Scalar, Method::Terms, Method::Columns] {
+    for method in METHODS {
         let mut out = vec![-1; shape.m * shape.n];
         gemm.run_by(method, &activations, &weights, shape, &mut out);
         let context = format!("{name}, {shape:?}, {method}, {}, ≤ {largest_activation}", gemm.instructions);
@@ -97,7 +133,7 @@ fn long_sums_of_extreme_operands_do_not_overflow_on_the_way() {
             let shape = Shape { m: 5, k: 2600, n: 17 };
             let (activations, weights) = (vec![activation; shape.m * shape.k], vec![weight; shape.n * shape.k]);
             let product = i32::from(activation.cast_signed()) * i32::from(weight);
-            for method in [Method::Scalar, Method::Terms, Method::Columns] {
+            for method in METHODS {
                 let mut out = vec![0; shape.m * shape.n];
                 gemm.run_by(method, &activations, &weights, shape, &mut out);
                 assert!(out.iter().all(|&sum| sum == product * 2600), "{activation} × {weight}, {method}");

@@ -23,6 +23,18 @@ pub struct Design {
     pub timing: StaticTiming,
 }
 
+/// What a multiplier's gates compute.
+///
+/// # Panics
+/// If it is not [tabulable](Multiplier::is_tabulable).
+pub fn product_table(multiplier: &Multiplier) -> ProductTable {
+    let codes = exhaustive_codes(multiplier.netlist());
+    let (width_b, width) = (multiplier.width_b(), multiplier.product_width());
+    ProductTable::from_fn(multiplier.width_a(), width_b, multiplier.signed(), |a, b| {
+        operand_value(codes[(a << width_b | b) as usize], width, multiplier.signed()) as i32
+    })
+}
+
 impl Design {
     /// Builds and measures a design.
     ///
@@ -32,11 +44,7 @@ impl Design {
         let netlist = multiplier.netlist();
         let physical = technology.weigh(netlist)?;
         let timing = StaticTiming::new(netlist, &physical.delay);
-        let codes = exhaustive_codes(netlist);
-        let (width_b, width) = (multiplier.width_b(), multiplier.product_width());
-        let product = ProductTable::from_fn(multiplier.width_a(), width_b, multiplier.signed(), |a, b| {
-            operand_value(codes[(a << width_b | b) as usize], width, multiplier.signed()) as i32
-        });
+        let product = product_table(&multiplier);
         let metrics = ErrorMetrics::of_netlist(netlist, multiplier.signed(), MetricOptions::default());
         Ok(Self { multiplier, product, metrics, physical, timing })
     }

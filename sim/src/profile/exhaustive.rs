@@ -60,8 +60,10 @@ struct ExactProducts {
     second: PerLane<i32>,
     /// Product of the lane's own part of the first operand (where the second does not fill the lanes) and the second.
     within: PerLane<i32>,
-    /// 1/|b| for all b, a block each, if the second operand fills the lanes.
+    /// 1/|b| for all b, a block each; or, if the second operand does not fill the lanes, for the lane's own b.
     reciprocals: Vec<PerLane<f64>>,
+    /// 1/|a| for all a, if the second operand does not fill the lanes.
+    first_reciprocals: Vec<f64>,
 }
 
 /// Exact products of the blocks with one first operand.
@@ -91,10 +93,12 @@ impl ExactProducts {
             let (a, b) = format.values(lane % codes);
             if width_b as usize > LANE_BITS { (0, lane as i64) } else { (a, b) }
         };
-        let blocks = if fills { 1u64 << (width_b as usize - LANE_BITS) } else { 0 };
+        let blocks = if fills { 1u64 << (width_b as usize - LANE_BITS) } else { 1 };
         let reciprocals = (0..blocks)
             .map(|block| per_lane(|lane| reciprocal(format.values(block << LANE_BITS | lane).1 as f64)))
             .collect();
+        let firsts = if fills { 0 } else { 1u64 << format.width_a };
+        let first_reciprocals = (0..firsts).map(|a| reciprocal(format.values(a << width_b).0 as f64)).collect();
         Self {
             format,
             second: per_lane(|lane| lane_values(lane).1 as i32),
@@ -103,6 +107,7 @@ impl ExactProducts {
                 (a * b) as i32
             }),
             reciprocals,
+            first_reciprocals,
         }
     }
 
@@ -113,18 +118,23 @@ impl ExactProducts {
         let mut run_sums = ErrorSums::default();
         let mut left = sweep.run_blocks();
         let mut products = Transposed::ZERO;
+        let fills = self.first_reciprocals.is_empty();
         let mut run = Run { products: self, first: 0, exact: [[0; 64]; 8], reciprocal: [[0.0; 64]; 8] };
         sweep.visit(places, |block| {
             if left == sweep.run_blocks() {
-                run.first = operand_value((block.code >> width_b) as u32, width_a, signed);
+                let code = (block.code >> width_b) as u32;
+                run.first = operand_value(code, width_a, signed);
                 start_run(&mut run);
+                if !fills {
+                    run.multiply_reciprocals(code as usize);
+                }
             }
             block.read(signed, &mut products);
             let expected = run.expected(block.code & ((1 << width_b) - 1));
             run_sums.add(&compare(&products, expected), 1.0);
             left -= 1;
             if left == 0 {
-                let unit = if self.reciprocals.is_empty() { 1.0 } else { reciprocal(run.first as f64) };
+                let unit = if fills { reciprocal(run.first as f64) } else { 1.0 };
                 total.add(&run_sums, unit);
                 run_sums = ErrorSums::default();
                 left = sweep.run_blocks();
@@ -135,6 +145,29 @@ impl ExactProducts {
 }
 
 impl Run<'_> {
+    /// Reciprocals of the products of a block whose first lane has first operand code `code`: products of reciprocals,
+    /// for dividing 512 times a block would take as long as all the rest.
+    fn multiply_reciprocals(&mut self, code: usize) {
+        let ExactProducts { format, reciprocals, first_reciprocals, .. } = self.products;
+        // Circuits of few operand bits repeat their pairs.
+        let first = |lane: usize| first_reciprocals[(code + (lane >> format.width_b)) % first_reciprocals.len()];
+        let second = &reciprocals[0];
+        if format.width_b < 3 {
+            self.reciprocal = per_lane(|lane| {
+                let (row, column) = (lane as usize % 8, lane as usize / 8);
+                first(lane as usize) * second[row][column]
+            });
+            return;
+        }
+        // The eight lanes of a column share their first operand.
+        let firsts: [f64; 64] = std::array::from_fn(|column| first(Transposed::lane_at(0, column)));
+        for (product, second) in self.reciprocal.iter_mut().zip(second) {
+            for ((product, first), second) in product.iter_mut().zip(&firsts).zip(second) {
+                *product = first * second;
+            }
+        }
+    }
+
     /// What the block whose lanes count up from second operand code `code` is compared with.
     fn expected(&self, code: u64) -> Expected<'_> {
         let format = self.products.format;
@@ -142,7 +175,10 @@ impl Run<'_> {
         Expected {
             exact: &self.exact,
             base: base as u32,
-            reciprocal: self.products.reciprocals.get((code >> LANE_BITS) as usize).unwrap_or(&self.reciprocal),
+            reciprocal: match self.products.first_reciprocals.is_empty() {
+                true => &self.products.reciprocals[(code >> LANE_BITS) as usize],
+                false => &self.reciprocal,
+            },
             signed: format.signed,
             full_width: format.product_width() == 32,
         }
@@ -156,15 +192,11 @@ multiversion! {
 #[inline(always)]
 fn multiply_lanes(run: &mut Run<'_>) {
     let first = run.first as i32;
-    let needs_reciprocals = run.products.reciprocals.is_empty();
     for row in 0..8 {
         for column in 0..64 {
             let own = run.products.within[row][column];
             let product = first.wrapping_mul(run.products.second[row][column]).wrapping_add(own);
             run.exact[row][column] = product as u32;
-            if needs_reciprocals {
-                run.reciprocal[row][column] = reciprocal(f64::from(product));
-            }
         }
     }
 }

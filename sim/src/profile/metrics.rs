@@ -79,6 +79,11 @@ pub struct OperandFormat {
 }
 
 impl OperandFormat {
+    /// The format of a table.
+    pub fn of_table(table: &ProductTable) -> Self {
+        Self { width_a: table.width_a(), width_b: table.width_b(), signed: table.signed() }
+    }
+
     /// Bits of the product.
     pub fn product_width(self) -> u32 {
         self.width_a + self.width_b
@@ -118,7 +123,7 @@ pub(super) struct Averages {
 impl ErrorMetrics {
     /// Compares every product of a table with the exact one, one after the other: the plain definition, which
     /// [`Self::of_netlist`] is checked against.
-    pub fn exhaustive(table: &ProductTable) -> Self {
+    pub fn of_table(table: &ProductTable, options: MetricOptions) -> Self {
         let (n, m) = (table.width_a(), table.width_b());
         let (mut sum, mut absolute, mut squares, mut wrong, mut wce) = (0i128, 0u128, 0u128, 0u64, 0u64);
         let (mut relative, mut worst_relative, mut nonzero) = (0.0f64, 0.0f64, 0u64);
@@ -152,8 +157,7 @@ impl ErrorMetrics {
             largest: wce,
             largest_relative: worst_relative,
         };
-        let format = OperandFormat { width_a: n, width_b: m, signed: table.signed() };
-        Self::from_averages(&averages, format, MetricOptions::default())
+        Self::from_averages(&averages, OperandFormat::of_table(table), options)
     }
 
     pub(super) fn from_averages(averages: &Averages, format: OperandFormat, options: MetricOptions) -> Self {
@@ -191,7 +195,7 @@ mod tests {
 
     #[test]
     fn an_exact_table_has_no_error() {
-        let metrics = ErrorMetrics::exhaustive(&ProductTable::exact(6, 5, true));
+        let metrics = ErrorMetrics::of_table(&ProductTable::exact(6, 5, true), MetricOptions::default());
         assert_eq!((metrics.mae, metrics.wce, metrics.ep_percent, metrics.noeb), (0.0, 0, 0.0, 11.0));
     }
 
@@ -202,7 +206,7 @@ mod tests {
         let table =
             ProductTable::from_fn(8, 8, false, |a, b| (a * b) as i32 - if a % 4 == 3 && b % 4 == 3 { 2 } else { 0 });
         assert_eq!(table.sha256(), "a9ac99b1406d45bfad5e3f7745429e96d8f6ec9206eb53d6a1be82580d34c789");
-        let metrics = ErrorMetrics::exhaustive(&table);
+        let metrics = ErrorMetrics::of_table(&table, MetricOptions::default());
         assert_eq!((metrics.ep_percent, metrics.mse, metrics.wce), (6.25, 0.25, 2));
         assert_eq!((metrics.mae, metrics.mean_error, metrics.variance), (0.125, -0.125, 0.25 - 0.125 * 0.125));
         assert!((metrics.wce_percent - 0.0031).abs() < 5e-5);

@@ -16,7 +16,7 @@ mod stimulus;
 mod transitions;
 mod weighted;
 
-pub use design::Design;
+pub use design::{Design, product_table};
 pub use error_profile::{ErrorProfile, ProfileMetadata};
 pub use error_trace::{ErrorTrace, Operation, OperationsError, SimulatedOperations};
 pub use fit::{ErrorModel, Fit, fits};

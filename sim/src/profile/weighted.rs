@@ -3,7 +3,7 @@
 use super::metrics::{Averages, ErrorMetrics, MetricOptions, OperandFormat};
 use super::operands::{DistributionError, OperandDistribution};
 use crate::engine::{ExhaustiveSweep, LANES, Lanes, Tape, Transposed};
-use crate::multiplier::operand_value;
+use crate::multiplier::{ProductTable, operand_value};
 use crate::netlist::Netlist;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -161,6 +161,31 @@ impl ErrorMetrics {
         Ok(Self::from_averages(&WeightedSums::total(&sums).averages(), format, options))
     }
 
+    /// [`Self::weighted`] of products known by a table.
+    pub fn weighted_table(
+        table: &ProductTable,
+        operands: [&OperandDistribution; 2],
+        options: MetricOptions,
+    ) -> Result<Self, DistributionError> {
+        let format @ OperandFormat { width_a, width_b, signed } = OperandFormat::of_table(table);
+        let first = operands[0].probabilities(width_a, signed)?;
+        let second = operands[1].probabilities(width_b, signed)?;
+        let sum_row = |(a, products): (usize, &[i32])| {
+            let mut sums = WeightedSums::default();
+            for (b, &product) in products.iter().enumerate() {
+                let probability = first[a] * second[b];
+                if probability > 0.0 {
+                    let (a, b) = format.values((a << width_b | b) as u64);
+                    sums.pair(product.into(), a * b, probability);
+                }
+            }
+            sums
+        };
+        let rows = table.products().par_chunks_exact(second.len()).enumerate();
+        let sums: Vec<WeightedSums> = rows.map(sum_row).collect();
+        Ok(Self::from_averages(&WeightedSums::total(&sums).averages(), format, options))
+    }
+
     /// Metrics of randomly drawn operand pairs, independent and with these distributions, first and second.
     ///
     /// The draw depends on the seed alone.
@@ -174,21 +199,11 @@ impl ErrorMetrics {
         Sampled { vectors, seed }: Sampled,
         options: MetricOptions,
     ) -> Result<SampledMetrics, DistributionError> {
-        assert!(vectors >= 2, "an interval needs two samples");
         let format @ OperandFormat { width_a, width_b, .. } = OperandFormat::of(netlist, signed);
-        let first = Sampler::new(&operands[0].probabilities(width_a, signed)?);
-        let second = Sampler::new(&operands[1].probabilities(width_b, signed)?);
         let tape = Tape::new(netlist);
-        let part = PART * LANES as u64;
-        let sum_part = |index: u64| {
-            let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            rng.set_stream(index);
-            let (mut sums, mut settled, mut products) = (WeightedSums::default(), tape.start(), Transposed::ZERO);
-            let mut left = (vectors - index * part).min(part) as usize;
-            while left > 0 {
-                let count = left.min(LANES);
-                let mut draw = |sampler: &Sampler| (0..count).map(|_| sampler.draw(&mut rng)).collect::<Vec<u32>>();
-                let codes = [draw(&first), draw(&second)];
+        let start = || {
+            let (mut settled, mut products) = (tape.start(), Transposed::ZERO);
+            move |codes: &[Vec<u32>; 2], values: &mut [i64]| {
                 for (port, (codes, width)) in codes.iter().zip([width_a, width_b]).enumerate() {
                     for bit in 0..width as usize {
                         settled.set_input(port, bit, Lanes::gather(codes, bit));
@@ -196,19 +211,66 @@ impl ErrorMetrics {
                 }
                 settled.settle();
                 settled.read(0, signed, &mut products);
-                for (lane, (&a, &b)) in codes[0].iter().zip(&codes[1]).enumerate() {
-                    let exact = operand_value(a, width_a, signed) * operand_value(b, width_b, signed);
-                    sums.pair(product_value(products.lane(lane), signed), exact, 1.0);
+                for (lane, value) in values.iter_mut().enumerate() {
+                    *value = product_value(products.lane(lane), signed);
                 }
-                left -= count;
             }
-            sums
         };
-        let sums: Vec<WeightedSums> = (0..vectors.div_ceil(part)).into_par_iter().map(sum_part).collect();
-        let total = WeightedSums::total(&sums);
-        let error = Self::from_averages(&total.averages(), format, options);
-        Ok(SampledMetrics { error, ci95: MetricIntervals::new(&total, error.mre_percent) })
+        sample(format, operands, Sampled { vectors, seed }, options, start)
     }
+
+    /// [`Self::sampled`] of products known by a table: the same draw.
+    pub fn sampled_table(
+        table: &ProductTable,
+        operands: [&OperandDistribution; 2],
+        sampled: Sampled,
+        options: MetricOptions,
+    ) -> Result<SampledMetrics, DistributionError> {
+        let start = || {
+            |codes: &[Vec<u32>; 2], values: &mut [i64]| {
+                for ((&a, &b), value) in codes[0].iter().zip(&codes[1]).zip(values) {
+                    *value = table.product(a, b).into();
+                }
+            }
+        };
+        sample(OperandFormat::of_table(table), operands, sampled, options, start)
+    }
+}
+
+/// Draws operand pairs and compares their products, which what `start` makes finds for at most [`LANES`] pairs at a time.
+fn sample<P: FnMut(&[Vec<u32>; 2], &mut [i64])>(
+    format: OperandFormat,
+    operands: [&OperandDistribution; 2],
+    Sampled { vectors, seed }: Sampled,
+    options: MetricOptions,
+    start: impl Fn() -> P + Sync,
+) -> Result<SampledMetrics, DistributionError> {
+    assert!(vectors >= 2, "an interval needs two samples");
+    let OperandFormat { width_a, width_b, signed } = format;
+    let first = Sampler::new(&operands[0].probabilities(width_a, signed)?);
+    let second = Sampler::new(&operands[1].probabilities(width_b, signed)?);
+    let part = PART * LANES as u64;
+    let sum_part = |index: u64| {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(index);
+        let (mut sums, mut find_products, mut products) = (WeightedSums::default(), start(), [0; LANES]);
+        let mut left = (vectors - index * part).min(part) as usize;
+        while left > 0 {
+            let count = left.min(LANES);
+            let mut draw = |sampler: &Sampler| (0..count).map(|_| sampler.draw(&mut rng)).collect::<Vec<u32>>();
+            let codes = [draw(&first), draw(&second)];
+            find_products(&codes, &mut products[..count]);
+            for ((&a, &b), &product) in codes[0].iter().zip(&codes[1]).zip(&products) {
+                sums.pair(product, operand_value(a, width_a, signed) * operand_value(b, width_b, signed), 1.0);
+            }
+            left -= count;
+        }
+        sums
+    };
+    let sums: Vec<WeightedSums> = (0..vectors.div_ceil(part)).into_par_iter().map(sum_part).collect();
+    let total = WeightedSums::total(&sums);
+    let error = ErrorMetrics::from_averages(&total.averages(), format, options);
+    Ok(SampledMetrics { error, ci95: MetricIntervals::new(&total, error.mre_percent) })
 }
 
 /// Draws codes by inverting their cumulative distribution.
@@ -295,6 +357,34 @@ mod tests {
             ] {
                 assert!(close(x, y), "{x} {y}");
             }
+        }
+    }
+
+    /// A table of what the gates compute has their metrics, whatever the distribution; the draw is the same.
+    #[test]
+    fn tables_have_the_metrics_of_their_gates() {
+        let normal = OperandDistribution::Normal { mean: 3.0, standard_deviation: 9.0 };
+        let options = MetricOptions::default();
+        for (width_a, width_b, signed) in [(2, 3, false), (6, 7, true), (8, 8, false), (8, 8, true), (5, 11, true)] {
+            let (spec, operands) = (spec(width_a, width_b, signed), [&normal, &OperandDistribution::Uniform]);
+            let (netlist, table) = (spec.netlist(), spec.table().expect("it is narrow"));
+            let gates = ErrorMetrics::weighted(&netlist, signed, operands, options).unwrap();
+            let products = ErrorMetrics::weighted_table(&table, operands, options).unwrap();
+            assert_eq!(gates.wce, products.wce);
+            for (x, y) in [
+                (gates.mae, products.mae),
+                (gates.mse, products.mse),
+                (gates.mean_error, products.mean_error),
+                (gates.ep_percent, products.ep_percent),
+                (gates.mre_percent, products.mre_percent),
+                (gates.wcre_percent, products.wcre_percent),
+            ] {
+                // A mean of zero is sums that cancel.
+                assert!((x - y).abs() <= 1e-9 * y.abs().max(1e-3), "{x} {y}");
+            }
+            let sampled = Sampled { vectors: 40_000, seed: 5 };
+            let gates = ErrorMetrics::sampled(&netlist, signed, operands, sampled, options);
+            assert_eq!(gates, ErrorMetrics::sampled_table(&table, operands, sampled, options));
         }
     }
 

@@ -1,7 +1,8 @@
 //! What `characterize` says of a design.
 
 use crate::engine::StaticTiming;
-use crate::multiplier::Multiplier;
+use crate::kernel::{Candidate, Plan, Shape};
+use crate::multiplier::{Multiplier, TabulatedMultiplier};
 use crate::netlist::Netlist;
 use crate::profile::{Design, ErrorMetrics, MetricIntervals, TimingErrors, TransitionTable};
 use crate::technology::{OperatingPoint, Physical, Technology};
@@ -22,6 +23,33 @@ pub struct DesignSummary {
     pub signed: bool,
     /// SHA-256 of the product table; `null` if the operands are too wide for one.
     pub table_sha256: Option<String>,
+}
+
+impl DesignSummary {
+    /// Identity of a circuit.
+    pub fn new(multiplier: &Multiplier, table_sha256: Option<String>) -> Self {
+        Self {
+            name: multiplier.name().to_owned(),
+            family: multiplier.origin().to_owned(),
+            width_a: multiplier.width_a(),
+            width_b: multiplier.width_b(),
+            signed: multiplier.signed(),
+            table_sha256,
+        }
+    }
+
+    /// Identity of a table without a circuit.
+    pub fn of_table(multiplier: &TabulatedMultiplier) -> Self {
+        let table = multiplier.table();
+        Self {
+            name: multiplier.name().to_owned(),
+            family: "table".to_owned(),
+            width_a: table.width_a(),
+            width_b: table.width_b(),
+            signed: table.signed(),
+            table_sha256: Some(table.sha256()),
+        }
+    }
 }
 
 /// The circuit in its technology, at nominal supply.
@@ -101,6 +129,47 @@ pub struct PointCharacterization {
     pub energy: OperationEnergy,
 }
 
+/// How inference multiplies matrices over a table of products.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KernelPlan {
+    /// Size, M×N×K.
+    pub gemm: String,
+    /// Activation codes are below this.
+    pub activation_codes: usize,
+    /// Vector instructions of this CPU.
+    pub instructions: String,
+    /// Integer matrix products that the table is the sum of; `null` if there is no form of low rank.
+    pub rank: Option<usize>,
+    /// Ways to do it, all with the same result, the fastest first.
+    pub methods: Vec<PlannedMethod>,
+}
+
+/// A way to multiply.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedMethod {
+    /// Name.
+    pub method: String,
+    /// Time it is expected to take on one core, ms.
+    pub expected_ms: f64,
+}
+
+impl From<&Plan> for KernelPlan {
+    fn from(plan: &Plan) -> Self {
+        let Shape { m, k, n } = plan.shape();
+        let method = |candidate: &Candidate| PlannedMethod {
+            method: candidate.method.to_string(),
+            expected_ms: candidate.seconds * 1e3,
+        };
+        Self {
+            gemm: format!("{m}x{n}x{k}"),
+            activation_codes: plan.activation_codes(),
+            instructions: plan.instructions(),
+            rank: plan.rank(),
+            methods: plan.candidates().iter().map(method).collect(),
+        }
+    }
+}
+
 /// Everything about one design.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Characterization {
@@ -111,12 +180,15 @@ pub struct Characterization {
     /// Approximation error.
     #[serde(flatten)]
     pub approximation: MeasuredError,
-    /// Circuit; `null` without a technology.
+    /// Circuit; `null` of a table without one, and in a technology without its cells.
     pub structure: Option<Structure>,
     /// Lowest supply at which static timing holds at the clock of the operating points, V, if it holds at any.
     pub critical_supply_v: Option<f64>,
     /// One entry an operating point.
     pub operating_points: Vec<PointCharacterization>,
+    /// How matrices are multiplied over its table, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<KernelPlan>,
 }
 
 impl Characterization {
@@ -126,31 +198,23 @@ impl Characterization {
     /// Summarises a design, without operating points yet.
     pub fn new(design: &Design) -> Self {
         let multiplier = &design.multiplier;
-        let mut summary = Self::without_table(
-            multiplier,
+        Self::settled(
+            DesignSummary::new(multiplier, Some(design.product.sha256())),
             MeasuredError::exhaustive(multiplier.product_width(), design.metrics),
-            Structure::new(multiplier.netlist(), &design.physical, &design.timing),
-        );
-        summary.design.table_sha256 = Some(design.product.sha256());
-        summary
+            Some(Structure::new(multiplier.netlist(), &design.physical, &design.timing)),
+        )
     }
 
-    /// Summarises a multiplier whose products are not tabulated, which has no operating points.
-    pub fn without_table(multiplier: &Multiplier, approximation: MeasuredError, structure: Structure) -> Self {
+    /// Summarises what is known of a multiplier without operating points.
+    pub fn settled(design: DesignSummary, approximation: MeasuredError, structure: Option<Structure>) -> Self {
         Self {
             schema: Self::SCHEMA.to_owned(),
-            design: DesignSummary {
-                name: multiplier.name().to_owned(),
-                family: multiplier.origin().to_owned(),
-                width_a: multiplier.width_a(),
-                width_b: multiplier.width_b(),
-                signed: multiplier.signed(),
-                table_sha256: None,
-            },
+            design,
             approximation,
-            structure: Some(structure),
+            structure,
             critical_supply_v: None,
             operating_points: Vec::new(),
+            kernel: None,
         }
     }
 

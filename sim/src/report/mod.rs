@@ -9,7 +9,8 @@ mod record;
 
 pub use aggregate::{Aggregate, Interval, aggregate, cheapest_within};
 pub use characterization::{
-    Characterization, DesignSummary, MeasuredError, OperationEnergy, PointCharacterization, Structure,
+    Characterization, DesignSummary, KernelPlan, MeasuredError, OperationEnergy, PlannedMethod,
+    PointCharacterization, Structure,
 };
 pub use difference::{Difference, RunDifferences, Verdict, differences};
 pub use front::{Standing, knee, pareto_front, standings};
