@@ -214,7 +214,7 @@ fn held_inputs_are_inputs_that_stay() {
                 let mut set = TimedEngine::with_delays(netlist, delays, mode);
                 for bit in 0..11usize {
                     let (port, position) = if bit < 6 { (0, bit) } else { (1, bit - 6) };
-                    if (bit as u32 + round) % 3 == 0 || round == 3 {
+                    if (bit as u32 + round).is_multiple_of(3) || round == 3 {
                         let level = bit & 1 == 1;
                         engine.hold_input(port, position, level);
                         set.set_input(port, position, Lanes::splat(level), Lanes::splat(level));

@@ -3,9 +3,11 @@
 mod aggregate;
 mod characterization;
 mod record;
+mod static_timing;
 
 pub use aggregate::{Aggregate, Interval, aggregate, cheapest_within};
 pub use characterization::{
-    Characterization, DesignSummary, MeasuredError, OperationEnergy, PointCharacterization, Structure,
+    Characterization, DesignSummary, MeasuredError, MinimumEnergy, OperationEnergy, PointCharacterization, Structure,
 };
 pub use record::{Point, Provenance, Record};
+pub use static_timing::{OutputArrival, PathStep, TimingReport};
