@@ -86,6 +86,10 @@ pub(crate) struct CharacterizeOptions {
     /// Clock period in ps (default: what the exact array multiplier of equal width needs at nominal supply)
     #[arg(long, value_name = "PS")]
     pub(crate) clock_ps: Option<f64>,
+    /// List the critical path pin by pin, and arrival and slack of every output, at nominal supply; slack is that at
+    /// --clock-ps or at the shortest clock
+    #[arg(long)]
+    pub(crate) path: bool,
     #[command(flatten)]
     pub(crate) errors: ErrorOptions,
     /// Also say how inference would multiply matrices over this table of products, and how long on one core: M×K

@@ -15,9 +15,9 @@ use axtrain_sim::profile::{
     Design, ErrorMetrics, MetricIntervals, MetricOptions, Normaliser, OperandDistribution, Sampled, SampledMetrics,
     ZeroPolicy, product_table,
 };
-use axtrain_sim::report::{Characterization, DesignSummary, KernelPlan, MeasuredError, Structure};
+use axtrain_sim::report::{Characterization, DesignSummary, KernelPlan, MeasuredError, Structure, TimingReport};
 use axtrain_sim::technology::{MissingCells, OperatingPoint, Technology};
-use axtrain_sim::units::Volts;
+use axtrain_sim::units::{Picoseconds, Volts};
 use comfy_table::{CellAlignment, Table, presets};
 use std::path::Path;
 
@@ -32,11 +32,13 @@ pub(crate) fn run(options: &CharacterizeOptions, seed: u64, console: &Console) -
         let given = any_multiplier(path)?;
         let plan = options.explain.map(|gemm| plan(&given, gemm)).transpose()?;
         let mut report = match given {
-            AnyMultiplier::Table(table) if supplies.is_empty() => without_gates(&table, &request)?,
+            AnyMultiplier::Table(table) if supplies.is_empty() && !options.path => without_gates(&table, &request)?,
             given => {
-                let help = "leave --supply away, or give its circuit: family, verilog, blif or yosys-json";
+                let help = "leave --supply and --path away, or give its circuit: family, verilog, blif or yosys-json";
                 let multiplier = given.gates().map_err(|error| Failure::request(error, help))?;
-                if supplies.is_empty() {
+                let timed = options.path.then(|| static_timing(&multiplier, &technology, options.clock_ps));
+                let timed = timed.transpose()?;
+                let mut report = if supplies.is_empty() {
                     settled(multiplier, &technology, &request, console)?
                 } else if multiplier.is_tabulable() {
                     at_operating_points(multiplier, &technology, &supplies, options.clock_ps, &request, console)?
@@ -46,7 +48,9 @@ pub(crate) fn run(options: &CharacterizeOptions, seed: u64, console: &Console) -
                         message,
                         "they need operands of at most 8 bits; leave --supply away",
                     ));
-                }
+                };
+                report.static_timing = timed;
+                report
             }
         };
         report.kernel = plan.as_ref().map(KernelPlan::from);
@@ -90,6 +94,24 @@ fn plan(given: &AnyMultiplier, gemm: Gemm) -> Result<Plan, Failure> {
     }
     let bits = table.width_a() - u32::from(table.signed() && table.width_a() > 1);
     Ok(TableGemm::new(&table).plan(Shape { m, k, n }, ((1u32 << bits) - 1) as u8))
+}
+
+/// Latest arrivals at nominal supply, and the slack that a clock leaves.
+fn static_timing(
+    multiplier: &Multiplier,
+    technology: &Technology,
+    clock_ps: Option<f64>,
+) -> Result<TimingReport, Failure> {
+    let netlist = multiplier.netlist();
+    let physical = technology.weigh(netlist).map_err(incomplete)?;
+    let timing = StaticTiming::new(netlist, &physical.delay);
+    let registers = f64::from(physical.launch.0 + physical.setup.0);
+    let window = clock_ps.map_or(f64::from(timing.critical_delay().0 + 1), |clock| clock.floor() - registers);
+    if window < 1.0 {
+        let message = format!("registers alone take {registers:.0} ps, which leaves nothing of the clock");
+        return Err(Failure::request(message, "give a longer --clock-ps"));
+    }
+    Ok(TimingReport::new(netlist, &timing, Picoseconds(window.min(f64::from(u32::MAX)) as u32)))
 }
 
 /// A circuit at its operating points.
@@ -323,6 +345,9 @@ fn print(report: &Characterization) {
             structure.leakage_nw / 1e3
         ));
     }
+    if let Some(timing) = &report.static_timing {
+        print_timing(timing);
+    }
     if report.operating_points.is_empty() {
         return;
     }
@@ -345,6 +370,38 @@ fn print(report: &Characterization) {
             format!("{:.0} %", 100.0 * point.energy.glitch_fj / point.energy.total_fj),
         ]);
     }
+    print_aligned(&mut table);
+    if let Some(minimum) = report.minimum_energy {
+        let end = if minimum.at_end_of_law { ", where the delay law ends" } else { "" };
+        print_line(&format!(
+            "  least energy: {:.1} fJ an operation at {:.3} V and its shortest clock of {:.0} ps{end}",
+            minimum.energy.total_fj, minimum.supply_v, minimum.clock_ps
+        ));
+    }
+}
+
+/// The critical path pin by pin, then every output.
+fn print_timing(timing: &TimingReport) {
+    print_line(&format!("  critical path, sampled before {} ps:", timing.window_ps));
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header(["net", "cell", "from", "to", "delay, ps", "arrival, ps"]);
+    for step in &timing.critical_path {
+        let [from, to] = step.pins.clone().unwrap_or_default();
+        let cell = step.cell.clone().unwrap_or_else(|| "input".to_owned());
+        table.add_row([step.net.clone(), cell, from, to, step.delay_ps.to_string(), step.arrival_ps.to_string()]);
+    }
+    print_aligned(&mut table);
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header(["output", "arrival, ps", "slack, ps"]);
+    for output in &timing.outputs {
+        table.add_row([output.output.clone(), output.arrival_ps.to_string(), output.slack_ps.to_string()]);
+    }
+    print_aligned(&mut table);
+}
+
+fn print_aligned(table: &mut Table) {
     for column in table.column_iter_mut() {
         column.set_cell_alignment(CellAlignment::Right);
     }

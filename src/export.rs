@@ -4,7 +4,8 @@ use crate::arguments::{ExportOptions, PulseMode};
 use crate::catalogue::{ARRAYS, Source};
 use crate::failure::Failure;
 use crate::output::write_atomically;
-use crate::study::{exact_multiplier, multiplier, technology};
+use crate::progress::Console;
+use crate::study::{exact_multiplier, multiplier, technology, warn_beyond_law};
 use crate::waveforms::value_change_dump;
 use axtrain_sim::array::Gemm;
 use axtrain_sim::array::rtl::ArrayRtl;
@@ -17,7 +18,7 @@ use axtrain_sim::units::Volts;
 use std::path::Path;
 
 /// Writes each file asked for, once all are known to be possible.
-pub(crate) fn run(options: &ExportOptions, seed: u64) -> Result<(), Failure> {
+pub(crate) fn run(options: &ExportOptions, seed: u64, console: &Console) -> Result<(), Failure> {
     if let Some(array) = &options.array.array {
         return export_array(array, options, seed);
     }
@@ -30,7 +31,7 @@ pub(crate) fn run(options: &ExportOptions, seed: u64) -> Result<(), Failure> {
     }
     if let Some(path) = &options.verilog {
         let text = if options.delays {
-            timed_verilog(netlist, &delays(options, netlist)?, mode(options))
+            timed_verilog(netlist, &delays(options, netlist, console)?, mode(options))
                 .map_err(|error| Failure::request(error, "leave out --rise-fall, or use --mode inertial"))?
         } else {
             to_verilog(netlist)
@@ -39,7 +40,7 @@ pub(crate) fn run(options: &ExportOptions, seed: u64) -> Result<(), Failure> {
     }
     if let (Some(path), Some(pairs)) = (&options.vcd, &options.pairs) {
         let operands = operands(pairs, &multiplier)?;
-        files.push((path, value_change_dump(netlist, &delays(options, netlist)?, mode(options), &operands)));
+        files.push((path, value_change_dump(netlist, &delays(options, netlist, console)?, mode(options), &operands)));
     }
     files.iter().try_for_each(|(path, content)| write_atomically(path, content))
 }
@@ -82,7 +83,7 @@ fn mode(options: &ExportOptions) -> DelayMode {
 }
 
 /// The technology's delays at the supply asked for.
-fn delays(options: &ExportOptions, netlist: &Netlist) -> Result<Delays, Failure> {
+fn delays(options: &ExportOptions, netlist: &Netlist, console: &Console) -> Result<Delays, Failure> {
     let technology = technology(&options.technology, Path::new("."))?;
     let physical = technology
         .weigh(netlist)
@@ -94,6 +95,7 @@ fn delays(options: &ExportOptions, netlist: &Netlist) -> Result<Delays, Failure>
         Some(supply) => {
             let slowdown = technology.slowdown(Volts(supply));
             let slowdown = slowdown.map_err(|error| Failure::request(error, "--supply takes volts, as in 0.9"))?;
+            warn_beyond_law(&technology, Volts(supply), console);
             Ok(delays.scaled(slowdown))
         }
     }

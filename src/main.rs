@@ -68,7 +68,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Verb::Characterize(options) => characterize::run(&options, arguments.seed, &console),
         Verb::Trace(options) => trace::run(&options, arguments.seed, &console),
         Verb::Cycles(options) => cycles::run(&options, arguments.seed),
-        Verb::Export(options) => export::run(&options, arguments.seed),
+        Verb::Export(options) => export::run(&options, arguments.seed, &console),
         Verb::Plot(options) => figures::run(&options),
         Verb::Diff(options) => diff::run(&options),
         Verb::List(options) => list::run(&options),

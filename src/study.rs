@@ -289,6 +289,7 @@ impl Behaviour {
         let mut sampled: Vec<(OperatingPoint, Picoseconds)> = Vec::new();
         let mut refused = Vec::new();
         for &point in points {
+            warn_beyond_law(technology, point.supply, console);
             match point.window(technology, &design.physical, design.critical()) {
                 Ok(window) => sampled.push((point, window)),
                 Err(error) => refused.push(error.to_string()),
@@ -306,6 +307,13 @@ impl Behaviour {
             .into_iter()
             .map(|(point, window)| (point, windows.binary_search(&window).expect("every window was tabulated")));
         Ok(Behaviour { points: points.collect(), table, refused })
+    }
+}
+
+/// Says so if a supply is one that the technology's law does not cover but allows.
+pub(crate) fn warn_beyond_law(technology: &Technology, supply: Volts, console: &Console) {
+    if let Some(beyond) = technology.extrapolation(supply) {
+        console.note(&format!("warning: {beyond}; delays there are extrapolated"));
     }
 }
 

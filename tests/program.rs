@@ -66,6 +66,68 @@ fn a_design_in_three_lines_is_characterised() {
 }
 
 #[test]
+fn static_timing_is_listed_and_the_supply_of_least_energy_found() {
+    let folder = scratch("static-timing");
+    fs::write(folder.join("d.toml"), "[multiplier]\nfamily = \"wallace\"\nwidth = 6\n").unwrap();
+    let report =
+        json(&axtrain(&folder, &["characterize", "d.toml", "--json", "--path", "--supply", "0.35:1.2:0.05"]));
+    let timing = &report["static_timing"];
+    let path = timing["critical_path"].as_array().unwrap();
+    let sum: u64 = path.iter().map(|step| step["delay_ps"].as_u64().unwrap()).sum();
+    assert_eq!(Some(sum as f64), report["structure"]["critical_path_ps"].as_f64());
+    let slacks = timing["outputs"].as_array().unwrap().iter().map(|output| output["slack_ps"].as_i64().unwrap());
+    assert_eq!(slacks.min(), Some(0), "the shortest clock has no slack");
+    // At the clock of nominal supply, energy falls with the supply; at a clock that follows it, leakage takes over.
+    let minimum = &report["minimum_energy"];
+    let least = minimum["energy"]["total_fj"].as_f64().unwrap();
+    assert!(least > 0.0 && minimum["clock_ps"].as_f64().unwrap() > timing["window_ps"].as_f64().unwrap());
+    assert!((0.35..1.1).contains(&minimum["supply_v"].as_f64().unwrap()));
+
+    let listed = text(&axtrain(&folder, &["characterize", "d.toml", "--path", "--clock-ps", "700"]).stdout);
+    for part in ["critical path, sampled before", "full-adder", "slack, ps", "p[11]"] {
+        assert!(listed.contains(part), "{part} in {listed}");
+    }
+    let refused = axtrain(&folder, &["characterize", "d.toml", "--path", "--clock-ps", "10"]);
+    assert_eq!(refused.status.code(), Some(2));
+}
+
+#[test]
+fn laws_over_voltage_are_tables_too_and_extrapolated_with_a_warning() {
+    let folder = scratch("laws");
+    fs::write(folder.join("d.toml"), "[multiplier]\nfamily = \"array\"\nwidth = 4\n").unwrap();
+    let built_in = fs::read_to_string(root().join("hwconfigs/technology/freepdk45.toml")).unwrap();
+    let from = built_in.find("[delay_law]").unwrap();
+    let to = built_in.find("# Leakage current over supply").unwrap();
+    let write = |law: &str, extrapolate: bool| {
+        let head = format!("extrapolate = {extrapolate}\n{}", &built_in[..from]);
+        fs::write(folder.join("t.toml"), [&head, law, &built_in[to..]].concat()).unwrap();
+        head.lines().count()
+    };
+    let at =
+        |supply: &str| axtrain(&folder, &["characterize", "d.toml", "--technology", "t.toml", "--supply", supply]);
+    let table = "[delay_law]\nmodel = \"table\"\nsupply_v = [0.9, 1.0, 1.1]\ndelay = [1.3, 1.1, 1.0]\n\n";
+    write(table, false);
+    assert!(at("0.95").status.success());
+    assert_eq!(at("0.85").status.code(), Some(2));
+    write(table, true);
+    let beyond = at("0.85");
+    assert!(beyond.status.success());
+    let warning = unwrapped(&text(&beyond.stderr));
+    assert!(
+        warning.contains("warning") && warning.contains("0.85V") && warning.contains("extrapolated"),
+        "{warning}"
+    );
+
+    let lines = write(&table.replace("1.3, 1.1", "1.3, 1.4"), false);
+    let refused = at("1.0");
+    let message = unwrapped(&text(&refused.stderr));
+    assert_eq!(refused.status.code(), Some(2), "{message}");
+    for part in [&format!("t.toml:{}", lines + 1), "risesfrom1.3at0.9Vto1.4at1V", "correcttheseentries"] {
+        assert!(message.contains(part), "{part} in {message}");
+    }
+}
+
+#[test]
 fn a_netlist_of_ones_own_is_characterised_and_pointed_at_when_wrong() {
     let folder = scratch("netlist");
     let design = |extra: &str| format!("[multiplier]\nverilog = \"mul.v\"\n{extra}");

@@ -1,6 +1,6 @@
 //! From toggles to femtojoules.
 
-use crate::engine::{LANES, Lanes, TimedEngine, lane_values_inline, multiversion};
+use crate::engine::{LANES, Lanes, Steps, TimedEngine, multiversion};
 use crate::netlist::Netlist;
 use crate::units::{Femtojoules, Nanowatts};
 
@@ -81,16 +81,17 @@ multiversion! {
 #[inline(always)]
 fn count_lanes(netlist: &Netlist, engine: &TimedEngine<'_>, lanes: Lanes, toggles: &mut [u64], settled: &mut [u64]) {
     let mut counter = LaneCounter::default();
-    for ((net, toggles), settled) in netlist.nets().zip(toggles).zip(settled) {
-        for (_, now) in engine.changes(net) {
-            counter.add(now & lanes);
-        }
+    for ((net, total), settled) in netlist.nets().zip(toggles).zip(settled) {
+        counter.add(engine.steps(net));
         let planes = counter.total();
-        for (bit, plane) in planes.iter().enumerate() {
-            *toggles += u64::from(plane.count_ones()) << bit;
+        let mut sums = [0; 8];
+        for &plane in planes.iter().rev() {
+            // Counts of eight words at once, where there is an instruction for it.
+            sums = std::array::from_fn(|word| 2 * sums[word] + u64::from((plane & lanes).0[word].count_ones()));
         }
+        *total += sums.iter().sum::<u64>();
         // A lane that toggles an odd number of times ends at another value.
-        *settled += planes.first().map_or(0, |odd| u64::from(odd.count_ones()));
+        *settled += planes.first().map_or(0, |&odd| u64::from((odd & lanes).count_ones()));
         counter.clear();
     }
 }
@@ -139,29 +140,35 @@ multiversion! {
 fn measure_lanes(netlist: &Netlist, engine: &TimedEngine<'_>, lanes: &mut LaneEnergy, energy: &mut [f32; LANES]) {
     for (net, &class) in netlist.nets().zip(&lanes.class_of_net) {
         let counter = &mut lanes.counters[class];
-        for (_, toggles) in engine.changes(net) {
-            counter.add(toggles);
-        }
+        counter.add(engine.steps(net));
     }
     for (counter, class_energy) in lanes.counters.iter_mut().zip(&lanes.class_energy) {
-        let planes = counter.total();
-        if !planes.is_empty() {
-            let counts = lane_values_inline(planes);
-            for (energy, count) in energy.iter_mut().zip(counts) {
-                *energy += count as f32 * class_energy;
+        for (bit, plane) in counter.total().iter().enumerate() {
+            let weight = (1u32 << bit) as f32 * class_energy;
+            for (energy, word) in energy.as_chunks_mut().0.iter_mut().zip(plane.0) {
+                add_where_set(energy, word, weight);
             }
         }
         counter.clear();
     }
 }
 
-/// A counter in every lane, bit-sliced, that sets summands aside until a full adder has three: five operations a
-/// summand whatever the number of bits (carry-save counting; Warren, *Hacker's Delight*, 2nd ed., §5-1).
+/// Adds `weight` to the numbers whose bit is set in `word`.
+#[inline(always)]
+fn add_where_set(numbers: &mut [f32; 64], word: u64, weight: f32) {
+    for (half, numbers) in numbers.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+        let half = (word >> (32 * half)) as u32;
+        for (bit, number) in numbers.iter_mut().enumerate() {
+            *number += if half & (1 << bit) != 0 { weight } else { 0.0 };
+        }
+    }
+}
+
+/// A bit-sliced counter in every lane. Eight summands pass seven full adders, whatever the number of bits; only their
+/// carry ripples (carry-save counting; Warren, *Hacker's Delight*, 2nd ed., §5-1).
 #[derive(Clone, Debug, Default)]
 struct LaneCounter {
     planes: [Lanes; LaneCounter::BITS],
-    /// A second summand of each weight, set aside if that bit of `added` is set.
-    aside: [Lanes; LaneCounter::BITS],
     /// Number of summands so far.
     added: u32,
 }
@@ -170,47 +177,64 @@ impl LaneCounter {
     /// At most 2^24 − 1 summands.
     const BITS: usize = 24;
 
+    /// Counts a net's toggles.
     #[inline(always)]
-    fn add(&mut self, mut summand: Lanes) {
-        let level = self.added.trailing_ones() as usize;
-        for (plane, aside) in self.planes.iter_mut().zip(&self.aside).take(level) {
-            let half = *plane ^ *aside;
-            let carry = (*plane & *aside) | (half & summand);
-            *plane = half ^ summand;
-            summand = carry;
+    fn add(&mut self, steps: Steps<'_>) {
+        let mut room = [Lanes::ZERO; 9];
+        for run in 0..steps.runs() {
+            self.add_run(steps.run(run, &mut room));
         }
-        self.aside[level] = summand;
-        self.added += 1;
     }
 
-    /// The planes that can be in use, once everything is added up.
+    /// Counts eight steps between values.
     #[inline(always)]
-    fn total(&mut self) -> &[Lanes] {
-        let used = (u32::BITS - self.added.leading_zeros()) as usize;
-        let mut carry = Lanes::ZERO;
-        for level in 0..used {
-            let aside = if self.added >> level & 1 == 1 { self.aside[level] } else { Lanes::ZERO };
-            let half = self.planes[level] ^ aside;
-            let next = (self.planes[level] & aside) | (half & carry);
-            self.planes[level] = half ^ carry;
-            carry = next;
+    fn add_run(&mut self, values: &[Lanes; 9]) {
+        self.added += 8;
+        let used = self.used();
+        let toggles = |step: usize| values[step] ^ values[step + 1];
+        let (ones, first) = full_adder(self.planes[0], toggles(0), toggles(1));
+        let (ones, second) = full_adder(ones, toggles(2), toggles(3));
+        let (twos, third) = full_adder(self.planes[1], first, second);
+        let (ones, first) = full_adder(ones, toggles(4), toggles(5));
+        let (ones, second) = full_adder(ones, toggles(6), toggles(7));
+        let (twos, fourth) = full_adder(twos, first, second);
+        let (fours, mut carry) = full_adder(self.planes[2], third, fourth);
+        (self.planes[0], self.planes[1], self.planes[2]) = (ones, twos, fours);
+        for plane in &mut self.planes[3..used] {
+            (*plane, carry) = (*plane ^ carry, *plane & carry);
         }
+    }
+
+    /// The planes that can be in use.
+    #[inline(always)]
+    fn total(&self) -> &[Lanes] {
         // No lane counts more than all summands, so nothing is carried out of the highest plane.
-        &self.planes[..used]
+        &self.planes[..self.used()]
+    }
+
+    fn used(&self) -> usize {
+        (u32::BITS - self.added.leading_zeros()) as usize
     }
 
     #[inline(always)]
     fn clear(&mut self) {
-        let used = (u32::BITS - self.added.leading_zeros()) as usize;
+        let used = self.used();
         self.planes[..used].fill(Lanes::ZERO);
         self.added = 0;
     }
 }
 
+/// Sum and carry of three bits in every lane.
+#[inline(always)]
+fn full_adder(a: Lanes, b: Lanes, c: Lanes) -> (Lanes, Lanes) {
+    let half = a ^ b;
+    (half ^ c, (a & b) | (c & half))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::DelayMode;
+    use crate::engine::{DelayMode, lane_values};
     use crate::netlist::NetlistBuilder;
     use crate::units::Picoseconds;
 
@@ -218,13 +242,16 @@ mod tests {
     fn lane_counters_count() {
         let mut counter = LaneCounter::default();
         for round in [1, 2, 3, 8, 100, 0, 63] {
-            // Lane i gets a summand in i % 8 of 8.
-            for summand in 0..8 * round {
-                counter.add(Lanes(std::array::from_fn(|word| {
-                    (0..64).map(|bit| u64::from((word * 64 + bit) % 8 > summand % 8) << bit).sum()
-                })));
+            for _ in 0..round {
+                // Lane i toggles i % 8 times.
+                let toggles = [0, 1, 2, 3, 4, 5, 6, 7].map(|step| {
+                    Lanes(std::array::from_fn(|word| {
+                        (0..64).map(|bit| u64::from((word * 64 + bit) % 8 > step) << bit).sum()
+                    }))
+                });
+                counter.add(Steps::Toggles(&toggles));
             }
-            let counts = lane_values_inline(counter.total());
+            let counts = lane_values(counter.total());
             assert!(counts.iter().enumerate().all(|(lane, &count)| count as usize == lane % 8 * round), "{round}");
             counter.clear();
         }

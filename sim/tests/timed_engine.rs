@@ -203,6 +203,40 @@ fn outputs_settle_by_their_static_arrival_and_to_the_functional_value() {
     }
 }
 
+/// Inputs held and released in turn, against engines in which they are set to the same level before and after.
+#[test]
+fn held_inputs_are_inputs_that_stay() {
+    for (index, netlist) in circuits().iter().enumerate() {
+        let delays = random_delays(netlist, index as u64);
+        for (mode, delays) in modes(&delays) {
+            let mut engine = TimedEngine::with_delays(netlist, delays, mode);
+            for round in 0..4u32 {
+                let mut set = TimedEngine::with_delays(netlist, delays, mode);
+                for bit in 0..11usize {
+                    let (port, position) = if bit < 6 { (0, bit) } else { (1, bit - 6) };
+                    if (bit as u32 + round).is_multiple_of(3) || round == 3 {
+                        let level = bit & 1 == 1;
+                        engine.hold_input(port, position, level);
+                        set.set_input(port, position, Lanes::splat(level), Lanes::splat(level));
+                    } else {
+                        let (from, to) =
+                            (Lanes::counting((bit + 4) % 9), Lanes::counting((bit + round as usize) % 9));
+                        engine.set_input(port, position, from, to);
+                        set.set_input(port, position, from, to);
+                    }
+                }
+                engine.run();
+                set.run();
+                for net in netlist.nets() {
+                    assert_eq!(engine.initial(net), set.initial(net), "{mode:?}, round {round}, {net:?}");
+                    assert_eq!(engine.settled(net), set.settled(net), "{mode:?}, round {round}, {net:?}");
+                    assert!(engine.changes(net).eq(set.changes(net)), "{mode:?}, round {round}, {net:?}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn delays_that_do_not_differ_are_one_delay() {
     let netlist = &circuits()[0];

@@ -194,14 +194,6 @@ pub fn lane_values(planes: &[Lanes]) -> [u32; LANES] {
     std::array::from_fn(|lane| transposed.lane(lane))
 }
 
-/// [`lane_values`] for callers compiled for the processor's vectors themselves.
-#[inline(always)]
-pub(crate) fn lane_values_inline(planes: &[Lanes]) -> [u32; LANES] {
-    let mut transposed = Transposed::ZERO;
-    transpose_bits(&std::array::from_fn(|bit| planes.get(bit).unwrap_or(&Lanes::ZERO)), &mut transposed);
-    std::array::from_fn(|lane| transposed.lane(lane))
-}
-
 multiversion! {
     fn transpose(planes: &[&Lanes; 32], values: &mut Transposed) = transpose_bits
 }

@@ -3,7 +3,8 @@
 mod arc_delay;
 mod functional;
 mod lanes;
-mod single_delay;
+mod schedule;
+mod scheduled;
 mod static_timing;
 mod sweep;
 mod tape;
@@ -12,10 +13,11 @@ mod verilog;
 mod waveforms;
 
 pub use functional::FunctionalEngine;
+pub(crate) use lanes::multiversion;
 pub use lanes::{LANES, Lanes, Transposed, lane_values};
-pub(crate) use lanes::{lane_values_inline, multiversion};
 pub use static_timing::StaticTiming;
 pub use sweep::{Block, ExhaustiveSweep, LANE_BITS, exhaustive_codes};
 pub use tape::{Settled, Tape};
+pub(crate) use timed::Steps;
 pub use timed::{DelayMode, TimedEngine};
 pub use verilog::{Inexpressible, timed_verilog};

@@ -1,4 +1,4 @@
-//! Static timing: the latest time each net can change.
+//! Static timing: the latest time each net can change, and how much later it could without harm.
 
 use crate::netlist::{Delays, NetId, Netlist};
 use crate::units::Picoseconds;
@@ -7,6 +7,8 @@ use crate::units::Picoseconds;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StaticTiming {
     arrival: Vec<Picoseconds>,
+    /// Delay of the slowest path from each net to an output, if there is one.
+    onward: Vec<Option<u32>>,
     critical_path: Vec<NetId>,
 }
 
@@ -44,6 +46,19 @@ impl StaticTiming {
             }
         }
         let outputs = netlist.outputs().iter().flat_map(|port| port.nets());
+        let mut onward = vec![None; netlist.net_count()];
+        for net in outputs.clone() {
+            onward[net.index()] = Some(0);
+        }
+        for cell in netlist.cells().iter().rev() {
+            for net in cell.outputs() {
+                let Some(rest) = onward[net.index()] else { continue };
+                for (pin, input) in cell.inputs().iter().enumerate() {
+                    let through = &mut onward[input.index()];
+                    *through = (*through).max(Some(rest + arc(net, pin).0));
+                }
+            }
+        }
         let mut critical_path = Vec::new();
         let mut next = outputs.copied().max_by_key(|net| arrival[net.index()]);
         while let Some(net) = next {
@@ -51,12 +66,19 @@ impl StaticTiming {
             next = latest_input[net.index()];
         }
         critical_path.reverse();
-        Self { arrival, critical_path }
+        Self { arrival, onward, critical_path }
     }
 
     /// Latest time `net` can change.
     pub fn arrival(&self, net: NetId) -> Picoseconds {
         self.arrival[net.index()]
+    }
+
+    /// Slack of the slowest path through `net` to an output that is sampled strictly before `window`, ps: how much later
+    /// the net may change; negative if samples can come too early. `None` for nets that lead to no output.
+    pub fn slack(&self, net: NetId, window: Picoseconds) -> Option<i64> {
+        let onward = self.onward[net.index()]?;
+        Some(i64::from(window.0) - 1 - i64::from(self.arrival(net).0) - i64::from(onward))
     }
 
     /// Nets along the slowest path to an output, from input to output.
@@ -90,5 +112,29 @@ mod tests {
         assert_eq!(timing.critical_delay(), Picoseconds(35));
         assert_eq!(timing.critical_path(), [a, slow, merged]);
         assert_eq!(timing.arrival(tied), Picoseconds(0), "constants never change");
+        // Sampling before 36 ps is just in time for a; b has the inverter's 25 ps to spare.
+        let slacks = [a, slow, merged, b].map(|net| timing.slack(net, Picoseconds(36)));
+        assert_eq!(slacks, [Some(0), Some(0), Some(0), Some(25)]);
+        assert_eq!(timing.slack(a, Picoseconds(30)), Some(-6));
+    }
+
+    #[test]
+    fn the_worst_slack_is_that_of_the_critical_path_and_unused_nets_have_none() {
+        use crate::multiplier::{Family, MultiplierSpec};
+        let netlist = MultiplierSpec::new("m", Family::Wallace, 6, 6, true).unwrap().netlist();
+        let delay: Vec<Picoseconds> = netlist.nets().map(|net| Picoseconds(5 + net.0 % 17)).collect();
+        let timing = StaticTiming::new(&netlist, &delay);
+        let window = Picoseconds(timing.critical_delay().0 + 11);
+        let worst = netlist.nets().filter_map(|net| timing.slack(net, window)).min();
+        assert_eq!(worst, Some(10));
+        assert!(timing.critical_path().iter().all(|&net| timing.slack(net, window) == worst));
+
+        let mut builder = NetlistBuilder::new("unused");
+        let a = builder.input("a", 1)[0];
+        let dangling = builder.inv(a);
+        builder.output("y", [a]);
+        let netlist = builder.finish();
+        let timing = StaticTiming::new(&netlist, &vec![Picoseconds(1); netlist.net_count()]);
+        assert_eq!(timing.slack(dangling, Picoseconds(9)), None);
     }
 }

@@ -1,13 +1,15 @@
 //! Waveforms: what every net does, picosecond by picosecond, after the inputs change.
 //!
-//! Each net's waveform is a sorted list of times, each with the set of lanes that toggle then. A cell's output list
-//! is a merge of its input lists, so 512 vector pairs share every step and quiet parts of the circuit cost nothing.
+//! 512 vector pairs share every step. Where a cell has one delay an edge whichever pin causes it, the times at which a net
+//! can change at all are few and are found once a netlist ([`super::schedule`]); otherwise each net's waveform is a sorted
+//! list of events, merged from those of its driver's inputs ([`super::arc_delay`]).
 //!
 //! The circuit is taken as settled before the inputs change (two-vector simulation).
 
 use super::arc_delay::{Arcs, run_arcs};
 use super::lanes::Lanes;
-use super::single_delay::run_single;
+use super::schedule::Schedule;
+use super::scheduled::Scheduled;
 use super::waveforms::Waveforms;
 use crate::netlist::{Delays, NetId, Netlist};
 use crate::units::Picoseconds;
@@ -25,27 +27,30 @@ pub enum DelayMode {
 #[derive(Clone, Debug)]
 pub struct TimedEngine<'n> {
     netlist: &'n Netlist,
-    timing: Timing,
+    delays: Delays,
     mode: DelayMode,
-    waveforms: Waveforms,
+    /// Level of inputs that are held, indexed by net.
+    held: Vec<Option<bool>>,
+    /// The schedule is of other held inputs than these.
+    outdated: bool,
+    simulation: Simulation,
 }
 
-/// Delays in the form the simulation wants, indexed by net.
 #[derive(Clone, Debug)]
-enum Timing {
-    Single(Vec<u32>),
-    Arcs(Vec<Arcs>),
+enum Simulation {
+    /// Every possible time, where delays do not depend on the pin.
+    Scheduled(Scheduled),
+    /// The times at which something happens.
+    Events { arcs: Vec<Arcs>, waveforms: Waveforms },
 }
 
 impl<'n> TimedEngine<'n> {
-    /// An engine with constant inputs; `delay` is from any input of a net's driver to the net, indexed by net.
+    /// An engine with inputs at 0; `delay` is from any input of a net's driver to the net, indexed by net.
     ///
     /// # Panics
     /// If there is not one delay a net.
     pub fn new(netlist: &'n Netlist, delay: &[Picoseconds], mode: DelayMode) -> Self {
-        assert_eq!(delay.len(), netlist.net_count(), "one delay a net");
-        let timing = Timing::Single(delay.iter().map(|delay| delay.0).collect());
-        Self { netlist, timing, mode, waveforms: Waveforms::new(netlist) }
+        Self::with_delays(netlist, &Delays::Single(delay.to_vec()), mode)
     }
 
     /// The same with delays by edge or by pin, at several times the cost if they really differ.
@@ -58,32 +63,78 @@ impl<'n> TimedEngine<'n> {
     /// If the delays are not one entry a net.
     pub fn with_delays(netlist: &'n Netlist, delays: &Delays, mode: DelayMode) -> Self {
         assert_eq!(delays.net_count(), netlist.net_count(), "delays of every net");
-        let timing = match delays.merged(netlist) {
-            Some(single) => return Self::new(netlist, &single, mode),
-            None => Timing::Arcs(Arcs::of(netlist, delays)),
+        let held = vec![None; netlist.net_count()];
+        let simulation = match Schedule::new(netlist, delays, mode, &held) {
+            Some(schedule) => Simulation::Scheduled(Scheduled::new(schedule)),
+            None => Simulation::Events { arcs: Arcs::of(netlist, delays), waveforms: Waveforms::new(netlist) },
         };
-        Self { netlist, timing, mode, waveforms: Waveforms::new(netlist) }
+        Self { netlist, delays: delays.clone(), mode, held, outdated: false, simulation }
+    }
+
+    /// Holds bit `bit` of input port `port` at `level` in every lane until it is set or held again. What it decides is
+    /// left out of the simulation.
+    pub fn hold_input(&mut self, port: usize, bit: usize, level: bool) {
+        let net = self.netlist.inputs()[port].nets()[bit];
+        match &mut self.simulation {
+            Simulation::Scheduled(_) => {
+                self.outdated |= self.held[net.index()] != Some(level);
+                self.held[net.index()] = Some(level);
+            }
+            Simulation::Events { waveforms, .. } => {
+                waveforms.set_input(net, Lanes::splat(level), Lanes::splat(level));
+            }
+        }
     }
 
     /// Lets bit `bit` of input port `port` go from `from` to `to` at time 0.
     pub fn set_input(&mut self, port: usize, bit: usize, from: Lanes, to: Lanes) {
-        self.waveforms.set_input(self.netlist.inputs()[port].nets()[bit], from, to);
+        let net = self.netlist.inputs()[port].nets()[bit];
+        match &mut self.simulation {
+            Simulation::Scheduled(_) => {
+                self.outdated |= self.held[net.index()].take().is_some();
+                if self.outdated {
+                    self.reschedule();
+                }
+                let Simulation::Scheduled(scheduled) = &mut self.simulation else { unreachable!("just seen") };
+                scheduled.set_input(net, from, to);
+            }
+            Simulation::Events { waveforms, .. } => waveforms.set_input(net, from, to),
+        }
+    }
+
+    /// Plans anew for the inputs that are now held.
+    fn reschedule(&mut self) {
+        self.outdated = false;
+        if let Simulation::Scheduled(scheduled) = &mut self.simulation {
+            let schedule = Schedule::new(self.netlist, &self.delays, self.mode, &self.held);
+            scheduled.replace(self.netlist, schedule.expect("delays do not become dependent on pins"));
+        }
     }
 
     /// Computes every waveform.
     pub fn run(&mut self) {
-        self.waveforms.restart();
-        match &self.timing {
-            Timing::Single(delay) => run_single(self.netlist, delay, self.mode, &mut self.waveforms),
-            Timing::Arcs(arcs) => run_arcs(self.netlist, arcs, self.mode, &mut self.waveforms),
+        if self.outdated {
+            self.reschedule();
+        }
+        match &mut self.simulation {
+            Simulation::Scheduled(scheduled) => scheduled.run(self.netlist, self.mode),
+            Simulation::Events { arcs, waveforms } => {
+                waveforms.restart();
+                run_arcs(self.netlist, arcs, self.mode, waveforms);
+            }
         }
     }
 
     /// Value of `net` just before `time`: a change at `time` itself comes too late.
     pub fn sampled(&self, net: NetId, time: Picoseconds) -> Lanes {
-        let (times, toggles) = self.waveforms.changes(net);
-        let captured = times.partition_point(|&event| event < time.0);
-        toggles[..captured].iter().fold(self.initial(net), |value, &toggles| value ^ toggles)
+        match &self.simulation {
+            Simulation::Scheduled(scheduled) => scheduled.value(scheduled.schedule().slot_before(net, time)),
+            Simulation::Events { waveforms, .. } => {
+                let (times, toggles) = waveforms.changes(net);
+                let captured = times.partition_point(|&event| event < time.0);
+                toggles[..captured].iter().fold(waveforms.initial(net), |value, &toggles| value ^ toggles)
+            }
+        }
     }
 
     /// [`Self::sampled`] at several ascending times in one pass over the waveform.
@@ -91,36 +142,123 @@ impl<'n> TimedEngine<'n> {
     /// # Panics
     /// If there are more times than room in `values`.
     pub fn sample_all(&self, net: NetId, ascending: &[Picoseconds], values: &mut [Lanes]) {
-        let (times, toggles) = self.waveforms.changes(net);
-        let mut changes = times.iter().zip(toggles).peekable();
-        let mut value = self.initial(net);
-        for (time, sample) in ascending.iter().zip(&mut values[..ascending.len()]) {
-            while let Some((_, &toggles)) = changes.next_if(|&(&event, _)| event < time.0) {
-                value ^= toggles;
+        let samples = ascending.iter().zip(&mut values[..ascending.len()]);
+        match &self.simulation {
+            Simulation::Scheduled(scheduled) => {
+                let schedule = scheduled.schedule();
+                for (&time, sample) in samples {
+                    *sample = scheduled.value(schedule.slot_before(net, time));
+                }
             }
-            *sample = value;
+            Simulation::Events { waveforms, .. } => {
+                let (times, toggles) = waveforms.changes(net);
+                let mut changes = times.iter().zip(toggles).peekable();
+                let mut value = waveforms.initial(net);
+                for (time, sample) in samples {
+                    while let Some((_, &toggles)) = changes.next_if(|&(&event, _)| event < time.0) {
+                        value ^= toggles;
+                    }
+                    *sample = value;
+                }
+            }
         }
     }
 
     /// Value of `net` before the inputs change.
+    #[inline]
     pub fn initial(&self, net: NetId) -> Lanes {
-        self.waveforms.initial(net)
+        match &self.simulation {
+            Simulation::Scheduled(scheduled) => scheduled.values(net)[0],
+            Simulation::Events { waveforms, .. } => waveforms.initial(net),
+        }
     }
 
     /// Value of `net` after everything has settled.
+    #[inline]
     pub fn settled(&self, net: NetId) -> Lanes {
-        self.sampled(net, Picoseconds(u32::MAX))
+        match &self.simulation {
+            Simulation::Scheduled(scheduled) => *scheduled.values(net).last().expect("every net has a value"),
+            Simulation::Events { .. } => self.sampled(net, Picoseconds(u32::MAX)),
+        }
     }
 
     /// Time of the last change of `net` in any lane, if it changes at all.
     pub fn last_change(&self, net: NetId) -> Option<Picoseconds> {
-        self.waveforms.changes(net).0.last().copied().map(Picoseconds)
+        self.changes(net).last().map(|(time, _)| time)
     }
 
     /// The changes of `net`: time and toggling lanes, in order of time.
-    #[inline]
     pub fn changes(&self, net: NetId) -> impl Iterator<Item = (Picoseconds, Lanes)> {
-        let (times, toggles) = self.waveforms.changes(net);
-        times.iter().copied().map(Picoseconds).zip(toggles.iter().copied())
+        let (times, steps) = match &self.simulation {
+            Simulation::Scheduled(scheduled) => {
+                (scheduled.schedule().times(net), Steps::Values(scheduled.values(net)))
+            }
+            Simulation::Events { waveforms, .. } => {
+                let (times, toggles) = waveforms.changes(net);
+                (times, Steps::Toggles(toggles))
+            }
+        };
+        let changes = times.iter().enumerate().map(move |(index, &time)| {
+            let toggles = match steps {
+                Steps::Values(values) => values[index] ^ values[index + 1],
+                Steps::Toggles(toggles) => toggles[index],
+            };
+            (Picoseconds(time), toggles)
+        });
+        changes.filter(|(_, toggles)| !toggles.is_zero())
+    }
+
+    /// What `net` does, for counting.
+    #[inline(always)]
+    pub(crate) fn steps(&self, net: NetId) -> Steps<'_> {
+        match &self.simulation {
+            Simulation::Scheduled(scheduled) => Steps::Values(scheduled.values(net)),
+            Simulation::Events { waveforms, .. } => Steps::Toggles(waveforms.changes(net).1),
+        }
+    }
+}
+
+/// A net's successive values; two in a row may be equal.
+#[derive(Clone, Copy)]
+pub(crate) enum Steps<'e> {
+    /// As they are.
+    Values(&'e [Lanes]),
+    /// The lanes in which each differs from the one before.
+    Toggles(&'e [Lanes]),
+}
+
+impl Steps<'_> {
+    /// Number of runs of eight steps.
+    #[inline(always)]
+    pub(crate) fn runs(self) -> usize {
+        let steps = match self {
+            Steps::Values(values) => values.len() - 1,
+            Steps::Toggles(toggles) => toggles.len(),
+        };
+        steps.div_ceil(8)
+    }
+
+    /// The nine values of a run, inverted in some lanes perhaps; the last run repeats its last value. They lie in `room`
+    /// if they have to be put together.
+    #[inline(always)]
+    pub(crate) fn run<'r>(&'r self, run: usize, room: &'r mut [Lanes; 9]) -> &'r [Lanes; 9] {
+        match self {
+            Steps::Values(values) => match values[8 * run..].first_chunk() {
+                Some(nine) => nine,
+                None => {
+                    for (step, value) in room.iter_mut().enumerate() {
+                        *value = values[(8 * run + step).min(values.len() - 1)];
+                    }
+                    room
+                }
+            },
+            Steps::Toggles(toggles) => {
+                for step in 0..8 {
+                    let toggles = toggles.get(8 * run + step).copied().unwrap_or(Lanes::ZERO);
+                    room[step + 1] = room[step] ^ toggles;
+                }
+                room
+            }
+        }
     }
 }

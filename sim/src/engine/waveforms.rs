@@ -20,8 +20,6 @@ pub(super) struct Waveforms {
     cells: usize,
     /// First free entry.
     free: usize,
-    /// Of [`Self::filter_pulses`].
-    suffixes: Vec<Lanes>,
 }
 
 /// Where a net's events begin, and how many there are before [`NEVER`].
@@ -56,7 +54,7 @@ impl Waveforms {
         extents.resize(netlist.net_count(), Extent { start: 1, len: 0 });
         let cells = 2 * sources;
         let (times, toggles) = (vec![NEVER; cells], vec![Lanes::ZERO; cells]);
-        Self { initial, extents, times, toggles, cells, free: cells, suffixes: Vec::new() }
+        Self { initial, extents, times, toggles, cells, free: cells }
     }
 
     /// Lets an input go from one value to another at time 0.
@@ -131,50 +129,6 @@ impl Waveforms {
             self.times[start + len] = NEVER;
             self.extents[first.index() + pin] = Extent { start, len };
         }
-    }
-
-    /// Lets of a net's changes only those pass that inertial delay does.
-    ///
-    /// The changes are those of its driver's function, each at the time it is due, `delay` later. A lane takes the
-    /// function's value then if the function does not change again before; otherwise it stays as it is.
-    #[inline(always)]
-    pub(super) fn filter_pulses(&mut self, net: NetId, delay: u32) {
-        let Extent { start, len } = self.extents[net.index()];
-        let times = &mut self.times[start..start + len];
-        let toggles = &mut self.toggles[start..start + len];
-        if self.suffixes.len() < len {
-            self.suffixes.resize(2 * len, Lanes::ZERO);
-        }
-        let suffixes = &mut self.suffixes[..len];
-        // Lanes that change in the window event+1..end, whose ends both only move on: `suffixes` has the unions from
-        // each event to `middle`, and `rest` is the union from there to `end`.
-        let (mut middle, mut end, mut rest) = (0, 0, Lanes::ZERO);
-        let mut differs = Lanes::ZERO;
-        let mut kept = 0;
-        for event in 0..len {
-            let due = times[event];
-            while end < len && (end <= event || times[end] < due + delay) {
-                rest |= toggles[end];
-                end += 1;
-            }
-            if event + 1 >= middle {
-                let mut union = Lanes::ZERO;
-                for later in (event + 1..end).rev() {
-                    union |= toggles[later];
-                    suffixes[later] = union;
-                }
-                (middle, rest) = (end, Lanes::ZERO);
-            }
-            let soon = if event + 1 < middle { suffixes[event + 1] | rest } else { rest };
-            differs ^= toggles[event];
-            let passing = differs & !soon;
-            differs ^= passing;
-            times[kept] = due;
-            toggles[kept] = passing;
-            kept += usize::from(!passing.is_zero());
-        }
-        self.times[start + kept] = NEVER;
-        self.extents[net.index()].len = kept;
     }
 
     /// Frees what lies behind the events of `last`, the net whose room came last.

@@ -137,7 +137,7 @@ impl TransitionTable {
                 *quantised = (result.energy[pair] / energy_quantum).round() as u16;
             }
         });
-        let points = spec.windows.iter().enumerate();
+        let points = spec.windows.par_iter().enumerate();
         let points = points.map(|(point, &window)| SampledErrors::assemble(window, pairs, point, &results)).collect();
         let mut activity = SwitchingActivity::new(spec.netlist);
         for result in &results {
@@ -301,8 +301,7 @@ fn simulate_transitions(
         activity: SwitchingActivity::new(netlist),
     };
     for (bit, _) in netlist.inputs()[1].nets().iter().enumerate() {
-        let level = Lanes::splat(weight >> bit & 1 == 1);
-        engine.set_input(1, bit, level, level);
+        engine.hold_input(1, bit, weight >> bit & 1 == 1);
     }
     let used = Lanes::first(pairs);
     let value = |code: u32| operand_value(code, product.len() as u32, spec.signed) as i32;

@@ -1,11 +1,14 @@
 //! What `characterize` says of a design.
 
+use super::TimingReport;
+use crate::energy::EnergyBreakdown;
 use crate::engine::StaticTiming;
 use crate::kernel::{Candidate, Plan, Shape};
 use crate::multiplier::{Multiplier, TabulatedMultiplier};
 use crate::netlist::Netlist;
 use crate::profile::{Design, ErrorMetrics, MetricIntervals, TimingErrors, TransitionTable};
 use crate::technology::{OperatingPoint, Physical, Technology};
+use crate::units::Volts;
 use serde::{Deserialize, Serialize};
 
 /// Identity of a design.
@@ -114,6 +117,50 @@ pub struct OperationEnergy {
     pub leakage_fj: f64,
 }
 
+impl OperationEnergy {
+    /// Energy at `supply`, given that at nominal supply with the leakage of the very period.
+    fn at(nominal: EnergyBreakdown, technology: &Technology, supply: Volts) -> Self {
+        let switching = technology.switching_factor(supply);
+        let switching_fj = nominal.switching.0 * switching;
+        let leakage_fj = nominal.leakage.0 * technology.leakage_factor(supply);
+        Self {
+            total_fj: switching_fj + leakage_fj,
+            switching_fj,
+            glitch_fj: nominal.glitch.0 * switching,
+            leakage_fj,
+        }
+    }
+}
+
+/// Where an operation costs least if the clock is as fast as static timing allows at every supply.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MinimumEnergy {
+    /// Supply, V, to a millivolt.
+    pub supply_v: f64,
+    /// The shortest clock period there, ps.
+    pub clock_ps: f64,
+    /// Whether that is the lowest supply of the delay law, so that the minimum may lie below.
+    pub at_end_of_law: bool,
+    /// Energy.
+    pub energy: OperationEnergy,
+}
+
+impl MinimumEnergy {
+    /// Steps through the supplies of the law: leakage grows with the period as switching energy falls.
+    fn find(design: &Design, technology: &Technology, table: &TransitionTable) -> Self {
+        let (Volts(lowest), Volts(highest)) = technology.supply_range();
+        let steps = ((highest - lowest) * 1e3).ceil().max(1.0) as u32;
+        let points = (0..=steps).map(|step| {
+            let supply = Volts(lowest + (highest - lowest) * f64::from(step) / f64::from(steps));
+            let slowdown = technology.slowdown(supply).expect("the supply is in the law's range");
+            let clock_ps = design.minimum_clock_ps() * slowdown;
+            let energy = OperationEnergy::at(table.mean_energy(&design.physical, clock_ps), technology, supply);
+            Self { supply_v: supply.0, clock_ps, at_end_of_law: step == 0, energy }
+        });
+        points.min_by(|a, b| a.energy.total_fj.total_cmp(&b.energy.total_fj)).expect("there are two points at least")
+    }
+}
+
 /// A design at one supply and clock.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PointCharacterization {
@@ -184,6 +231,12 @@ pub struct Characterization {
     pub structure: Option<Structure>,
     /// Lowest supply at which static timing holds at the clock of the operating points, V, if it holds at any.
     pub critical_supply_v: Option<f64>,
+    /// Where an operation costs least, if operating points were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum_energy: Option<MinimumEnergy>,
+    /// The critical path, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub static_timing: Option<TimingReport>,
     /// One entry an operating point.
     pub operating_points: Vec<PointCharacterization>,
     /// How matrices are multiplied over its table, if asked for.
@@ -213,6 +266,8 @@ impl Characterization {
             approximation,
             structure,
             critical_supply_v: None,
+            minimum_energy: None,
+            static_timing: None,
             operating_points: Vec::new(),
             kernel: None,
         }
@@ -231,24 +286,17 @@ impl Characterization {
         self.critical_supply_v = clock_ps
             .and_then(|clock_ps| technology.critical_supply(&design.physical, design.critical(), clock_ps))
             .map(|supply| supply.0);
+        self.minimum_energy = Some(MinimumEnergy::find(design, technology, table));
         self.operating_points = points
             .iter()
             .map(|&(point, index)| {
                 let nominal = table.mean_energy(&design.physical, point.clock_ps);
-                let switching = technology.switching_factor(point.supply);
-                let leakage_fj = nominal.leakage.0 * technology.leakage_factor(point.supply);
-                let switching_fj = nominal.switching.0 * switching;
                 PointCharacterization {
                     supply_v: point.supply.0,
                     clock_ps: point.clock_ps,
                     timing: table.timing_errors(index),
                     stimulus: stimulus.to_owned(),
-                    energy: OperationEnergy {
-                        total_fj: switching_fj + leakage_fj,
-                        switching_fj,
-                        glitch_fj: nominal.glitch.0 * switching,
-                        leakage_fj,
-                    },
+                    energy: OperationEnergy::at(nominal, technology, point.supply),
                 }
             })
             .collect();

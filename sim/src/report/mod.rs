@@ -6,13 +6,15 @@ mod difference;
 mod front;
 mod memory;
 mod record;
+mod static_timing;
 
 pub use aggregate::{Aggregate, Interval, aggregate, cheapest_within};
 pub use characterization::{
-    Characterization, DesignSummary, KernelPlan, MeasuredError, OperationEnergy, PlannedMethod,
+    Characterization, DesignSummary, KernelPlan, MeasuredError, MinimumEnergy, OperationEnergy, PlannedMethod,
     PointCharacterization, Structure,
 };
 pub use difference::{Difference, RunDifferences, Verdict, differences};
 pub use front::{Standing, knee, pareto_front, standings};
 pub use memory::{MemoryPoint, MemoryReport, Sensitivity};
 pub use record::{Point, Provenance, Record};
+pub use static_timing::{OutputArrival, PathStep, TimingReport};

@@ -1,11 +1,12 @@
 //! What cells cost and how fast they are, at any supply voltage.
 
+mod curve;
 mod file;
 mod law;
 mod operating_point;
 
 pub use file::TechnologyError;
-pub use law::{DelayLaw, LeakageLaw, SupplyOutOfRange};
+pub use law::{DelayLaw, LawError, LeakageLaw, Sky130Corner, SupplyOutOfRange};
 pub use operating_point::{OperatingPoint, PointError};
 
 use crate::netlist::{CellKind, Delays, EdgeDelay, NetId, Netlist};
@@ -81,6 +82,8 @@ pub struct Technology {
     wire_capacitance: Femtofarads,
     output_load: Femtofarads,
     delay_law: DelayLaw,
+    /// Whether supplies outside the delay law are allowed.
+    extrapolate: bool,
     leakage_law: LeakageLaw,
     flip_flop: FlipFlop,
     cells: BTreeMap<CellKind, CellData>,
@@ -163,9 +166,25 @@ impl Technology {
         &self.flip_flop
     }
 
-    /// Delay at `supply` relative to nominal.
+    /// Delay at `supply` relative to nominal. Supplies outside the law are refused unless the technology allows them, see
+    /// [`Self::extrapolation`].
     pub fn slowdown(&self, supply: Volts) -> Result<f64, SupplyOutOfRange> {
-        self.delay_law.slowdown(supply, self.nominal_supply, self.temperature_c)
+        let (nominal, celsius) = (self.nominal_supply, self.temperature_c);
+        self.delay_law.slowdown(supply, nominal, celsius).or_else(|error| {
+            let beyond = self.extrapolate.then(|| self.delay_law.extrapolated(supply, nominal, celsius));
+            beyond.flatten().ok_or(error)
+        })
+    }
+
+    /// Supplies the delay law covers.
+    pub fn supply_range(&self) -> (Volts, Volts) {
+        self.delay_law.range()
+    }
+
+    /// Why results at `supply` deserve a warning: it lies outside the law and is allowed all the same.
+    pub fn extrapolation(&self, supply: Volts) -> Option<SupplyOutOfRange> {
+        let law = self.delay_law.slowdown(supply, self.nominal_supply, self.temperature_c);
+        law.err().filter(|_| self.slowdown(supply).is_ok())
     }
 
     /// Leakage power at `supply` relative to nominal.
