@@ -109,10 +109,11 @@ fn training_with_faults_bears_them_on_other_chips_and_adaptive_training_on_its_o
     let plain = accuracy_on_chips(&trained(Method::Plain, None), 0..40);
     let clipped = accuracy_on_chips(&trained(Method::Plain, Some(0.2)), 0..40);
     let random = accuracy_on_chips(&trained(Method::RandomBitError, Some(0.2)), 0..40);
-    assert!(plain < clipped && clipped < random, "{plain}, {clipped}, {random}");
+    // What random errors add to clipping is less than this small network's chance; docs/results/memory.md has it.
+    assert!(plain + 0.05 < clipped && plain + 0.05 < random, "{plain}, {clipped}, {random}");
     let adaptive = trained(Method::MemoryAdaptive, None);
     let (own, others) = (accuracy_on_chips(&adaptive, 3..4), accuracy_on_chips(&adaptive, 4..40));
-    assert!(own > others + 0.05 && own > plain, "{own}, {others}, {plain}");
+    assert!(own > others + 0.05 && own > plain + 0.05, "{own}, {others}, {plain}");
 }
 
 fn run(spec: &TrainingSpec, table: &ProductTable) -> Trained {
