@@ -67,44 +67,75 @@ fn table(points: &[&MemoryPoint]) -> comfy_table::Table {
     table
 }
 
-fn answer(report: &MemoryReport) {
-    let [target, wanted] = [report.target, report.yield_wanted].map(|share| share * 100.0);
-    print_line(&format!(
-        "\nCheapest pair of supplies with at least {target:.1} % accuracy on {wanted:.0} % of chips:"
-    ));
-    let mut lines: Vec<(&str, &str, &str)> = Vec::new();
-    for point in &report.points {
-        let line = (point.design.as_str(), point.method.as_str(), point.memory.as_str());
+/// The cheapest good pair of supplies of each training method and memory.
+fn cheapest_pairs(report: &MemoryReport, design: &str) -> comfy_table::Table {
+    let mut lines: Vec<(&str, &str)> = Vec::new();
+    for point in report.points.iter().filter(|point| point.design == design) {
+        let line = (point.method.as_str(), point.memory.as_str());
         if !lines.contains(&line) {
             lines.push(line);
         }
     }
     let mut table = new_table();
-    table.set_header(["design", "training", "memory", "logic", "memory", "yield", "energy"]);
-    for line in lines {
-        let own = |point: &MemoryPoint| (point.design.as_str(), point.method.as_str(), point.memory.as_str()) == line;
-        let (design, method, memory) = line;
-        let mut cells = [design, method, memory].map(str::to_owned).to_vec();
+    table.set_header(["training", "weights in", "logic", "memory", "yield", "energy"]);
+    for (method, memory) in lines {
+        let own = |point: &MemoryPoint| (&*point.design, &*point.method, &*point.memory) == (design, method, memory);
+        let mut cells = [method, memory].map(str::to_owned).to_vec();
         cells.extend(match report.cheapest(own) {
-            None => ["–", "–", "–", "none good"].map(str::to_owned),
+            None => ["–", "–", "–", "none"].map(str::to_owned),
             Some(best) => {
                 let saving = (best.energy_uj.total / report.reference_uj - 1.0) * 100.0;
                 [
                     format!("{:.2} V", best.supply_v),
                     format!("{:.3} V", best.sram_v),
                     format!("{:.0} %", best.yield_share * 100.0),
-                    format!("{} ({saving:+.0} %)", nanojoules(best.energy_uj.total)),
+                    format!("{saving:+.0} %"),
                 ]
             }
         });
         table.add_row(cells);
     }
-    print_line(&table.to_string());
+    table
+}
+
+/// Lines of at most 80 characters, broken between words.
+fn wrapped(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("one at least");
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > 80 {
+            lines.push(word.to_owned());
+        } else {
+            line.push_str(if line.is_empty() { "" } else { " " });
+            line.push_str(word);
+        }
+    }
+    lines.join("\n")
+}
+
+fn answer(report: &MemoryReport) {
+    let [target, wanted] = [report.target, report.yield_wanted].map(|share| share * 100.0);
+    print_line(&format!(
+        "\nCheapest pair of supplies with at least {target:.1} % accuracy on {wanted:.0} % of chips,\nand its energy against {} at nominal supplies:",
+        nanojoules(report.reference_uj)
+    ));
+    let mut designs: Vec<&str> = Vec::new();
+    for point in &report.points {
+        if !designs.contains(&point.design.as_str()) {
+            designs.push(&point.design);
+        }
+    }
+    for &design in &designs {
+        if designs.len() > 1 {
+            print_line(design);
+        }
+        print_line(&cheapest_pairs(report, design).to_string());
+    }
     for warning in &report.warnings {
-        print_line(&format!("Warning: {warning}."));
+        print_line(&wrapped(&format!("Warning: {warning}.")));
     }
     if !report.sensitivity.is_empty() {
-        print_line("If the silicon's Vmin were another, the best pair would cost, at the same accuracy:");
+        print_line("If the silicon's Vmin were another, the best pair would cost:");
         for other in &report.sensitivity {
             let change = (other.energy_uj / report.reference_uj - 1.0) * 100.0;
             print_line(&format!(
