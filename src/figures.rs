@@ -30,6 +30,8 @@ pub(crate) struct Run {
     folder: PathBuf,
     pub(crate) records: Vec<Record>,
     pub(crate) characterizations: Vec<Characterization>,
+    /// The experiment's baseline and first training method, if its file is there.
+    compared_with: Option<[String; 2]>,
 }
 
 /// Draws every figure of the run in `folder`; returns the files.
@@ -103,7 +105,8 @@ impl Run {
             let path = folder.join("records.jsonl");
             return Err(Failure::request(format!("{} holds no records", path.display()), "run the experiment first"));
         }
-        Ok(Run { folder: folder.to_owned(), records, characterizations })
+        let compared_with = text("experiment.toml").ok().and_then(|text| compared_with(&text));
+        Ok(Run { folder: folder.to_owned(), records, characterizations, compared_with })
     }
 
     /// The design that comes with one method only while another has more, if there is such a one: what others are compared
@@ -141,10 +144,15 @@ impl Run {
         format!("{}, clock {:.0} ps", point.technology, point.clock_ps)
     }
 
-    /// Position of the baseline at its highest supply.
+    /// Position of what the others are compared with: the baseline at its highest supply, trained the first way.
     pub(crate) fn reference(&self, points: &[Aggregate]) -> Option<usize> {
-        let baseline = self.baseline();
-        let own = (0..points.len()).filter(|&index| Some(points[index].design.as_str()) == baseline);
+        let (baseline, method) = match &self.compared_with {
+            Some([baseline, method]) => (baseline.as_str(), Some(method)),
+            None => (self.baseline()?, None),
+        };
+        let compared =
+            |point: &Aggregate| point.design == baseline && method.is_none_or(|method| point.method == *method);
+        let own = (0..points.len()).filter(|&index| compared(&points[index]));
         own.max_by(|&a, &b| points[a].supply_v.total_cmp(&points[b].supply_v))
     }
 
@@ -354,6 +362,14 @@ impl Run {
         let caption = Caption::new("Training", format!("training images; {}", self.conditions()));
         Ok((!curves.is_empty()).then_some(training_curves::TrainingCurves { caption, curves }))
     }
+}
+
+/// Baseline and first training method of an experiment's text.
+fn compared_with(experiment: &str) -> Option<[String; 2]> {
+    let experiment: toml::Table = experiment.parse().ok()?;
+    let baseline = experiment.get("baseline")?.as_str()?;
+    let method = experiment.get("training")?.get("methods")?.get(0)?.as_str()?;
+    Some([baseline, method].map(str::to_owned))
 }
 
 /// A component of the energy as figures write it: `sram_leakage` is `SRAM leakage`.

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 struct Contents<'a> {
     run: &'a Run,
     points: Vec<Aggregate>,
-    /// What the others are compared with: the baseline at its highest supply.
+    /// What the others are compared with.
     reference: Option<usize>,
     /// What failing memories do, if they fail.
     memory: Option<MemoryReport>,
@@ -72,15 +72,15 @@ impl Contents<'_> {
         if let Some((_, svg)) = figures.first() {
             page.figure(svg);
         }
+        if let Some(memory) = &self.memory {
+            page.section("memory", "Failing memories", &memory::section(memory));
+        }
         page.section("least", "Least energy for what may be lost", &self.least_energy());
         if figures.len() > 1 {
             page.section("figures", "Figures", "");
             figures[1..].iter().for_each(|(_, svg)| page.figure(svg));
         }
         page.section("points", "Operating points", &self.operating_points());
-        if let Some(memory) = &self.memory {
-            page.section("memory", "Failing memories", &memory::section(memory));
-        }
         page.section("designs", "Multipliers", &self.designs());
         page.section("records", "Records", &self.records());
         page.section("provenance", "Where the numbers come from", &self.provenance(experiment));
