@@ -2,28 +2,25 @@
 //!
 //! `cargo bench -p axtrain-sim --bench memory`.
 
+mod cpu_clock;
+
 use axtrain_sim::memory::{
     ArrayShape, BUILT_IN_FAULTS, FaultModel, LayerShape, Protection, Scheme, Storage, WeightMemory,
 };
 use axtrain_sim::units::Volts;
+use cpu_clock::cpu_seconds;
 use std::hint::black_box;
 
-/// CPU time of this thread, s.
-fn cpu_time() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
-    text.split_whitespace().next().and_then(|word| word.parse::<f64>().ok()).expect("nanoseconds") * 1e-9
-}
-
-/// Runs between two looks at the clock, which may count in steps of 4 ms.
+/// Runs between two looks at the clock.
 const REPEATS: u32 = 40;
 
 /// Median CPU time of several runs, ms.
 fn median(mut work: impl FnMut()) -> f64 {
     let mut times: Vec<f64> = (0..5)
         .map(|_| {
-            let start = cpu_time();
+            let start = cpu_seconds();
             (0..REPEATS).for_each(|_| work());
-            (cpu_time() - start) * 1e3 / f64::from(REPEATS)
+            (cpu_seconds() - start) * 1e3 / f64::from(REPEATS)
         })
         .collect();
     times.sort_by(f64::total_cmp);

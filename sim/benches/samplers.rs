@@ -2,6 +2,8 @@
 //!
 //! `cargo bench -p axtrain-sim --bench samplers`. Exact signed 8 × 8 array, uniform operands.
 
+mod cpu_clock;
+
 use axtrain_sim::engine::DelayMode;
 use axtrain_sim::kernel::{AccumulatedMoments, Shape, TableGemm};
 use axtrain_sim::multiplier::{Family, MultiplierSpec, ProductTable};
@@ -9,6 +11,7 @@ use axtrain_sim::profile::sampler::{Draws, MassFunctions, OperandMoments, Weight
 use axtrain_sim::profile::{Design, ErrorProfile, ProfileMetadata, Stimulus, TransitionSpec, TransitionTable};
 use axtrain_sim::technology::{OperatingPoint, Technology};
 use axtrain_sim::units::{Picoseconds, Volts};
+use cpu_clock::cpu_seconds;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::hint::black_box;
@@ -16,21 +19,15 @@ use std::io::Cursor;
 
 const FREEPDK45: &str = include_str!("../../hwconfigs/technology/freepdk45.toml");
 
-/// CPU time of this thread, s.
-fn cpu_time() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
-    text.split_whitespace().next().and_then(|word| word.parse::<f64>().ok()).expect("nanoseconds") * 1e-9
-}
-
-/// Median CPU time of a run, s; runs are repeated until a measurement is long beside the clock's steps of up to 4 ms.
+/// Median CPU time of a run, s, each measured over a tenth of a second.
 fn median(mut work: impl FnMut()) -> f64 {
     let mut times: Vec<f64> = (0..7)
         .map(|_| {
-            let (start, mut runs) = (cpu_time(), 0);
+            let (start, mut runs) = (cpu_seconds(), 0);
             loop {
                 work();
                 runs += 1;
-                let passed = cpu_time() - start;
+                let passed = cpu_seconds() - start;
                 if passed > 0.1 {
                     break passed / f64::from(runs);
                 }

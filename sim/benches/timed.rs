@@ -5,6 +5,8 @@
 //! the energy of each. Icarus Verilog, where installed, simulates the same netlist with the same delays and samples in
 //! the same run; its time includes reading the compiled circuit.
 
+mod cpu_clock;
+
 use axtrain_sim::energy::SwitchingActivity;
 use axtrain_sim::engine::{DelayMode, LANES, Lanes, StaticTiming, TimedEngine, timed_verilog};
 use axtrain_sim::multiplier::{Family, MultiplierSpec};
@@ -12,6 +14,7 @@ use axtrain_sim::netlist::{Delays, EdgeDelay, Netlist};
 use axtrain_sim::profile::{TransitionSpec, TransitionTable};
 use axtrain_sim::technology::{DelayModel, Physical, Technology};
 use axtrain_sim::units::Picoseconds;
+use cpu_clock::cpu_seconds;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::hint::black_box;
@@ -73,12 +76,6 @@ fn random_pairs(count: usize) -> Vec<Block> {
     (0..count / LANES).map(|_| [lanes(), lanes()]).collect()
 }
 
-/// CPU time of this thread, s.
-fn cpu_time() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
-    text.split_whitespace().next().and_then(|word| word.parse::<f64>().ok()).expect("nanoseconds") * 1e-9
-}
-
 fn median(runs: usize, mut work: impl FnMut() -> f64) -> f64 {
     let mut times: Vec<f64> = (0..runs).map(|_| work()).collect();
     times.sort_by(f64::total_cmp);
@@ -95,7 +92,7 @@ fn time_of_pairs(
     let mut engine = TimedEngine::with_delays(netlist, delays, mode);
     let mut activity = SwitchingActivity::new(netlist);
     let mut samples = vec![Lanes::ZERO; windows.len()];
-    let start = cpu_time();
+    let start = cpu_seconds();
     for [from, to] in blocks {
         for bit in 0..16 {
             engine.set_input(bit / 8, bit % 8, from[bit], to[bit]);
@@ -107,7 +104,7 @@ fn time_of_pairs(
             black_box(&samples);
         }
     }
-    let time = cpu_time() - start;
+    let time = cpu_seconds() - start;
     black_box(activity);
     time
 }
@@ -116,9 +113,9 @@ fn time_of_table(netlist: &Netlist, physical: &Physical, mode: DelayMode, window
     let spec = TransitionSpec { netlist, physical, signed: true, activation_bits: 8, mode, windows };
     // The pool has one thread, but it is not this one.
     let timed = || {
-        let start = cpu_time();
+        let start = cpu_seconds();
         black_box(TransitionTable::build(spec, &|| ()).expect("it fits"));
-        cpu_time() - start
+        cpu_seconds() - start
     };
     rayon::scope(|_| timed())
 }
