@@ -211,28 +211,47 @@ impl TransitionTable {
 }
 
 impl SampledErrors {
+    /// Pairs whose errors are brought in order together: few enough that those of all weights fit a cache.
+    const BLOCK: usize = 512;
+
     fn assemble(window: Picoseconds, pairs: usize, point: usize, results: &[WeightResult]) -> Self {
-        // Counting sort by pair; going through the weights in order leaves each row sorted by weight.
-        let mut row_start = vec![0u32; pairs + 1];
-        for result in results {
-            for &(pair, _) in &result.errors[point] {
-                row_start[pair as usize + 1] += 1;
-            }
-        }
-        for pair in 0..pairs {
-            row_start[pair + 1] += row_start[pair];
-        }
-        let mut next = row_start.clone();
-        let total = row_start[pairs] as usize;
+        let total = results.iter().map(|result| result.errors[point].len()).sum();
         let (mut weight, mut delta) = (vec![0u8; total], vec![0i32; total]);
-        let mut bit_errors = vec![[0; 2]; results[0].bit_errors[point].len()];
-        for (code, result) in results.iter().enumerate() {
-            for &(pair, difference) in &result.errors[point] {
-                let slot = &mut next[pair as usize];
-                weight[*slot as usize] = code as u8;
-                delta[*slot as usize] = difference;
-                *slot += 1;
+        let mut row_start = Vec::with_capacity(pairs + 1);
+        row_start.push(0u32);
+        // What is left of each weight's errors, which ascend by pair.
+        let mut left: Vec<&[(u32, i32)]> = results.iter().map(|result| &result.errors[point][..]).collect();
+        let mut next = [0u32; Self::BLOCK];
+        for block in (0..pairs).step_by(Self::BLOCK) {
+            // A counting sort by pair; going through the weights in order leaves each row sorted by weight.
+            let end = (block + Self::BLOCK).min(pairs);
+            let next = &mut next[..end - block];
+            next.fill(0);
+            let of_block = left.iter_mut().map(|left| {
+                let (own, rest) = left.split_at(left.partition_point(|&(pair, _)| (pair as usize) < end));
+                *left = rest;
+                own
+            });
+            let of_block: Vec<&[(u32, i32)]> = of_block.collect();
+            for &(pair, _) in of_block.iter().copied().flatten() {
+                next[pair as usize - block] += 1;
             }
+            for slot in &mut *next {
+                let start = row_start[row_start.len() - 1];
+                row_start.push(start + *slot);
+                *slot = start;
+            }
+            for (code, errors) in of_block.into_iter().enumerate() {
+                for &(pair, difference) in errors {
+                    let slot = &mut next[pair as usize - block];
+                    weight[*slot as usize] = code as u8;
+                    delta[*slot as usize] = difference;
+                    *slot += 1;
+                }
+            }
+        }
+        let mut bit_errors = vec![[0; 2]; results[0].bit_errors[point].len()];
+        for result in results {
             for (total, counts) in bit_errors.iter_mut().zip(&result.bit_errors[point]) {
                 total[0] += counts[0];
                 total[1] += counts[1];
