@@ -81,6 +81,11 @@ pub(crate) fn percentage(share: f64) -> String {
     }
 }
 
+/// Accuracy that may be lost, in words.
+pub(crate) fn loss_in_points(loss: f64) -> String {
+    format!("{loss} {}", if loss == 1.0 { "point" } else { "points" })
+}
+
 /// An energy given in µJ.
 pub(crate) fn nanojoules(microjoules: f64) -> String {
     format!("{:.0} nJ", microjoules * 1e3)
@@ -108,7 +113,7 @@ fn answer(study: &Study, points: &[Aggregate]) {
     }
     let mut table = new_table();
     let mut header = vec!["design".to_owned(), "training".to_owned()];
-    header.extend(ACCEPTED_LOSSES.map(|loss| format!("{loss} points")));
+    header.extend(ACCEPTED_LOSSES.map(loss_in_points));
     table.set_header(header);
     for (design, method) in lines {
         let mut cells = vec![design.to_owned(), method.to_owned()];

@@ -2,7 +2,7 @@
 
 use super::Contents;
 use super::html::{Cell, escaped, table};
-use crate::summary::{ACCEPTED_LOSSES, nanojoules};
+use crate::summary::{ACCEPTED_LOSSES, loss_in_points, nanojoules};
 use axtrain_sim::report::{Aggregate, cheapest_within, knee, pareto_front};
 use std::fmt::Write;
 
@@ -16,10 +16,6 @@ pub(super) fn percent(point: &Aggregate) -> String {
 /// A change in percent, with a minus sign as it is printed.
 pub(super) fn signed_percent(change: f64, decimals: usize) -> String {
     format!("{change:+.decimals$} %").replace('-', "−")
-}
-
-fn loss_name(loss: f64) -> String {
-    format!("{loss} {}", if loss == 1.0 { "point" } else { "points" })
 }
 
 impl Contents<'_> {
@@ -48,7 +44,7 @@ impl Contents<'_> {
             nanojoules(reference.energy_uj.total)
         );
         for loss in ACCEPTED_LOSSES {
-            let within = loss_name(loss);
+            let within = loss_in_points(loss);
             let accuracy = reference.accuracy.mean - loss / 100.0;
             let best = cheapest_within(&self.points, accuracy, |_| true);
             let saved = best.and_then(|best| Some((best, self.saving(best)?))).filter(|(_, saving)| *saving < 0.0);
@@ -95,7 +91,7 @@ impl Contents<'_> {
                 lines.push((&point.design, &point.method));
             }
         }
-        let losses = ACCEPTED_LOSSES.map(|loss| format!("within {}", loss_name(loss)));
+        let losses = ACCEPTED_LOSSES.map(|loss| format!("within {}", loss_in_points(loss)));
         let head: Vec<&str> = ["design", "training"].into_iter().chain(losses.iter().map(String::as_str)).collect();
         let rows = lines.into_iter().map(|(design, method)| {
             let mut row = vec![Cell::text(design), Cell::text(method)];
