@@ -251,30 +251,58 @@ fn every_operation(activation_bits: u32, weight_bits: u32) -> Vec<Operation> {
 #[test]
 fn the_exhaustive_profile_of_an_8_by_8_is_the_expectation_of_its_trace() {
     let spec = MultiplierSpec::new("truncated", Family::OperandTruncated { a: 1, b: 2 }, 8, 8, true).unwrap();
-    let bench = Bench::new(spec, 4);
-    let simulated = SimulatedOperations::new(bench.spec(), every_operation(4, 8)).unwrap();
+    // 1,024 pairs of activations: more than the table sorts together.
+    let bench = Bench::new(spec, 5);
+    let simulated = SimulatedOperations::new(bench.spec(), every_operation(5, 8)).unwrap();
     for point in 0..3 {
         let profile = bench.profile(point, &bench.uniform());
         let metadata = profile.metadata.clone();
-        let rebuilt = ErrorProfile::from_trace(metadata, &bench.design.product, 4, &simulated.trace(point, 0.5));
+        let rebuilt = ErrorProfile::from_trace(metadata, &bench.design.product, 5, &simulated.trace(point, 0.5));
         let ErrorProfile { energy_fj, .. } = &rebuilt;
         for (traced, tabulated) in energy_fj.iter().zip(&profile.energy_fj) {
             // The table keeps energy in steps of a 65,535th of the largest.
             assert!(f64::from(traced - tabulated).abs() <= bench.table.energy_quantum());
         }
-        assert_eq!(ErrorProfile { energy_fj: profile.energy_fj.clone(), ..rebuilt }, profile);
+        // Not assert_eq!, which would print both.
+        let same = ErrorProfile { energy_fj: profile.energy_fj.clone(), ..rebuilt } == profile;
+        assert!(same, "the profile of point {point} is not that of its trace");
+    }
+}
+
+/// Multiplicative congruential numbers (Park and Miller 1988): other operands than any generator of the program draws.
+fn codes() -> impl FnMut(u32) -> u8 {
+    let mut state = 20_240_517u64;
+    move |bits| {
+        state = state * 48_271 % 2_147_483_647;
+        ((state >> 8) & ((1 << bits) - 1)) as u8
+    }
+}
+
+/// Single entries of a table as large as experiments use, wherever they stand.
+#[test]
+fn errors_in_the_table_are_those_of_the_gates() {
+    let bench = Bench::new(MultiplierSpec::new("exact", Family::Array, 8, 8, true).unwrap(), 7);
+    let mut code = codes();
+    let mut operation = || Operation { previous: code(7), activation: code(7), weight: code(8) };
+    let operations: Vec<Operation> = (0..200_000).map(|_| operation()).collect();
+    let simulated = SimulatedOperations::new(bench.spec(), operations).unwrap();
+    for (point, errors) in bench.table.points().iter().enumerate() {
+        let trace = simulated.trace(point, 1.0);
+        let mut wrong = 0;
+        for (index, operation) in trace.operations.iter().enumerate() {
+            let (weights, deltas) = errors.row(bench.table.pair(operation.previous, operation.activation));
+            let tabulated = weights.iter().position(|weight| *weight == operation.weight).map_or(0, |at| deltas[at]);
+            assert_eq!(trace.sampled[index] - trace.settled[index], tabulated, "{operation:?}");
+            wrong += usize::from(tabulated != 0);
+        }
+        assert_eq!(wrong > 1000, point < 2, "{wrong} errors at point {point}");
     }
 }
 
 #[test]
 fn a_profile_rebuilt_from_a_random_trace_agrees_within_sampling_error() {
     let bench = bench();
-    // Multiplicative congruential numbers (Park and Miller 1988): other operands than any generator of the program draws.
-    let mut state = 20_240_517u64;
-    let mut code = |bits: u32| {
-        state = state * 48_271 % 2_147_483_647;
-        (state >> 8) as u8 & ((1 << bits) - 1)
-    };
+    let mut code = codes();
     const N: usize = 60_000;
     let operations =
         (0..N).map(|_| Operation { previous: code(4), activation: code(4), weight: code(4) }).collect::<Vec<_>>();
