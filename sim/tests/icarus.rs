@@ -205,6 +205,143 @@ fn compare(name: &str, mode: DelayMode, model: DelayModel) {
     }
 }
 
+/// Operations of a free-running sequence.
+const CYCLES: usize = 16;
+
+/// Icarus and the engine on operands that change every `period`, whether or not the circuit has settled: products sampled
+/// just before each edge but the first, and toggles of each net from edge to edge.
+fn compare_free_running(name: &str, mode: DelayMode, model: DelayModel) {
+    if !icarus_is_there() {
+        return;
+    }
+    let technology = Technology::from_toml(FREEPDK45).unwrap();
+    let sequences = pair_count().div_ceil(CYCLES).min(LANES);
+    for (index, netlist) in circuits().iter().enumerate() {
+        let delays = technology.weigh(netlist).unwrap().delays(model);
+        let critical = StaticTiming::with_delays(netlist, &delays).critical_delay().0;
+        // Two to four operations in flight.
+        for period in [critical * 5 / 11, critical / 4] {
+            let codes: Vec<Vec<u32>> = (0..=CYCLES)
+                .map(|cycle| {
+                    random_pairs(sequences, (1000 * index + cycle) as u64).iter().map(|pair| pair[0]).collect()
+                })
+                .collect();
+            let folder = format!("icarus-free-{name}-{}-{period}", netlist.name());
+            let text = timed_verilog(netlist, &delays, mode).unwrap();
+            let theirs = icarus_free_running(&folder, netlist, &text, &codes, period, critical + 1);
+            let mut engine = TimedEngine::clocked(netlist, &delays, mode, Picoseconds(period), CYCLES);
+            for (port, shift) in [(0, 8), (1, 0)] {
+                for bit in 0..8 {
+                    let values: Vec<Lanes> = codes.iter().map(|codes| Lanes::gather(codes, shift + bit)).collect();
+                    engine.set_sequence(port, bit, &values);
+                }
+            }
+            engine.run();
+            let product = netlist.outputs()[0].nets();
+            let mut wrong = 0;
+            for cycle in 1..=CYCLES {
+                let time = Picoseconds(cycle as u32 * period);
+                let planes: Vec<Lanes> = product.iter().map(|&net| engine.sampled(net, time)).collect();
+                let settled: Vec<Lanes> = product.iter().map(|&net| engine.settled(net)).collect();
+                let ours = lane_values(&planes);
+                for (ours, theirs) in ours.iter().zip(&theirs.samples) {
+                    assert_eq!(*ours, theirs[cycle - 1], "{}, {mode:?}, {period} ps, cycle {cycle}", netlist.name());
+                }
+                wrong += usize::from(cycle == CYCLES && planes != settled);
+            }
+            assert_eq!(wrong, 1, "nothing is late");
+            let used = Lanes::first(sequences);
+            for net in netlist.nets() {
+                let ours: u64 =
+                    engine.changes(net).map(|(_, toggles)| u64::from((toggles & used).count_ones())).sum();
+                assert_eq!(ours, theirs.toggles[net.index()], "{}, {mode:?}: toggles of {net:?}", netlist.name());
+            }
+        }
+    }
+}
+
+/// Each sequence starts from the circuit settled to its first operands, and then runs freely.
+fn icarus_free_running(
+    name: &str,
+    netlist: &Netlist,
+    text: &str,
+    codes: &[Vec<u32>],
+    period: u32,
+    rest: u32,
+) -> Icarus {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = |name: &str| folder.join(name);
+    let (sequences, cycles) = (codes[0].len(), codes.len() - 1);
+    // Settling takes a multiple of `span`, so that the dump tells settling from running.
+    let span = u64::from(period) * cycles as u64 + u64::from(rest);
+    let bench = format!(
+        "`timescale 1ps/1ps
+module bench;
+  reg [15:0] operands [0:{last}];
+  reg [7:0] a, b;
+  wire [15:0] p;
+  integer sequence, cycle, file;
+  {module} dut(.a(a), .b(b), .p(p));
+  initial begin
+    $readmemh(\"{operands}\", operands);
+    file = $fopen(\"{samples}\");
+    $dumpfile(\"{changes}\");
+    $dumpvars(1, dut);
+    #1;
+    for (sequence = 0; sequence < {sequences}; sequence = sequence + 1) begin
+      {{a, b}} = operands[sequence * {vectors}];
+      #{span};
+      for (cycle = 1; cycle <= {cycles}; cycle = cycle + 1) begin
+        {{a, b}} = operands[sequence * {vectors} + cycle];
+        #({period} - 1) $fstrobe(file, \"%h\", p);
+        #1;
+      end
+      #{rest};
+    end
+    $finish(0);
+  end
+endmodule\n",
+        last = sequences * (cycles + 1) - 1,
+        vectors = cycles + 1,
+        module = netlist.name(),
+        operands = file("operands.hex").display(),
+        samples = file("samples.txt").display(),
+        changes = file("changes.vcd").display(),
+    );
+    let operands = (0..sequences).flat_map(|sequence| codes.iter().map(move |codes| codes[sequence]));
+    std::fs::write(file("operands.hex"), operands.map(|code| format!("{code:04x}\n")).collect::<String>()).unwrap();
+    std::fs::write(file("bench.v"), bench).unwrap();
+    std::fs::write(file("circuit.v"), text).unwrap();
+    let program = file("bench.vvp");
+    succeed(Command::new("iverilog").arg("-o").arg(&program).args([file("bench.v"), file("circuit.v")]));
+    succeed(Command::new("vvp").arg("-n").arg(&program));
+    let samples: Vec<u32> = std::fs::read_to_string(file("samples.txt"))
+        .unwrap()
+        .lines()
+        .map(|line| u32::from_str_radix(line, 16).expect("a known product"))
+        .collect();
+    assert_eq!(samples.len(), sequences * cycles);
+    let toggles = count_toggles(&file("changes.vcd"), netlist, span);
+    std::fs::remove_dir_all(&folder).unwrap();
+    Icarus { samples: samples.chunks(cycles).map(<[u32]>::to_vec).collect(), toggles }
+}
+
+#[test]
+fn free_running_transport_delay_agrees_with_icarus() {
+    compare_free_running("transport", DelayMode::Transport, DelayModel::Averaged);
+}
+
+#[test]
+fn free_running_inertial_delay_agrees_with_icarus() {
+    compare_free_running("inertial", DelayMode::Inertial, DelayModel::Averaged);
+}
+
+#[test]
+fn free_running_inertial_delay_with_rise_and_fall_agrees_with_icarus() {
+    compare_free_running("rise-fall", DelayMode::Inertial, DelayModel::RiseFall);
+}
+
 #[test]
 fn transport_delay_agrees_with_icarus() {
     compare("transport", DelayMode::Transport, DelayModel::Averaged);

@@ -8,17 +8,27 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 
-/// One lane, one event at a time. Returns every change of every net: (time, net, value).
-fn reference(netlist: &Netlist, delays: &Delays, mode: DelayMode, from: &[u64], to: &[u64]) -> Vec<Vec<(u32, bool)>> {
-    let mut value = settled(netlist, from);
+/// The changes of each net, in order of time: when, and to which level.
+type Changes = Vec<Vec<(u32, bool)>>;
+
+/// One lane, one event at a time, from one vector to another at time 0.
+fn reference(netlist: &Netlist, delays: &Delays, mode: DelayMode, from: &[u64], to: &[u64]) -> Changes {
+    free_running(netlist, delays, mode, 1, &[from.to_vec(), to.to_vec()])
+}
+
+/// The same with a vector every `period`, the first of which is there long before time 0.
+fn free_running(netlist: &Netlist, delays: &Delays, mode: DelayMode, period: u32, vectors: &[Vec<u64>]) -> Changes {
+    let mut value = settled(netlist, &vectors[0]);
     let mut target: Vec<bool> = value.clone();
     let mut changes = vec![Vec::new(); netlist.net_count()];
     // Pending transitions by time and net.
     let mut queue: BTreeMap<u32, BTreeMap<NetId, bool>> = BTreeMap::new();
-    for (port, word) in netlist.inputs().iter().zip(to) {
-        for (bit, &net) in port.nets().iter().enumerate() {
-            if value[net.index()] != (word >> bit & 1 == 1) {
-                queue.entry(0).or_default().insert(net, word >> bit & 1 == 1);
+    for (cycle, pair) in vectors.windows(2).enumerate() {
+        for (port, (from, to)) in netlist.inputs().iter().zip(pair[0].iter().zip(&pair[1])) {
+            for (bit, &net) in port.nets().iter().enumerate() {
+                if (from ^ to) >> bit & 1 == 1 {
+                    queue.entry(cycle as u32 * period).or_default().insert(net, to >> bit & 1 == 1);
+                }
             }
         }
     }
@@ -167,6 +177,80 @@ fn every_waveform_equals_the_scalar_simulation() {
                         expected[net.index()],
                         "circuit {index}, {mode:?}, {delays:?}, lane {lane}, {net:?}"
                     );
+                }
+            }
+        }
+    }
+}
+
+/// Operands that change before the circuit has settled, and some that do not.
+#[test]
+fn sequences_equal_the_scalar_simulation() {
+    const CYCLES: usize = 7;
+    for (index, netlist) in circuits().iter().enumerate() {
+        let delays = random_delays(netlist, 50 + index as u64);
+        let mut rng = ChaCha8Rng::seed_from_u64(200 + index as u64);
+        let codes: Vec<Vec<u32>> =
+            (0..=CYCLES).map(|_| (0..LANES).map(|_| rng.random_range(0..1 << 11)).collect()).collect();
+        for (mode, delays) in modes(&delays) {
+            let critical = StaticTiming::with_delays(netlist, delays).critical_delay().0;
+            for period in [critical / 5, critical / 2, critical + 1].map(|period| period.max(1)) {
+                let mut engine = TimedEngine::clocked(netlist, delays, mode, Picoseconds(period), CYCLES);
+                for bit in 0..11 {
+                    let (port, position) = if bit < 6 { (0, bit) } else { (1, bit - 6) };
+                    let values: Vec<Lanes> = codes.iter().map(|codes| Lanes::gather(codes, bit)).collect();
+                    engine.set_sequence(port, position, &values);
+                }
+                engine.run();
+                for lane in (0..LANES).step_by(41) {
+                    let vector = |codes: &Vec<u32>| vec![u64::from(codes[lane] & 63), u64::from(codes[lane] >> 6)];
+                    let vectors: Vec<Vec<u64>> = codes.iter().map(vector).collect();
+                    let expected = free_running(netlist, delays, mode, period, &vectors);
+                    for net in netlist.nets() {
+                        let mut level = engine.initial(net).0[lane / 64] >> (lane % 64) & 1 == 1;
+                        let mut found = Vec::new();
+                        for (time, toggles) in engine.changes(net) {
+                            if toggles.0[lane / 64] >> (lane % 64) & 1 == 1 {
+                                level = !level;
+                                found.push((time.0, level));
+                            }
+                        }
+                        assert_eq!(found, expected[net.index()], "circuit {index}, {mode:?}, {period} ps, {net:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A clock slower than the critical path: every cycle is a transition from one settled state to the next.
+#[test]
+fn slow_sequences_are_pairs() {
+    for (index, netlist) in circuits().iter().enumerate() {
+        let delays = random_delays(netlist, 80 + index as u64);
+        for (mode, delays) in modes(&delays) {
+            let period = StaticTiming::with_delays(netlist, delays).critical_delay().0 + 1;
+            let bits: Vec<(usize, usize)> =
+                (0..11).map(|bit| if bit < 6 { (0, bit) } else { (1, bit - 6) }).collect();
+            let values = |cycle: usize, bit: usize| Lanes::counting((bit + 4 * cycle) % 9);
+            let mut sequence = TimedEngine::clocked(netlist, delays, mode, Picoseconds(period), 3);
+            for &(port, bit) in &bits {
+                let place = port * 6 + bit;
+                sequence.set_sequence(port, bit, &[0, 1, 2, 3].map(|cycle| values(cycle, place)));
+            }
+            sequence.run();
+            for cycle in 0..3 {
+                let mut pair = TimedEngine::with_delays(netlist, delays, mode);
+                for &(port, bit) in &bits {
+                    let place = port * 6 + bit;
+                    pair.set_input(port, bit, values(cycle, place), values(cycle + 1, place));
+                }
+                pair.run();
+                let start = cycle as u32 * period;
+                for net in netlist.nets() {
+                    let shifted = pair.changes(net).map(|(time, toggles)| (Picoseconds(time.0 + start), toggles));
+                    let own = sequence.changes(net).filter(|(time, _)| (start..start + period).contains(&time.0));
+                    assert!(own.eq(shifted), "circuit {index}, {mode:?}, cycle {cycle}, {net:?}");
                 }
             }
         }

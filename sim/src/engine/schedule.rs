@@ -58,9 +58,15 @@ pub(super) struct Capture {
 }
 
 impl Schedule {
-    /// Plans a netlist whose primary inputs change at time 0 except those that `held` says stay at a level in all lanes
-    /// (indexed by net). `None` if delays differ by pin.
-    pub(super) fn new(netlist: &Netlist, delays: &Delays, mode: DelayMode, held: &[Option<bool>]) -> Option<Self> {
+    /// Plans a netlist whose primary inputs change at `edges`, which ascend, except those that `held` says stay at a level
+    /// in all lanes (indexed by net). `None` if delays differ by pin.
+    pub(super) fn new(
+        netlist: &Netlist,
+        delays: &Delays,
+        mode: DelayMode,
+        edges: &[u32],
+        held: &[Option<bool>],
+    ) -> Option<Self> {
         let mut level: Vec<Option<bool>> = held.to_vec();
         level[NetId::ZERO.index()] = Some(false);
         level[NetId::ONE.index()] = Some(true);
@@ -77,7 +83,7 @@ impl Schedule {
         for net in netlist.nets().take(sources) {
             match level[net.index()] {
                 Some(level) => schedule.push_constant(net, level),
-                None => schedule.push_net(&[0]),
+                None => schedule.push_net(edges),
             }
         }
         let mut starts = Vec::new();

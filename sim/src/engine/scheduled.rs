@@ -39,17 +39,13 @@ impl Scheduled {
     /// Goes over to another schedule of the same netlist; inputs held in neither stay as they are.
     pub(super) fn replace(&mut self, netlist: &Netlist, schedule: Schedule) {
         let inputs = netlist.inputs().iter().flat_map(|port| port.nets());
-        let changes: Vec<(NetId, Lanes, Lanes)> = inputs
-            .filter_map(|&net| match *self.values(net) {
-                [from, to] => Some((net, from, to)),
-                _ => None,
-            })
-            .collect();
+        let changes: Vec<(NetId, Vec<Lanes>)> = inputs.map(|&net| (net, self.values(net).to_vec())).collect();
         self.schedule = schedule;
         self.prepare();
-        for (net, from, to) in changes {
-            if self.schedule.range(net).len() == 2 {
-                self.set_input(net, from, to);
+        for (net, values) in changes {
+            // Held inputs have one value.
+            if self.schedule.range(net).len() == values.len() && values.len() > 1 {
+                self.set_input(net, &values);
             }
         }
     }
@@ -66,10 +62,9 @@ impl Scheduled {
         }
     }
 
-    /// Lets an input that is not held go from one value to another at time 0.
-    pub(super) fn set_input(&mut self, net: NetId, from: Lanes, to: Lanes) {
-        let [before, after] = &mut self.values[self.schedule.range(net)] else { panic!("the input is held") };
-        (*before, *after) = (from, to);
+    /// Gives an input that is not held its values: before the first edge, then from each edge on.
+    pub(super) fn set_input(&mut self, net: NetId, values: &[Lanes]) {
+        self.values[self.schedule.range(net)].copy_from_slice(values);
     }
 
     pub(super) fn run(&mut self, netlist: &Netlist, mode: DelayMode) {

@@ -4,7 +4,8 @@
 //! can change at all are few and are found once a netlist ([`super::schedule`]); otherwise each net's waveform is a sorted
 //! list of events, merged from those of its driver's inputs ([`super::arc_delay`]).
 //!
-//! The circuit is taken as settled before the inputs change (two-vector simulation).
+//! The circuit is taken as settled before the inputs change: once, from one vector to another (two-vector simulation), or at
+//! every edge of a clock, whether or not it has settled again by then (continuous simulation).
 
 use super::arc_delay::{Arcs, run_arcs};
 use super::lanes::Lanes;
@@ -29,6 +30,8 @@ pub struct TimedEngine<'n> {
     netlist: &'n Netlist,
     delays: Delays,
     mode: DelayMode,
+    /// When inputs may change, ascending.
+    edges: Vec<u32>,
     /// Level of inputs that are held, indexed by net.
     held: Vec<Option<bool>>,
     /// The schedule is of other held inputs than these.
@@ -62,13 +65,37 @@ impl<'n> TimedEngine<'n> {
     /// # Panics
     /// If the delays are not one entry a net.
     pub fn with_delays(netlist: &'n Netlist, delays: &Delays, mode: DelayMode) -> Self {
+        Self::with_edges(netlist, delays, mode, vec![0])
+    }
+
+    /// An engine whose inputs change `cycles` times, at time 0 and then every `period`, however long the circuit takes to
+    /// settle: several operations may be in flight. It is settled before time 0.
+    ///
+    /// # Panics
+    /// If the delays are not one entry a net, there are no cycles, the period is 0, or the last edge lies beyond 2³¹ ps.
+    pub fn clocked(
+        netlist: &'n Netlist,
+        delays: &Delays,
+        mode: DelayMode,
+        period: Picoseconds,
+        cycles: usize,
+    ) -> Self {
+        assert!(cycles > 0 && period.0 > 0, "one edge at least");
+        let last = u64::from(period.0) * (cycles as u64 - 1);
+        assert!(last < 1 << 31, "{cycles} cycles of {period} are too long");
+        Self::with_edges(netlist, delays, mode, (0..cycles as u32).map(|cycle| cycle * period.0).collect())
+    }
+
+    fn with_edges(netlist: &'n Netlist, delays: &Delays, mode: DelayMode, edges: Vec<u32>) -> Self {
         assert_eq!(delays.net_count(), netlist.net_count(), "delays of every net");
         let held = vec![None; netlist.net_count()];
-        let simulation = match Schedule::new(netlist, delays, mode, &held) {
+        let simulation = match Schedule::new(netlist, delays, mode, &edges, &held) {
             Some(schedule) => Simulation::Scheduled(Scheduled::new(schedule)),
-            None => Simulation::Events { arcs: Arcs::of(netlist, delays), waveforms: Waveforms::new(netlist) },
+            None => {
+                Simulation::Events { arcs: Arcs::of(netlist, delays), waveforms: Waveforms::new(netlist, &edges) }
+            }
         };
-        Self { netlist, delays: delays.clone(), mode, held, outdated: false, simulation }
+        Self { netlist, delays: delays.clone(), mode, edges, held, outdated: false, simulation }
     }
 
     /// Holds bit `bit` of input port `port` at `level` in every lane until it is set or held again. What it decides is
@@ -81,13 +108,25 @@ impl<'n> TimedEngine<'n> {
                 self.held[net.index()] = Some(level);
             }
             Simulation::Events { waveforms, .. } => {
-                waveforms.set_input(net, Lanes::splat(level), Lanes::splat(level));
+                waveforms.set_input(net, &[], &[Lanes::splat(level)]);
             }
         }
     }
 
     /// Lets bit `bit` of input port `port` go from `from` to `to` at time 0.
+    ///
+    /// # Panics
+    /// If the engine is clocked for more than one cycle.
     pub fn set_input(&mut self, port: usize, bit: usize, from: Lanes, to: Lanes) {
+        self.set_sequence(port, bit, &[from, to]);
+    }
+
+    /// Gives bit `bit` of input port `port` its values: before time 0, then from each edge on.
+    ///
+    /// # Panics
+    /// If there is not one value more than there are cycles.
+    pub fn set_sequence(&mut self, port: usize, bit: usize, values: &[Lanes]) {
+        assert_eq!(values.len(), self.edges.len() + 1, "a value before the first edge and one for each edge");
         let net = self.netlist.inputs()[port].nets()[bit];
         match &mut self.simulation {
             Simulation::Scheduled(_) => {
@@ -96,9 +135,9 @@ impl<'n> TimedEngine<'n> {
                     self.reschedule();
                 }
                 let Simulation::Scheduled(scheduled) = &mut self.simulation else { unreachable!("just seen") };
-                scheduled.set_input(net, from, to);
+                scheduled.set_input(net, values);
             }
-            Simulation::Events { waveforms, .. } => waveforms.set_input(net, from, to),
+            Simulation::Events { waveforms, .. } => waveforms.set_input(net, &self.edges, values),
         }
     }
 
@@ -106,7 +145,7 @@ impl<'n> TimedEngine<'n> {
     fn reschedule(&mut self) {
         self.outdated = false;
         if let Simulation::Scheduled(scheduled) = &mut self.simulation {
-            let schedule = Schedule::new(self.netlist, &self.delays, self.mode, &self.held);
+            let schedule = Schedule::new(self.netlist, &self.delays, self.mode, &self.edges, &self.held);
             scheduled.replace(self.netlist, schedule.expect("delays do not become dependent on pins"));
         }
     }

@@ -44,26 +44,32 @@ pub(super) struct Room<'w> {
 }
 
 impl Waveforms {
-    /// All inputs zero and no cell simulated.
-    pub(super) fn new(netlist: &Netlist) -> Self {
+    /// All inputs zero and no cell simulated; inputs change at `edges` at most.
+    pub(super) fn new(netlist: &Netlist, edges: &[u32]) -> Self {
         let mut initial = vec![Lanes::ZERO; netlist.net_count()];
         initial[NetId::ONE.index()] = Lanes::ONES;
-        // Constants and inputs change once at most.
+        let room = edges.len() + 1;
         let sources = 2 + netlist.inputs().iter().map(|port| port.width()).sum::<usize>();
-        let mut extents: Vec<Extent> = (0..sources).map(|net| Extent { start: 2 * net, len: 0 }).collect();
-        extents.resize(netlist.net_count(), Extent { start: 1, len: 0 });
-        let cells = 2 * sources;
+        let mut extents: Vec<Extent> = (0..sources).map(|net| Extent { start: room * net, len: 0 }).collect();
+        extents.resize(netlist.net_count(), Extent { start: room - 1, len: 0 });
+        let cells = room * sources;
         let (times, toggles) = (vec![NEVER; cells], vec![Lanes::ZERO; cells]);
         Self { initial, extents, times, toggles, cells, free: cells }
     }
 
-    /// Lets an input go from one value to another at time 0.
-    pub(super) fn set_input(&mut self, net: NetId, from: Lanes, to: Lanes) {
+    /// Gives an input its values: before the first of `edges`, then from each on.
+    pub(super) fn set_input(&mut self, net: NetId, edges: &[u32], values: &[Lanes]) {
         let Extent { start, len } = &mut self.extents[net.index()];
-        self.initial[net.index()] = from;
-        self.toggles[*start] = from ^ to;
-        *len = usize::from(from != to);
-        self.times[*start] = if *len > 0 { 0 } else { NEVER };
+        self.initial[net.index()] = values[0];
+        *len = 0;
+        for (&edge, pair) in edges.iter().zip(values.windows(2)) {
+            let toggles = pair[0] ^ pair[1];
+            if !toggles.is_zero() {
+                (self.times[*start + *len], self.toggles[*start + *len]) = (edge, toggles);
+                *len += 1;
+            }
+        }
+        self.times[*start + *len] = NEVER;
     }
 
     /// Forgets what cells did.
