@@ -72,20 +72,37 @@ pub(crate) struct ExperimentOptions {
     pub(crate) json: bool,
 }
 
+/// Cells, and the condition they are in.
+#[derive(Debug, Args)]
+pub(crate) struct TechnologyOptions {
+    /// Technology: a built-in name or a file
+    #[arg(long, value_name = "NAME|FILE", default_value = "freepdk45")]
+    pub(crate) technology: String,
+    /// Process corner, one of the technology's (default: that of its data)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) corner: Option<String>,
+    /// Temperature in °C (default: that of the technology's data)
+    #[arg(long, value_name = "CELSIUS", allow_hyphen_values = true)]
+    pub(crate) temperature_c: Option<f64>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct CharacterizeOptions {
     /// Design files
     #[arg(value_name = "DESIGN.toml", required = true)]
     pub(crate) designs: Vec<PathBuf>,
-    /// Technology: a built-in name or a file
-    #[arg(long, value_name = "NAME|FILE", default_value = "freepdk45")]
-    pub(crate) technology: String,
+    #[command(flatten)]
+    pub(crate) technology: TechnologyOptions,
     /// Supplies in volts: 0.9, a list 0.8,0.9 or lo:hi:step
     #[arg(long, value_name = "VOLTS")]
     pub(crate) supply: Option<String>,
     /// Clock period in ps (default: what the exact array multiplier of equal width needs at nominal supply)
     #[arg(long, value_name = "PS")]
     pub(crate) clock_ps: Option<f64>,
+    /// Draw N chips whose cells and dies vary, and say how they spread and how many are fast enough at the clock; `--seed`
+    /// decides which
+    #[arg(long, value_name = "N", requires = "supply", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) chips: Option<u64>,
     /// List the critical path pin by pin, and arrival and slack of every output, at nominal supply; slack is that at
     /// --clock-ps or at the shortest clock
     #[arg(long)]
@@ -106,9 +123,8 @@ pub(crate) struct TraceOptions {
     /// Design file
     #[arg(value_name = "DESIGN.toml")]
     pub(crate) design: PathBuf,
-    /// Technology: a built-in name or a file
-    #[arg(long, value_name = "NAME|FILE", default_value = "freepdk45")]
-    pub(crate) technology: String,
+    #[command(flatten)]
+    pub(crate) technology: TechnologyOptions,
     /// Supplies in volts: 0.9, a list 0.8,0.9 or lo:hi:step (default: nominal)
     #[arg(long, value_name = "VOLTS")]
     pub(crate) supply: Option<String>,
@@ -192,9 +208,8 @@ pub(crate) struct ExportOptions {
     /// Supply in volts (default: nominal)
     #[arg(long, value_name = "VOLTS")]
     pub(crate) supply: Option<f64>,
-    /// Technology: a built-in name or a file
-    #[arg(long, value_name = "NAME|FILE", default_value = "freepdk45")]
-    pub(crate) technology: String,
+    #[command(flatten)]
+    pub(crate) technology: TechnologyOptions,
     #[command(flatten)]
     pub(crate) array: ArrayExport,
 }

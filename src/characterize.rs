@@ -1,29 +1,30 @@
 //! Error metrics, structure, timing errors and energy of multipliers.
 
 use crate::arguments::{CharacterizeOptions, ErrorOptions, NormaliserOption, ZeroOption};
+use crate::behaviour::{add_overlapping, behaviour, report, variation};
 use crate::catalogue::Source;
+use crate::characterize_tables::print;
 use crate::failure::Failure;
 use crate::output::{print_json, print_line};
 use crate::progress::Console;
-use crate::study::{any_multiplier, behaviour, report, technology};
+use crate::study::any_multiplier;
 use axtrain_sim::array::Gemm;
 use axtrain_sim::config::Range;
 use axtrain_sim::engine::StaticTiming;
 use axtrain_sim::kernel::{Plan, Shape, TableGemm};
 use axtrain_sim::multiplier::{AnyMultiplier, Family, Multiplier, MultiplierSpec, ProductTable, TabulatedMultiplier};
 use axtrain_sim::profile::{
-    Design, ErrorMetrics, MetricIntervals, MetricOptions, Normaliser, OperandDistribution, Sampled, SampledMetrics,
-    ZeroPolicy, product_table,
+    Design, ErrorMetrics, MetricOptions, Normaliser, OperandDistribution, Sampled, SampledMetrics, ZeroPolicy,
+    product_table,
 };
 use axtrain_sim::report::{Characterization, DesignSummary, KernelPlan, MeasuredError, Structure, TimingReport};
 use axtrain_sim::technology::{MissingCells, OperatingPoint, Technology};
 use axtrain_sim::units::{Picoseconds, Volts};
-use comfy_table::{CellAlignment, Table, presets};
 use std::path::Path;
 
 /// Characterises each design file.
 pub(crate) fn run(options: &CharacterizeOptions, seed: u64, console: &Console) -> Result<(), Failure> {
-    let technology = technology(&options.technology, Path::new("."))?;
+    let technology = options.technology.load()?;
     let supplies = supplies(options.supply.as_deref(), &technology)?;
     check_clock(options.clock_ps)?;
     let request = ErrorRequest::new(&options.errors, seed)?;
@@ -41,7 +42,8 @@ pub(crate) fn run(options: &CharacterizeOptions, seed: u64, console: &Console) -
                 let mut report = if supplies.is_empty() {
                     settled(multiplier, &technology, &request, console)?
                 } else if multiplier.is_tabulable() {
-                    at_operating_points(multiplier, &technology, &supplies, options.clock_ps, &request, console)?
+                    let clock = (options.clock_ps, options.chips);
+                    at_operating_points(multiplier, &technology, &supplies, clock, &request, console)?
                 } else {
                     let message = format!("{} has operands too wide for operating points", multiplier.name());
                     return Err(Failure::request(
@@ -119,7 +121,7 @@ fn at_operating_points(
     multiplier: Multiplier,
     technology: &Technology,
     supplies: &[Volts],
-    clock_ps: Option<f64>,
+    (clock_ps, chips): (Option<f64>, Option<u64>),
     request: &ErrorRequest,
     console: &Console,
 ) -> Result<Characterization, Failure> {
@@ -131,6 +133,10 @@ fn at_operating_points(
         console.note(&format!("{}: {reason}", design.name()));
     }
     let mut summary = report(&design, technology, &behaviour);
+    add_overlapping(&mut summary, &design, technology, &behaviour, &points, request.seed);
+    if let Some(chips) = chips {
+        summary.variation = Some(variation(&design, technology, &points, (chips, request.seed), console)?);
+    }
     if !request.is_default() {
         summary.approximation = request.measure(Products::Gates(&design.multiplier))?;
     }
@@ -177,6 +183,7 @@ struct ErrorRequest {
     /// Distributions of the first and the second operand, as given and as meant.
     operands: [(String, OperandDistribution); 2],
     sample: Option<Sampled>,
+    seed: u64,
 }
 
 impl ErrorRequest {
@@ -204,6 +211,7 @@ impl ErrorRequest {
             conventions: MetricOptions { normaliser, zeros },
             operands: [first?, second?],
             sample: options.samples.map(|vectors| Sampled { vectors, seed }),
+            seed,
         })
     }
 
@@ -315,95 +323,4 @@ pub(crate) fn exact_clock(design: &Design, technology: &Technology) -> Result<f6
     let exact = MultiplierSpec::new("exact", Family::Array, width_a, width_b, multiplier.signed())
         .map_err(|error| Failure::request(error, "give --clock-ps: there is no exact array of this shape"))?;
     Ok(build(exact.into(), technology)?.minimum_clock_ps())
-}
-
-fn print(report: &Characterization) {
-    let design = &report.design;
-    let sign = if design.signed { "signed" } else { "unsigned" };
-    print_line(&format!("{} ({}, {sign} {}×{})", design.name, design.family, design.width_a, design.width_b));
-    let MeasuredError { method, vectors, error, ci95, .. } = &report.approximation;
-    print_line(&format!(
-        "  error ({method}, {vectors} pairs): MAE {:.4} ({:.4} %), WCE {} ({:.4} %), EP {:.2} %,",
-        error.mae, error.mae_percent, error.wce, error.wce_percent, error.ep_percent
-    ));
-    print_line(&format!(
-        "    MRE {:.3} %, WCRE {:.2} %, MSE {:.5}, mean {:.4}, NMED {:.2e}, NoEB {:.2}",
-        error.mre_percent, error.wcre_percent, error.mse, error.mean_error, error.nmed, error.noeb
-    ));
-    if let Some(MetricIntervals { mae: [low, high], ep_percent: ep, mre_percent: mre, .. }) = ci95 {
-        print_line(&format!(
-            "    95 % confidence: MAE {low:.4} to {high:.4}, EP {:.2} to {:.2} %, MRE {:.3} to {:.3} %",
-            ep[0], ep[1], mre[0], mre[1]
-        ));
-    }
-    if let Some(structure) = report.structure {
-        print_line(&format!(
-            "  {} cells, {:.1} µm², critical path {:.0} ps, leakage {:.2} µW",
-            structure.cells,
-            structure.area_um2,
-            structure.critical_path_ps,
-            structure.leakage_nw / 1e3
-        ));
-    }
-    if let Some(timing) = &report.static_timing {
-        print_timing(timing);
-    }
-    if report.operating_points.is_empty() {
-        return;
-    }
-    let first = &report.operating_points[0];
-    let critical = report.critical_supply_v.map_or("no supply".to_owned(), |supply| format!("{supply:.3} V"));
-    print_line(&format!(
-        "  clock {:.0} ps, met statically from {critical} up; {} operands",
-        first.clock_ps, first.stimulus
-    ));
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["supply", "wrong", "mean error", "MAE", "fJ an operation", "of it glitches"]);
-    for point in &report.operating_points {
-        table.add_row([
-            format!("{:.3} V", point.supply_v),
-            format!("{:.4} %", 100.0 * point.timing.error_rate),
-            format!("{:.3}", point.timing.mean_error),
-            format!("{:.3}", point.timing.mae),
-            format!("{:.1}", point.energy.total_fj),
-            format!("{:.0} %", 100.0 * point.energy.glitch_fj / point.energy.total_fj),
-        ]);
-    }
-    print_aligned(&mut table);
-    if let Some(minimum) = report.minimum_energy {
-        let end = if minimum.at_end_of_law { ", where the delay law ends" } else { "" };
-        print_line(&format!(
-            "  least energy: {:.1} fJ an operation at {:.3} V and its shortest clock of {:.0} ps{end}",
-            minimum.energy.total_fj, minimum.supply_v, minimum.clock_ps
-        ));
-    }
-}
-
-/// The critical path pin by pin, then every output.
-fn print_timing(timing: &TimingReport) {
-    print_line(&format!("  critical path, sampled before {} ps:", timing.window_ps));
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["net", "cell", "from", "to", "delay, ps", "arrival, ps"]);
-    for step in &timing.critical_path {
-        let [from, to] = step.pins.clone().unwrap_or_default();
-        let cell = step.cell.clone().unwrap_or_else(|| "input".to_owned());
-        table.add_row([step.net.clone(), cell, from, to, step.delay_ps.to_string(), step.arrival_ps.to_string()]);
-    }
-    print_aligned(&mut table);
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["output", "arrival, ps", "slack, ps"]);
-    for output in &timing.outputs {
-        table.add_row([output.output.clone(), output.arrival_ps.to_string(), output.slack_ps.to_string()]);
-    }
-    print_aligned(&mut table);
-}
-
-fn print_aligned(table: &mut Table) {
-    for column in table.column_iter_mut() {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    print_line(&table.to_string());
 }

@@ -1,11 +1,12 @@
 //! Multipliers and arrays for other tools: Verilog, BLIF, and waveforms.
 
 use crate::arguments::{ExportOptions, PulseMode};
+use crate::behaviour::warn_beyond_law;
 use crate::catalogue::{ARRAYS, Source};
 use crate::failure::Failure;
 use crate::output::write_atomically;
 use crate::progress::Console;
-use crate::study::{exact_multiplier, multiplier, technology, warn_beyond_law};
+use crate::study::{exact_multiplier, multiplier};
 use crate::waveforms::value_change_dump;
 use axtrain_sim::array::Gemm;
 use axtrain_sim::array::rtl::ArrayRtl;
@@ -15,6 +16,7 @@ use axtrain_sim::netlist::export::{to_blif, to_verilog};
 use axtrain_sim::netlist::{Delays, Netlist};
 use axtrain_sim::technology::DelayModel;
 use axtrain_sim::units::Volts;
+use std::fmt::Display;
 use std::path::Path;
 
 /// Writes each file asked for, once all are known to be possible.
@@ -84,21 +86,22 @@ fn mode(options: &ExportOptions) -> DelayMode {
 
 /// The technology's delays at the supply asked for.
 fn delays(options: &ExportOptions, netlist: &Netlist, console: &Console) -> Result<Delays, Failure> {
-    let technology = technology(&options.technology, Path::new("."))?;
+    let technology = options.technology.load()?;
     let physical = technology
         .weigh(netlist)
         .map_err(|error| Failure::request(error, "complete the technology file, or choose another design"))?;
     let model = if options.rise_fall { DelayModel::RiseFall } else { DelayModel::Averaged };
-    let delays = physical.delays(model);
-    match options.supply {
-        None => Ok(delays),
-        Some(supply) => {
-            let slowdown = technology.slowdown(Volts(supply));
-            let slowdown = slowdown.map_err(|error| Failure::request(error, "--supply takes volts, as in 0.9"))?;
-            warn_beyond_law(&technology, Volts(supply), console);
-            Ok(delays.scaled(slowdown))
-        }
+    if options.supply.is_none() && technology.is_as_characterized() {
+        return Ok(physical.delays(model));
     }
+    let supply = options.supply.map_or(technology.nominal_supply(), Volts);
+    let refused = |error: &dyn Display| Failure::request(error, "--supply takes volts, as in 0.9");
+    let slowdown = technology.slowdown(supply).map_err(|error| refused(&error))?;
+    warn_beyond_law(&technology, supply, console);
+    if technology.has_shared_law() {
+        return Ok(physical.delays(model).scaled(slowdown));
+    }
+    Ok(technology.weigh_at(netlist, supply).map_err(|error| refused(&error))?.delays(model))
 }
 
 /// Operand codes of `--pairs`.

@@ -2,8 +2,10 @@
 //! to train it to save more.
 
 mod arguments;
+mod behaviour;
 mod catalogue;
 mod characterize;
+mod characterize_tables;
 mod check;
 mod cycles;
 mod diff;

@@ -1,12 +1,13 @@
 //! Trained networks on the array, at every operating point.
 
 use crate::arguments::ExperimentOptions;
+use crate::behaviour::Behaviour;
 use crate::failure::Failure;
 use crate::output::{print_json, write_atomically};
 use crate::progress::Console;
 use crate::run_lock::RunLock;
 use crate::simulate_memory::{self, Sound};
-use crate::study::{Behaviour, Study, load};
+use crate::study::{Study, load};
 use crate::weights::{Job, pairings};
 use crate::{summary, summary_memory};
 use axtrain_sim::array::{
@@ -14,6 +15,7 @@ use axtrain_sim::array::{
 };
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::profile::Design;
+use axtrain_sim::profile::TransitionTable;
 use axtrain_sim::report::{Point, Provenance, Record};
 use axtrain_sim::technology::OperatingPoint;
 use axtrain_sim::units::Volts;
@@ -85,7 +87,7 @@ fn run_network(
     let codes: Vec<u8> = test.pixels().iter().map(|&pixel| pixel_code(pixel)).collect();
     let (batch, bits) = (study.experiment.operation.batch, study.array.accumulator_bits());
     let images = (codes.clone(), test.labels());
-    let inference = TransitionInference::new(network, &behaviour.table, &gemm, images, batch, bits);
+    let mut inference_of: Option<(&TransitionTable, TransitionInference<'_>)> = None;
     let model = EnergyModel {
         array: &study.array,
         technology: &study.technology,
@@ -98,7 +100,14 @@ fn run_network(
     let sram = Volts(study.memories.technology.nominal_supply_v());
     let sram_leakage = study.faulty_memory.as_ref().map_or(1.0, |faulty| faulty.leakage);
     let mut points = Vec::new();
-    for (position, &(point, _)) in behaviour.points.iter().enumerate() {
+    for (position, point) in behaviour.operating_points().enumerate() {
+        let table = behaviour.table(position);
+        // What does not depend on the point is found once a table.
+        let inference = match inference_of.take() {
+            Some((of, inference)) if std::ptr::eq(of, table) => inference,
+            _ => TransitionInference::new(network, table, &gemm, images.clone(), batch, bits),
+        };
+        let (_, inference) = inference_of.insert((table, inference));
         let run = inference.run(behaviour.errors(position));
         let layers = layer_works(study, design, network.layers(), &run, seed);
         let cost = model
@@ -169,7 +178,7 @@ fn layer_works(
 fn record_point(study: &Study, design: &Design, job: &Job, point: OperatingPoint) -> Point {
     Point {
         design: design.name().to_owned(),
-        technology: study.technology.name().to_owned(),
+        technology: study.technology.label(),
         array: study.experiment.array.clone(),
         dataset: study.experiment.dataset.clone(),
         model: study.model(),

@@ -4,14 +4,14 @@
 //! that of the network with sound weights; flipped bits change what multipliers switch by less than they change accuracy, and that
 //! is left out.
 
+use crate::behaviour::Behaviour;
 use crate::failure::Failure;
 use crate::faulty_memory::FaultyMemory;
-use crate::study::{Behaviour, Study};
+use crate::study::Study;
 use crate::weights::Job;
 use axtrain_sim::array::{EnergyModel, InferenceCost, LayerWork, Supplies, TransitionInference};
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::memory::{FaultMap, Scheme, WeightMemory};
-use axtrain_sim::profile::SampledErrors;
 use axtrain_sim::report::{MemoryPoint, MemoryReport, Record, Sensitivity};
 use axtrain_sim::units::Volts;
 use axtrain_sim::workload::{Accuracy, Network, classify, infer_with};
@@ -87,7 +87,7 @@ impl Sound<'_> {
                 let errors = self.behaviour.errors(position);
                 let accuracy = match errors.is_empty() {
                     true => *settled.get_or_insert_with(|| self.accuracy(memory, &map, None)),
-                    false => self.accuracy(memory, &map, Some(errors)),
+                    false => self.accuracy(memory, &map, Some(position)),
                 };
                 let mut record = base.clone();
                 record.point.sram_v = sram.0;
@@ -113,10 +113,10 @@ impl Sound<'_> {
         })
     }
 
-    /// Accuracy on a chip, with late products as in `errors`.
+    /// Accuracy on a chip, with late products as at a position of the operating points.
     ///
     /// The array takes its weights once a batch. Persistent faults give the same at every read.
-    fn accuracy(&self, memory: &WeightMemory, map: &FaultMap, errors: Option<&SampledErrors>) -> Accuracy {
+    fn accuracy(&self, memory: &WeightMemory, map: &FaultMap, late: Option<usize>) -> Accuracy {
         let labels = self.study.dataset.test.labels();
         let batch = self.study.experiment.operation.batch;
         let images = if map.counts().transient > 0 { batch } else { labels.len().max(1) };
@@ -126,17 +126,17 @@ impl Sound<'_> {
         for (read, (codes, labels)) in reads {
             let mut network = self.network.clone();
             memory.read(map, read as u64, &mut network.weights_mut());
-            let part = self.classified(&network, codes, labels, errors);
+            let part = self.classified(&network, codes, labels, late);
             total = Accuracy { correct: total.correct + part.correct, images: total.images + part.images };
         }
         total
     }
 
-    fn classified(&self, network: &Network, codes: &[u8], labels: &[u8], errors: Option<&SampledErrors>) -> Accuracy {
+    fn classified(&self, network: &Network, codes: &[u8], labels: &[u8], late: Option<usize>) -> Accuracy {
         let bits = self.study.array.accumulator_bits();
-        if let Some(errors) = errors {
+        if let Some(position) = late {
             let batch = self.study.experiment.operation.batch;
-            let table = &self.behaviour.table;
+            let (table, errors) = (self.behaviour.table(position), self.behaviour.errors(position));
             let images = (codes.to_vec(), labels);
             return TransitionInference::new(network, table, self.gemm, images, batch, bits).run(errors).accuracy;
         }

@@ -1,5 +1,7 @@
 //! An experiment with everything it names loaded, and its designs characterised.
 
+use crate::arguments::TechnologyOptions;
+use crate::behaviour::{Behaviour, behaviour, report};
 use crate::catalogue::{ARRAYS, MEMORIES, Source, TECHNOLOGIES, relative};
 use crate::failure::Failure;
 use crate::faulty_memory::FaultyMemory;
@@ -7,15 +9,12 @@ use crate::output::write_atomically;
 use crate::progress::Console;
 use axtrain_sim::array::{Accumulator, Dataflow, Memories, OnTimingError, Overflow, SystolicArray};
 use axtrain_sim::config::{DesignFile, Experiment};
-use axtrain_sim::engine::{DelayMode, StaticTiming};
+use axtrain_sim::engine::StaticTiming;
 use axtrain_sim::memory::MemoryTechnology;
 use axtrain_sim::multiplier::{AnyMultiplier, Family, Multiplier, MultiplierSpec};
-use axtrain_sim::profile::{
-    Design, ErrorProfile, ProfileMetadata, SampledErrors, Stimulus, TransitionSpec, TransitionTable,
-};
-use axtrain_sim::report::Characterization;
-use axtrain_sim::technology::{OperatingPoint, Technology};
-use axtrain_sim::units::{Picoseconds, Volts};
+use axtrain_sim::profile::{Design, ErrorProfile, Pass, Stimulus};
+use axtrain_sim::technology::{ConditionError, OperatingPoint, Technology};
+use axtrain_sim::units::Volts;
 use axtrain_sim::workload::{Architecture, Dataset};
 use sha2::{Digest, Sha256};
 use std::io::Cursor;
@@ -46,36 +45,6 @@ pub(crate) struct Study {
     text: String,
 }
 
-/// A design's behaviour at the experiment's operating points.
-pub(crate) struct Behaviour {
-    pub(crate) table: TransitionTable,
-    /// Operating points that can be simulated, and where in the table their errors are.
-    pub(crate) points: Vec<(OperatingPoint, usize)>,
-    /// Why others cannot.
-    pub(crate) refused: Vec<String>,
-}
-
-impl Behaviour {
-    /// Errors at a position of `points`.
-    pub(crate) fn errors(&self, position: usize) -> &SampledErrors {
-        &self.table.points()[self.points[position].1]
-    }
-
-    /// The error profile at a position of `points`.
-    pub(crate) fn profile(
-        &self,
-        design: &Design,
-        technology: &Technology,
-        position: usize,
-        stimulus: &Stimulus,
-    ) -> ErrorProfile {
-        let (point, errors) = (self.points[position].0, self.errors(position));
-        let metadata = ProfileMetadata::new(design, technology, point, errors.window(), stimulus);
-        let factor = technology.switching_factor(point.supply);
-        ErrorProfile::new(metadata, &design.product, &self.table, errors, stimulus, factor)
-    }
-}
-
 /// The experiment of a file with everything it names found and read.
 pub(crate) fn load(path: &Path, runs: &Path) -> Result<Study, Failure> {
     let source = Source::read(path)?;
@@ -83,6 +52,9 @@ pub(crate) fn load(path: &Path, runs: &Path) -> Result<Study, Failure> {
     let experiment = Experiment::from_toml(&source.text, folder, &METHODS)
         .map_err(|error| Failure::config(source.parts(), error))?;
     let technology = technology(&experiment.technology, folder)?;
+    let technology =
+        at_condition(technology, experiment.operation.corner.as_deref(), experiment.operation.temperature_c)
+            .map_err(|error| Failure::in_file(source.parts(), None, error, Some("change [operation]".to_owned())))?;
     experiment.check_supplies(&technology).map_err(|error| Failure::config(source.parts(), error))?;
     let (array, memories) = array(&experiment.array, &experiment.memory, folder)?;
     let faulty_memory = FaultyMemory::load(&experiment, source.parts(), folder, &technology, (&memories, &array))?;
@@ -140,6 +112,25 @@ pub(crate) fn technology(wanted: &str, folder: &Path) -> Result<Technology, Fail
     let source = Source::find("technology", TECHNOLOGIES, wanted, folder)?;
     Technology::from_toml(&source.text)
         .map_err(|error| Failure::in_file(source.parts(), error.span, error.message, None))
+}
+
+impl TechnologyOptions {
+    /// The technology asked for, at its corner and temperature.
+    pub(crate) fn load(&self) -> Result<Technology, Failure> {
+        let technology = technology(&self.technology, Path::new("."))?;
+        at_condition(technology, self.corner.as_deref(), self.temperature_c)
+            .map_err(|error| Failure::request(error, "change --corner or --temperature-c"))
+    }
+}
+
+/// A technology at a process corner and temperature, if any are asked for.
+fn at_condition(
+    technology: Technology,
+    corner: Option<&str>,
+    temperature_c: Option<f64>,
+) -> Result<Technology, ConditionError> {
+    let technology = corner.map_or_else(|| Ok(technology.clone()), |corner| technology.at_corner(corner))?;
+    temperature_c.map_or_else(|| Ok(technology.clone()), |celsius| technology.at_temperature(celsius))
 }
 
 fn array(array: &str, memory: &str, folder: &Path) -> Result<(SystolicArray, Memories), Failure> {
@@ -208,10 +199,9 @@ impl Study {
         let critical =
             StaticTiming::new(&self.accumulator.netlist, &self.accumulator.physical.delay).critical_delay();
         let point = OperatingPoint { supply, clock_ps: self.clock_ps };
-        match point.window(&self.technology, &self.accumulator.physical, critical) {
-            Ok(window) => window <= critical,
-            Err(_) => true,
-        }
+        let Accumulator { netlist, physical, .. } = &self.accumulator;
+        let pass = Pass::new(&self.technology, netlist, physical, critical, point);
+        pass.map_or(true, |pass| !pass.settles())
     }
 
     /// Times every transition of every design and writes what was found: `characterization.json` and the profiles.
@@ -227,7 +217,7 @@ impl Study {
         let mut reports = Vec::new();
         for design in &self.designs {
             let behaviour = behaviour(design, &self.technology, &points, console)?;
-            for reason in &behaviour.refused {
+            for reason in behaviour.not_tabulated() {
                 console.note(&format!("{}: {reason}", design.name()));
             }
             reports.push(report(design, &self.technology, &behaviour));
@@ -242,7 +232,7 @@ impl Study {
 
     fn write_profiles(&self, design: &Design, behaviour: &Behaviour) -> Result<(), Failure> {
         let stimulus = Stimulus::uniform(ACTIVATION_BITS, design.multiplier.width_b());
-        for (position, (point, _)) in behaviour.points.iter().enumerate() {
+        for (position, point) in behaviour.operating_points().enumerate() {
             let profile = behaviour.profile(design, &self.technology, position, &stimulus);
             write_profile(&profile_path(&self.folder, design.name(), point.supply), &profile)?;
         }
@@ -260,84 +250,6 @@ pub(crate) fn write_profile(path: &Path, profile: &ErrorProfile) -> Result<(), F
 /// Where a run keeps a design's profile.
 pub(crate) fn profile_path(folder: &Path, design: &str, supply: Volts) -> PathBuf {
     folder.join("profiles").join(format!("{design}@{:.3}V.npz", supply.0))
-}
-
-/// Simulates every transition of a design, sampled at each operating point that can be simulated. Activations of signed
-/// designs are never negative.
-pub(crate) fn behaviour(
-    design: &Design,
-    technology: &Technology,
-    points: &[OperatingPoint],
-    console: &Console,
-) -> Result<Behaviour, Failure> {
-    let bits = match design.multiplier.width_a() {
-        width if design.multiplier.signed() => width.min(8) - 1,
-        width => width,
-    };
-    Behaviour::simulate(design, technology, points, bits.max(1), console)
-}
-
-impl Behaviour {
-    /// The same with activation codes of `activation_bits`.
-    pub(crate) fn simulate(
-        design: &Design,
-        technology: &Technology,
-        points: &[OperatingPoint],
-        activation_bits: u32,
-        console: &Console,
-    ) -> Result<Behaviour, Failure> {
-        let mut sampled: Vec<(OperatingPoint, Picoseconds)> = Vec::new();
-        let mut refused = Vec::new();
-        for &point in points {
-            warn_beyond_law(technology, point.supply, console);
-            match point.window(technology, &design.physical, design.critical()) {
-                Ok(window) => sampled.push((point, window)),
-                Err(error) => refused.push(error.to_string()),
-            }
-        }
-        let mut windows: Vec<Picoseconds> = sampled.iter().map(|&(_, window)| window).collect();
-        windows.sort_unstable();
-        windows.dedup();
-        let stage = console.stage("timing", 1 << design.multiplier.width_b());
-        stage.message(design.name().to_owned());
-        let spec = transition_spec(design, activation_bits, &windows);
-        let table = TransitionTable::build(spec, &|| stage.step())
-            .map_err(|error| Failure::request(error, "operating points need operands of at most 8 bits"))?;
-        let points = sampled
-            .into_iter()
-            .map(|(point, window)| (point, windows.binary_search(&window).expect("every window was tabulated")));
-        Ok(Behaviour { points: points.collect(), table, refused })
-    }
-}
-
-/// Says so if a supply is one that the technology's law does not cover but allows.
-pub(crate) fn warn_beyond_law(technology: &Technology, supply: Volts, console: &Console) {
-    if let Some(beyond) = technology.extrapolation(supply) {
-        console.note(&format!("warning: {beyond}; delays there are extrapolated"));
-    }
-}
-
-/// A design's transitions, sampled at `windows`.
-pub(crate) fn transition_spec<'a>(
-    design: &'a Design,
-    activation_bits: u32,
-    windows: &'a [Picoseconds],
-) -> TransitionSpec<'a> {
-    TransitionSpec {
-        netlist: design.multiplier.netlist(),
-        physical: &design.physical,
-        signed: design.multiplier.signed(),
-        activation_bits,
-        mode: DelayMode::Inertial,
-        windows,
-    }
-}
-
-/// A design's characterisation with its operating points.
-pub(crate) fn report(design: &Design, technology: &Technology, behaviour: &Behaviour) -> Characterization {
-    let table = &behaviour.table;
-    let name = Stimulus::uniform(table.activation_bits(), table.weight_bits()).name().to_owned();
-    Characterization::new(design).with_points(design, technology, table, &name, &behaviour.points)
 }
 
 /// SHA-256 in hexadecimal.

@@ -1,11 +1,12 @@
 //! Error profiles of a design, a file for each operating point.
 
 use crate::arguments::{TraceFormat, TraceOptions};
+use crate::behaviour::{Behaviour, Run, transition_spec};
 use crate::characterize::{build, exact_clock, numbers, supplies};
 use crate::failure::Failure;
 use crate::output::{print_json, write_atomically};
 use crate::progress::Console;
-use crate::study::{Behaviour, multiplier, technology, transition_spec, write_profile};
+use crate::study::{multiplier, write_profile};
 use crate::trace_figures;
 use crate::trace_operands::TraceOperands;
 use crate::trace_summary::{Snr, Summary, print};
@@ -16,23 +17,26 @@ use axtrain_sim::profile::{
     SimulatedOperations, Stimulus,
 };
 use axtrain_sim::technology::{OperatingPoint, Technology};
-use axtrain_sim::units::{Picoseconds, Volts};
+use axtrain_sim::units::Volts;
 use rayon::prelude::*;
 use std::io::Cursor;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Writes the profile of each operating point and, if asked to, what happened there operation by operation.
 pub(crate) fn run(options: &TraceOptions, seed: u64, console: &Console) -> Result<(), Failure> {
-    let technology = technology(&options.technology, Path::new("."))?;
+    let technology = options.technology.load()?;
     let design = build(multiplier(&options.design)?, &technology)?;
     let points = operating_points(options, &design, &technology)?;
     let bits = activation_bits(options, &design)?;
     let sources = TraceOperands::of(options, &design, bits, seed)?;
     let behaviour = Behaviour::simulate(&design, &technology, &points, bits, console)?;
-    if let ([], [reason, ..]) = (&behaviour.points[..], &behaviour.refused[..]) {
-        return Err(Failure::request(reason, "no operating point can be simulated; choose others"));
+    if let (0, Some(reason)) = (behaviour.operating_points().len(), behaviour.not_tabulated().next()) {
+        return Err(Failure::request(
+            reason,
+            "profiles need transitions between settled states; choose other points, or see `axtrain characterize` for this one",
+        ));
     }
-    for reason in &behaviour.refused {
+    for reason in behaviour.not_tabulated() {
         console.note(&format!("{}: {reason}", design.name()));
     }
     let job = Job { options, seed, design: &design, technology: &technology, behaviour: &behaviour };
@@ -66,16 +70,21 @@ struct Job<'a> {
 impl Job<'_> {
     /// Writes the files of these operands, some for each operating point.
     fn write(&self, source: &TraceOperands) -> Result<Vec<(ErrorProfile, Summary)>, Failure> {
-        let windows: Vec<Picoseconds> = self.behaviour.table.points().iter().map(|point| point.window()).collect();
-        let spec = transition_spec(self.design, self.behaviour.table.activation_bits(), &windows);
-        let simulate = |operations: &Vec<Operation>| {
-            SimulatedOperations::new(spec, operations.clone()).expect("a design whose transitions are tabulated")
+        let bits = source.stimulus.activation_bits();
+        let simulate = |operations: &Vec<Operation>| -> Vec<SimulatedOperations> {
+            let runs = self.behaviour.runs(self.design);
+            let run = |run: Run<'_>| {
+                let spec = transition_spec(self.design, run.physical, bits, &run.windows);
+                SimulatedOperations::new(spec, operations.clone()).expect("a design whose transitions are tabulated")
+            };
+            runs.map(run).collect()
         };
         let simulated = source.operations.as_ref().map(simulate);
+        let points: Vec<OperatingPoint> = self.behaviour.operating_points().collect();
         let wmed = source.layer.is_some().then(|| self.weighted_error_distance(&source.stimulus));
         let gemms = source.layer.as_ref().map(|_| self.gemms());
         let write = |position: usize| {
-            let (point, window) = self.behaviour.points[position];
+            let point = points[position];
             let mut stem = file_stem(self.design, point);
             if let Some(layer) = &source.layer {
                 stem += &format!("_{}", file_name(&layer.layer().name));
@@ -85,20 +94,21 @@ impl Job<'_> {
             write_profile(&path, &profile)?;
             let mut summary = Summary::new(path, &profile);
             if let (Some(layer), Some([exact, settled])) = (&source.layer, &gemms) {
-                let (table, errors) = (&self.behaviour.table, self.behaviour.errors(position));
+                let (table, errors) = (self.behaviour.table(position), self.behaviour.errors(position));
                 summary.layer = Some(layer.layer().name.clone());
                 summary.wmed = wmed;
                 summary.snr_db = Some(Snr::new(&layer.noise(exact, settled, table, errors)));
             }
             if let Some(simulated) = &simulated {
-                let trace = simulated.trace(window, self.technology.switching_factor(point.supply));
+                let (run, window) = self.behaviour.place(position);
+                let trace = simulated[run].trace(window, self.technology.switching_factor(point.supply));
                 let seed = source.drawn.then_some(self.seed);
                 let metadata = ProfileMetadata { seed, ..profile.metadata.clone() };
                 summary.trace = Some(self.write_trace(&stem, &trace, metadata)?);
             }
             Ok((profile, summary))
         };
-        (0..self.behaviour.points.len()).into_par_iter().map(write).collect()
+        (0..points.len()).into_par_iter().map(write).collect()
     }
 
     /// Mean distance of settled from exact products, operands weighted as they occur, in shares of the largest product.
@@ -130,7 +140,7 @@ impl Job<'_> {
             if let Some(layer) = &source.layer {
                 prefix += &format!("_{}", file_name(&layer.layer().name));
             }
-            let critical = self.technology.critical_supply(&self.design.physical, self.design.critical(), clock_ps);
+            let critical = self.design.critical_supply(self.technology, clock_ps);
             files.extend(trace_figures::draw(&own, critical, &self.options.out.join("figures"), &prefix)?);
         }
         Ok(files)

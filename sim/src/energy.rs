@@ -1,8 +1,8 @@
 //! From toggles to femtojoules.
 
 use crate::engine::{LANES, Lanes, Steps, TimedEngine, multiversion};
-use crate::netlist::Netlist;
-use crate::units::{Femtojoules, Nanowatts};
+use crate::netlist::{NetId, Netlist};
+use crate::units::{Femtojoules, Nanowatts, Picoseconds};
 
 /// Toggles of every net over many transitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,27 @@ impl SwitchingActivity {
     pub fn record(&mut self, netlist: &Netlist, engine: &TimedEngine<'_>, lanes: Lanes) {
         self.transitions += u64::from(lanes.count_ones());
         count(netlist, engine, lanes, &mut self.toggles, &mut self.settled);
+    }
+
+    /// Adds `transitions` that took place from one time of a clocked engine to before another, all lanes together. What of
+    /// their toggles is needed to reach settled values must be told with [`Self::count_settled`].
+    pub fn record_between(
+        &mut self,
+        netlist: &Netlist,
+        engine: &TimedEngine<'_>,
+        [from, to]: [Picoseconds; 2],
+        transitions: u64,
+    ) {
+        self.transitions += transitions;
+        for net in netlist.nets() {
+            let changes = engine.changes(net).skip_while(|&(time, _)| time < from).take_while(|&(time, _)| time < to);
+            self.toggles[net.index()] += changes.map(|(_, lanes)| u64::from(lanes.count_ones())).sum::<u64>();
+        }
+    }
+
+    /// Adds lanes in which the settled value of `net` changes from one operation to the next.
+    pub fn count_settled(&mut self, net: NetId, lanes: Lanes) {
+        self.settled[net.index()] += u64::from(lanes.count_ones());
     }
 
     /// Adds another count over the same netlist.

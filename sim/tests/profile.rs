@@ -1,12 +1,13 @@
 //! Profiles of a real multiplier: against transitions counted one by one, and through a file.
 
+use axtrain_sim::energy::SwitchingActivity;
 use axtrain_sim::engine::DelayMode;
 use axtrain_sim::multiplier::{Family, MultiplierSpec};
 use axtrain_sim::profile::{
-    Design, ErrorProfile, ErrorTrace, MassFunction, Operation, ProfileError, ProfileMetadata, SimulatedOperations,
-    Stimulus, TransitionSpec, TransitionTable,
+    Design, ErrorProfile, ErrorTrace, MassFunction, Operation, ProfileError, ProfileMetadata, SequenceSpec,
+    Sequences, SimulatedOperations, Stimulus, TransitionSpec, TransitionTable,
 };
-use axtrain_sim::technology::{OperatingPoint, Technology};
+use axtrain_sim::technology::{OperatingPoint, Sampling, Technology};
 use axtrain_sim::units::{Picoseconds, Volts};
 use std::io::{Cursor, Read, Write};
 
@@ -385,4 +386,29 @@ fn a_grid_orders_operands_by_value_and_averages_neighbours() {
     let block = (4..8).flat_map(|row| (0..4).map(move |column| row * 16 + column));
     let mean = block.map(|place| fine.error_rate[place]).sum::<f64>() / 16.0;
     assert!((coarse.error_rate[4] - mean).abs() < 1e-12);
+}
+
+/// Where the circuit settles before each edge, drawn sequences are a sample of the table of all transitions.
+#[test]
+fn sequences_of_a_slow_clock_are_a_sample_of_all_transitions() {
+    let bench = Bench::new(MultiplierSpec::new("m", Family::Array, 6, 6, true).unwrap(), 5);
+    let critical = bench.design.critical();
+    for (index, &window) in bench.windows.iter().enumerate() {
+        let sampling = Sampling { period: Picoseconds(critical.0 + 1), window };
+        let spec = SequenceSpec { circuit: bench.spec(), sampling, critical, operations: 1 << 18, seed: 3 };
+        let drawn = Sequences::simulate(spec).unwrap();
+        let all = bench.table.timing_errors(index);
+        let [low, high] = drawn.error_rate_ci95();
+        // Twice as far as the interval goes: one in 10,000.
+        let (centre, half) = ((low + high) / 2.0, high - low);
+        assert!((all.error_rate - centre).abs() < half, "{} outside {low} … {high}", all.error_rate);
+        assert!((drawn.errors().mae / all.mae.max(1e-9) - 1.0).abs() < 0.1 || all.mae == 0.0);
+        let physical = &bench.design.physical;
+        let energy =
+            |activity: &SwitchingActivity| activity.energy(&physical.transition_energy, physical.leakage, 1000.0);
+        let (sample, exact) = (energy(drawn.activity()), bench.table.mean_energy(physical, 1000.0));
+        assert!((sample.switching.0 / exact.switching.0 - 1.0).abs() < 0.01, "{sample:?} {exact:?}");
+        assert!((sample.glitch.0 / exact.glitch.0 - 1.0).abs() < 0.05, "{sample:?} {exact:?}");
+        assert_eq!(sample.leakage, exact.leakage);
+    }
 }

@@ -43,12 +43,12 @@ impl Bench {
             let mut points = supplies.map(|supply| OperatingPoint { supply, clock_ps });
             let wanted = (f64::from(design.critical().0) * share) as u32 + 1;
             let reaches = |point: &OperatingPoint| {
-                point.window(&technology, &design.physical, design.critical()).is_ok_and(|window| window.0 >= wanted)
+                design.pass(&technology, *point).is_ok_and(|pass| pass.sampling().window.0 >= wanted)
             };
             points.find(reaches).unwrap()
         };
         let points: Vec<OperatingPoint> = shares.iter().map(|share| point(*share)).collect();
-        let window = |point: &OperatingPoint| point.window(&technology, &design.physical, design.critical()).unwrap();
+        let window = |point: &OperatingPoint| design.pass(&technology, *point).unwrap().sampling().window;
         let windows: Vec<Picoseconds> = points.iter().map(window).collect();
         let table = TransitionTable::build(spec_of(&design, &windows), &|| ()).unwrap();
         Self { design, technology, points, windows, table }

@@ -72,6 +72,10 @@ pub struct Operation {
     supplies_span: std::ops::Range<usize>,
     /// Clock period, ps; `None` for what the baseline design needs at nominal supply.
     pub clock_ps: Option<f64>,
+    /// Process corner of the logic; that of the technology's data if `None`.
+    pub corner: Option<String>,
+    /// Temperature of the logic, °C; that of the technology's data if `None`.
+    pub temperature_c: Option<f64>,
     /// Images that stream through each fold.
     pub batch: usize,
     /// Test images used; all if `None`.
@@ -116,6 +120,8 @@ struct TrainingFile {
 struct OperationFile {
     supply_v: Spanned<Range>,
     clock_ps: Option<Spanned<f64>>,
+    corner: Option<String>,
+    temperature_c: Option<f64>,
     batch: Spanned<usize>,
     images: Option<Spanned<usize>>,
 }
@@ -314,6 +320,8 @@ impl OperationFile {
             supplies: values.into_iter().map(Volts).collect(),
             supplies_span: span,
             clock_ps: self.clock_ps.map(positive).transpose()?,
+            corner: self.corner,
+            temperature_c: self.temperature_c,
             batch: at_least_one(self.batch)?,
             images: self.images.map(at_least_one).transpose()?,
         })

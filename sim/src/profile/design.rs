@@ -1,11 +1,11 @@
 //! A multiplier with all that is known about it before it meets data.
 
-use super::{ErrorMetrics, MetricOptions};
+use super::{ErrorMetrics, MetricOptions, Pass};
 use crate::engine::{StaticTiming, exhaustive_codes};
 use crate::multiplier::{Multiplier, ProductTable, operand_value};
 use crate::netlist::export::to_verilog;
-use crate::technology::{MissingCells, Physical, Technology};
-use crate::units::Picoseconds;
+use crate::technology::{MissingCells, OperatingPoint, Physical, PointError, Technology};
+use crate::units::{Picoseconds, Volts};
 use sha2::{Digest, Sha256};
 
 /// A multiplier built from gates, weighed in a technology, and compared with the exact product on all operands.
@@ -69,5 +69,40 @@ impl Design {
     /// The critical path's delay at nominal supply.
     pub fn critical(&self) -> Picoseconds {
         self.timing.critical_delay()
+    }
+
+    /// How an operating point is simulated.
+    pub fn pass(&self, technology: &Technology, point: OperatingPoint) -> Result<Pass, PointError> {
+        Pass::new(technology, self.multiplier.netlist(), &self.physical, self.critical(), point)
+    }
+
+    /// Lowest supply, to 0.1 mV, at which all outputs settle before the sampling edge; `None` if they do not at the
+    /// highest supply of the delay laws.
+    pub fn critical_supply(&self, technology: &Technology, clock_ps: f64) -> Option<Volts> {
+        let settles = |supply: f64| {
+            let pass = self.pass(technology, OperatingPoint { supply: Volts(supply), clock_ps });
+            pass.is_ok_and(|pass| pass.settles())
+        };
+        let (Volts(mut low), Volts(mut high)) = technology.supply_range();
+        if !settles(high) {
+            return None;
+        }
+        // Delay falls as the supply rises.
+        while high - low > 1e-4 {
+            let middle = (low + high) / 2.0;
+            if settles(middle) { high = middle } else { low = middle }
+        }
+        Some(Volts(high))
+    }
+
+    /// [`Self::minimum_clock_ps`] at a supply, at the technology's corner and temperature.
+    pub fn minimum_clock_at(&self, technology: &Technology, supply: Volts) -> Result<f64, PointError> {
+        if technology.has_shared_law() {
+            return Ok(self.minimum_clock_ps() * technology.slowdown(supply)?);
+        }
+        let netlist = self.multiplier.netlist();
+        let physical = technology.weigh_at(netlist, supply)?;
+        let critical = StaticTiming::new(netlist, &physical.delay).critical_delay();
+        Ok(f64::from(physical.launch.0 + critical.0 + 1 + physical.setup.0))
     }
 }

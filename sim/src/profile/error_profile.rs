@@ -60,7 +60,7 @@ impl ProfileMetadata {
             width_b: design.multiplier.width_b(),
             signed: design.multiplier.signed(),
             table_sha256: design.product.sha256(),
-            technology: technology.name().to_owned(),
+            technology: technology.label(),
             supply_v: point.supply.0,
             clock_ps: point.clock_ps,
             window_ps: window.0,

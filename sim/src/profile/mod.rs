@@ -1,5 +1,6 @@
 //! What the hardware does to numbers: error metrics, and errors and energy of every transition.
 
+mod chips;
 mod design;
 mod error_profile;
 mod error_sums;
@@ -10,12 +11,15 @@ mod mass_function;
 mod metrics;
 mod operand_grid;
 mod operands;
+mod pass;
 mod profile_file;
 pub mod sampler;
+mod sequences;
 mod stimulus;
 mod transitions;
 mod weighted;
 
+pub use chips::{ChipError, ChipPoint, ChipSpec, simulate_chips};
 pub use design::{Design, product_table};
 pub use error_profile::{ErrorProfile, ProfileMetadata};
 pub use error_trace::{ErrorTrace, Operation, OperationsError, SimulatedOperations};
@@ -24,8 +28,10 @@ pub use mass_function::MassFunction;
 pub use metrics::{ErrorMetrics, MetricOptions, Normaliser, OperandFormat, ZeroPolicy};
 pub use operand_grid::OperandGrid;
 pub use operands::{DistributionError, OperandDistribution};
+pub use pass::Pass;
 pub(crate) use profile_file::Archive;
 pub use profile_file::ProfileError;
+pub use sequences::{SequenceSpec, Sequences};
 pub use stimulus::{Stimulus, StimulusError};
 pub use transitions::{NotTabulable, SampledErrors, TimingErrors, TransitionSpec, TransitionTable};
 pub use weighted::{MetricIntervals, Sampled, SampledMetrics};

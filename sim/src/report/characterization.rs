@@ -1,12 +1,12 @@
 //! What `characterize` says of a design.
 
-use super::TimingReport;
+use super::{TimingReport, VariationReport};
 use crate::energy::EnergyBreakdown;
 use crate::engine::StaticTiming;
 use crate::kernel::{Candidate, Plan, Shape};
 use crate::multiplier::{Multiplier, TabulatedMultiplier};
 use crate::netlist::Netlist;
-use crate::profile::{Design, ErrorMetrics, MetricIntervals, TimingErrors, TransitionTable};
+use crate::profile::{Design, ErrorMetrics, MetricIntervals, Sequences, Stimulus, TimingErrors, TransitionTable};
 use crate::technology::{OperatingPoint, Physical, Technology};
 use crate::units::Volts;
 use serde::{Deserialize, Serialize};
@@ -145,19 +145,33 @@ pub struct MinimumEnergy {
     pub energy: OperationEnergy,
 }
 
+/// An operating point whose transitions were simulated.
+#[derive(Clone, Copy, Debug)]
+pub struct TabulatedPoint<'a> {
+    /// Supply and clock.
+    pub point: OperatingPoint,
+    /// Transitions there.
+    pub table: &'a TransitionTable,
+    /// Place among the table's points.
+    pub index: usize,
+}
+
 impl MinimumEnergy {
-    /// Steps through the supplies of the law: leakage grows with the period as switching energy falls.
-    fn find(design: &Design, technology: &Technology, table: &TransitionTable) -> Self {
+    /// Steps through the supplies of the laws: leakage grows with the period as switching energy falls. Toggles are those
+    /// of the nearest simulated supply; `None` if there is none.
+    fn find(design: &Design, technology: &Technology, simulated: &[TabulatedPoint<'_>]) -> Option<Self> {
         let (Volts(lowest), Volts(highest)) = technology.supply_range();
         let steps = ((highest - lowest) * 1e3).ceil().max(1.0) as u32;
         let points = (0..=steps).map(|step| {
             let supply = Volts(lowest + (highest - lowest) * f64::from(step) / f64::from(steps));
-            let slowdown = technology.slowdown(supply).expect("the supply is in the law's range");
-            let clock_ps = design.minimum_clock_ps() * slowdown;
-            let energy = OperationEnergy::at(table.mean_energy(&design.physical, clock_ps), technology, supply);
-            Self { supply_v: supply.0, clock_ps, at_end_of_law: step == 0, energy }
+            let clock_ps = design.minimum_clock_at(technology, supply).expect("the supply is in the laws' range");
+            let distance = |tabulated: &TabulatedPoint<'_>| (tabulated.point.supply - supply).0.abs();
+            let nearest = simulated.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
+            let nominal = nearest.table.mean_energy(&design.physical, clock_ps);
+            let energy = OperationEnergy::at(nominal, technology, supply);
+            Some(Self { supply_v: supply.0, clock_ps, at_end_of_law: step == 0, energy })
         });
-        points.min_by(|a, b| a.energy.total_fj.total_cmp(&b.energy.total_fj)).expect("there are two points at least")
+        points.flatten().min_by(|a, b| a.energy.total_fj.total_cmp(&b.energy.total_fj))
     }
 }
 
@@ -174,6 +188,20 @@ pub struct PointCharacterization {
     pub stimulus: String,
     /// Energy.
     pub energy: OperationEnergy,
+    /// How sure errors and energy are, if the operands were drawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drawn: Option<Drawn>,
+}
+
+/// A sample of operations.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Drawn {
+    /// Operations.
+    pub operations: u64,
+    /// What they were drawn from.
+    pub seed: u64,
+    /// 95 % confidence interval of the error rate.
+    pub error_rate_ci95: [f64; 2],
 }
 
 /// How inference multiplies matrices over a table of products.
@@ -229,11 +257,20 @@ pub struct Characterization {
     pub approximation: MeasuredError,
     /// Circuit; `null` of a table without one, and in a technology without its cells.
     pub structure: Option<Structure>,
+    /// Process corner of the operating points, if it is not the one that the technology's data hold for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corner: Option<String>,
+    /// Temperature of the operating points, °C.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature_c: Option<f64>,
     /// Lowest supply at which static timing holds at the clock of the operating points, V, if it holds at any.
     pub critical_supply_v: Option<f64>,
     /// Where an operation costs least, if operating points were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minimum_energy: Option<MinimumEnergy>,
+    /// How chips differ, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variation: Option<VariationReport>,
     /// The critical path, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub static_timing: Option<TimingReport>,
@@ -265,41 +302,66 @@ impl Characterization {
             design,
             approximation,
             structure,
+            corner: None,
+            temperature_c: None,
             critical_supply_v: None,
             minimum_energy: None,
+            variation: None,
             static_timing: None,
             operating_points: Vec::new(),
             kernel: None,
         }
     }
 
-    /// Adds operating points, each with its place among the points of `table`.
-    pub fn with_points(
-        mut self,
-        design: &Design,
-        technology: &Technology,
-        table: &TransitionTable,
-        stimulus: &str,
-        points: &[(OperatingPoint, usize)],
-    ) -> Self {
-        let clock_ps = points.first().map(|(point, _)| point.clock_ps);
-        self.critical_supply_v = clock_ps
-            .and_then(|clock_ps| technology.critical_supply(&design.physical, design.critical(), clock_ps))
-            .map(|supply| supply.0);
-        self.minimum_energy = Some(MinimumEnergy::find(design, technology, table));
+    /// Adds operating points that were tabulated.
+    pub fn with_points(mut self, design: &Design, technology: &Technology, points: &[TabulatedPoint<'_>]) -> Self {
+        let clock_ps = points.first().map(|tabulated| tabulated.point.clock_ps);
+        self.critical_supply_v =
+            clock_ps.and_then(|clock_ps| design.critical_supply(technology, clock_ps)).map(|supply| supply.0);
+        self.minimum_energy = MinimumEnergy::find(design, technology, points);
+        self.corner = technology.corner().map(str::to_owned);
+        self.temperature_c = Some(technology.temperature_c());
         self.operating_points = points
             .iter()
-            .map(|&(point, index)| {
+            .map(|&TabulatedPoint { point, table, index }| {
                 let nominal = table.mean_energy(&design.physical, point.clock_ps);
                 PointCharacterization {
                     supply_v: point.supply.0,
                     clock_ps: point.clock_ps,
                     timing: table.timing_errors(index),
-                    stimulus: stimulus.to_owned(),
+                    stimulus: Stimulus::uniform(table.activation_bits(), table.weight_bits()).name().to_owned(),
                     energy: OperationEnergy::at(nominal, technology, point.supply),
+                    drawn: None,
                 }
             })
             .collect();
         self
+    }
+
+    /// Adds an operating point of which sequences were drawn, behind the others.
+    pub fn add_drawn_point(
+        &mut self,
+        design: &Design,
+        technology: &Technology,
+        point: OperatingPoint,
+        sequences: &Sequences,
+        seed: u64,
+    ) {
+        let Physical { transition_energy, leakage, .. } = &design.physical;
+        let nominal = sequences.activity().energy(transition_energy, *leakage, point.clock_ps);
+        let critical = || design.critical_supply(technology, point.clock_ps).map(|supply| supply.0);
+        self.critical_supply_v = self.critical_supply_v.or_else(critical);
+        self.operating_points.push(PointCharacterization {
+            supply_v: point.supply.0,
+            clock_ps: point.clock_ps,
+            timing: sequences.errors().clone(),
+            stimulus: sequences.stimulus(),
+            energy: OperationEnergy::at(nominal, technology, point.supply),
+            drawn: Some(Drawn {
+                operations: sequences.operations(),
+                seed,
+                error_rate_ci95: sequences.error_rate_ci95(),
+            }),
+        });
     }
 }

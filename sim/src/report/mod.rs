@@ -7,14 +7,16 @@ mod front;
 mod memory;
 mod record;
 mod static_timing;
+mod variation;
 
 pub use aggregate::{Aggregate, Interval, aggregate, cheapest_within};
 pub use characterization::{
-    Characterization, DesignSummary, KernelPlan, MeasuredError, MinimumEnergy, OperationEnergy, PlannedMethod,
-    PointCharacterization, Structure,
+    Characterization, DesignSummary, Drawn, KernelPlan, MeasuredError, MinimumEnergy, OperationEnergy, PlannedMethod,
+    PointCharacterization, Structure, TabulatedPoint,
 };
 pub use difference::{Difference, RunDifferences, Verdict, differences};
 pub use front::{Standing, knee, pareto_front, standings};
 pub use memory::{MemoryPoint, MemoryReport, Sensitivity};
 pub use record::{Point, Provenance, Record};
 pub use static_timing::{OutputArrival, PathStep, TimingReport};
+pub use variation::{Spread, VariationPoint, VariationReport};

@@ -22,24 +22,24 @@ impl<'p> Curve<'p> {
         let (found, wanted) = (delays.len(), supplies.len());
         if wanted < 2 || found != wanted {
             return Err(LawError(format!(
-                "delay_law.supply_v has {wanted} entries and delay_law.delay {found}; give as many of each, two or more"
+                "supply_v has {wanted} entries and delay {found}; give as many of each, two or more"
             )));
         }
         for (key, numbers) in [("supply_v", supplies), ("delay", delays)] {
             if let Some(number) = numbers.iter().find(|number| !(number.is_finite() && **number > 0.0)) {
-                return Err(LawError(format!("delay_law.{key} has {number}; all must be positive numbers")));
+                return Err(LawError(format!("{key} has {number}; all must be positive numbers")));
             }
         }
         for (supply, delay) in supplies.windows(2).zip(delays.windows(2)) {
             if supply[0] >= supply[1] {
                 let (first, second) = (supply[0], supply[1]);
                 return Err(LawError(format!(
-                    "delay_law.supply_v has {second} V after {first} V; sort the entries by supply, each once"
+                    "supply_v has {second} V after {first} V; sort the entries by supply, each once"
                 )));
             }
             if delay[0] < delay[1] {
                 return Err(LawError(format!(
-                    "delay_law.delay rises from {} at {} V to {} at {} V, but delay falls as the supply rises; correct \
+                    "delay rises from {} at {} V to {} at {} V, but delay falls as the supply rises; correct \
                      these entries, or leave out what was measured wrong",
                     delay[0], supply[0], delay[1], supply[1]
                 )));

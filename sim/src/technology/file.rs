@@ -1,6 +1,7 @@
 //! Technology files: as written, then checked.
 
-use super::{CellData, DelayLaw, FlipFlop, LeakageLaw, OutputData, Technology};
+use super::condition::Bias;
+use super::{CellData, Corner, DelayLaw, FlipFlop, LeakageLaw, OutputData, Technology, TemperatureLaw, Variation};
 use crate::netlist::CellKind;
 use crate::units::{Femtofarads, Nanowatts, SquareMicrons, Volts};
 use serde::Deserialize;
@@ -30,6 +31,10 @@ struct File {
     #[serde(default)]
     extrapolate: bool,
     leakage_law: LeakageLaw,
+    temperature_law: Option<Spanned<TemperatureLaw>>,
+    #[serde(default)]
+    corners: BTreeMap<String, Spanned<Corner>>,
+    variation: Option<Spanned<Variation>>,
     flip_flop: Spanned<FlipFlop>,
     cells: BTreeMap<CellKind, Spanned<CellFile>>,
 }
@@ -44,6 +49,8 @@ struct CellFile {
     y: Option<OutputData>,
     sum: Option<OutputData>,
     carry: Option<OutputData>,
+    law: Option<DelayLaw>,
+    gate_area_um2: Option<f64>,
 }
 
 impl Technology {
@@ -61,16 +68,9 @@ const LONGEST_PS: f64 = 1e6;
 impl File {
     fn checked(self) -> Result<Technology, TechnologyError> {
         let at = |span: Range<usize>| move |message: String| TechnologyError { message, span: Some(span) };
-        let (law, delay_law) = (self.delay_law.span(), self.delay_law.into_inner());
-        delay_law.check().map_err(|error| at(law.clone())(error.to_string()))?;
-        let (minimum, maximum) = delay_law.range();
-        let nominal_supply = Volts(self.nominal_supply_v);
-        if !(minimum..=maximum).contains(&nominal_supply) {
-            return Err(at(law)(format!(
-                "the delay law covers {minimum} … {maximum}, which must include the nominal supply of \
-                 {nominal_supply}; widen the law's range or correct nominal_supply_v"
-            )));
-        }
+        let nominal = Volts(self.nominal_supply_v);
+        let (span, delay_law) = (self.delay_law.span(), self.delay_law.into_inner());
+        check_law("delay_law", &delay_law, nominal).map_err(at(span))?;
         let (span, flip_flop) = (self.flip_flop.span(), self.flip_flop.into_inner());
         let numbers = [
             ("area_um2", flip_flop.area_um2),
@@ -85,23 +85,44 @@ impl File {
             ("clock_to_output_ps_per_ff", flip_flop.clock_to_output_ps_per_ff),
             ("setup_ps", flip_flop.setup_ps),
         ];
-        non_negative("flip_flop", &numbers).and_then(|()| plausible("flip_flop", &delays)).map_err(at(span))?;
+        non_negative("flip_flop", &numbers)
+            .and_then(|()| plausible("flip_flop", &delays))
+            .and_then(|()| flip_flop.law.iter().try_for_each(|law| check_law("flip_flop.law", law, nominal)))
+            .map_err(at(span))?;
+        if let Some(law) = &self.temperature_law {
+            let known = self.leakage_law.threshold_v.is_some();
+            check_temperature(law.get_ref(), self.temperature_c, known).map_err(at(law.span()))?;
+        }
+        for (name, corner) in &self.corners {
+            check_corner(name, corner.get_ref()).map_err(at(corner.span()))?;
+        }
+        if let Some(variation) = &self.variation {
+            let Variation { avt_mv_um, gate_area_um2, die_sigma_mv } = *variation.get_ref();
+            let numbers = [("avt_mv_um", avt_mv_um), ("die_sigma_mv", die_sigma_mv)];
+            let checked = non_negative("variation", &numbers).and_then(|()| gate_area("variation", gate_area_um2));
+            checked.map_err(at(variation.span()))?;
+        }
         let numbers = [
             ("temperature_c + 273.15", self.temperature_c + 273.15),
             ("wire_capacitance_ff_per_fanout", self.wire_capacitance_ff_per_fanout),
             ("output_load_ff", self.output_load_ff),
             ("leakage_law.dibl_v_per_v", self.leakage_law.dibl_v_per_v),
             ("leakage_law.slope_factor", self.leakage_law.slope_factor),
+            ("leakage_law.threshold_v", self.leakage_law.threshold_v.unwrap_or(0.0)),
         ];
         non_negative("the technology", &numbers).map_err(|message| TechnologyError { message, span: None })?;
         let cells = self.cells.into_iter().map(|(kind, cell)| {
             let span = cell.span();
-            Ok((kind, cell.into_inner().checked(kind).map_err(at(span))?))
+            Ok((kind, cell.into_inner().checked(kind, nominal).map_err(at(span))?))
         });
         Ok(Technology {
             name: self.name,
-            nominal_supply,
-            temperature_c: self.temperature_c,
+            nominal_supply: nominal,
+            bias: Bias::none(self.temperature_c),
+            corner: None,
+            corners: self.corners.into_iter().map(|(name, corner)| (name, corner.into_inner())).collect(),
+            temperature_law: self.temperature_law.map(Spanned::into_inner),
+            variation: self.variation.map(Spanned::into_inner),
             wire_capacitance: Femtofarads(self.wire_capacitance_ff_per_fanout),
             output_load: Femtofarads(self.output_load_ff),
             delay_law,
@@ -114,7 +135,7 @@ impl File {
 }
 
 impl CellFile {
-    fn checked(self, kind: CellKind) -> Result<CellData, String> {
+    fn checked(self, kind: CellKind, nominal: Volts) -> Result<CellData, String> {
         let outputs = match (self.y, self.sum, self.carry) {
             (Some(y), None, None) if kind.outputs() == 1 => vec![y],
             (None, Some(sum), Some(carry)) if kind.outputs() == 2 => vec![sum, carry],
@@ -144,13 +165,73 @@ impl CellFile {
                 ));
             }
         }
+        self.law.iter().try_for_each(|law| check_law(&format!("{place}.law"), law, nominal))?;
+        self.gate_area_um2.iter().try_for_each(|&area| gate_area(&place, area))?;
         Ok(CellData {
             library_cell: self.library_cell,
             area: SquareMicrons(self.area_um2),
             leakage: Nanowatts(self.leakage_nw),
             input_capacitance: Femtofarads(self.input_capacitance_ff),
             outputs,
+            law: self.law,
+            gate_area_um2: self.gate_area_um2,
         })
+    }
+}
+
+/// A law that is one, and covers the nominal supply.
+fn check_law(place: &str, law: &DelayLaw, nominal: Volts) -> Result<(), String> {
+    law.check().map_err(|error| format!("{place}: {error}"))?;
+    let (minimum, maximum) = law.range();
+    match (minimum..=maximum).contains(&nominal) {
+        true => Ok(()),
+        false => Err(format!(
+            "{place} covers {minimum} … {maximum}, which must include the nominal supply of {nominal}; widen the law's \
+             range or correct nominal_supply_v"
+        )),
+    }
+}
+
+fn check_temperature(law: &TemperatureLaw, data_c: f64, threshold_known: bool) -> Result<(), String> {
+    let TemperatureLaw { threshold_v_per_k, mobility_exponent, minimum_c, maximum_c } = *law;
+    if threshold_v_per_k.is_nan() || threshold_v_per_k.abs() > 0.01 {
+        return Err(format!(
+            "temperature_law: threshold_v_per_k is {threshold_v_per_k}; thresholds move by a few tenths of a millivolt a \
+             kelvin, as -0.0004"
+        ));
+    }
+    non_negative(
+        "temperature_law",
+        &[("mobility_exponent", mobility_exponent), ("minimum_c + 273.15", minimum_c + 273.15)],
+    )?;
+    if !(minimum_c..=maximum_c).contains(&data_c) || !maximum_c.is_finite() {
+        return Err(format!(
+            "temperature_law covers {minimum_c} … {maximum_c} °C, which must include the data's {data_c} °C"
+        ));
+    }
+    match threshold_known {
+        true => Ok(()),
+        false => {
+            Err("temperature_law needs leakage_law.threshold_v: leakage over temperature depends on it".to_owned())
+        }
+    }
+}
+
+fn gate_area(place: &str, area: f64) -> Result<(), String> {
+    match area.is_finite() && area > 0.0 {
+        true => Ok(()),
+        false => Err(format!("{place}: gate_area_um2 is {area}; it must be a positive number")),
+    }
+}
+
+fn check_corner(name: &str, corner: &Corner) -> Result<(), String> {
+    let Corner { threshold_shift_v, drive } = *corner;
+    match threshold_shift_v.abs() <= 0.5 && drive.is_finite() && drive > 0.0 {
+        true => Ok(()),
+        false => Err(format!(
+            "corners.{name}: threshold_shift_v is {threshold_shift_v} and drive {drive}; the first is in volts, as 0.025, \
+             the second a positive factor"
+        )),
     }
 }
 

@@ -1,11 +1,12 @@
 //! How delay and leakage change with the supply voltage.
 
+use super::condition::Bias;
 use super::curve::Curve;
 use crate::units::Volts;
 use serde::Deserialize;
 
 /// Thermal voltage kT/q at `celsius`, V.
-fn thermal_voltage(celsius: f64) -> f64 {
+pub(super) fn thermal_voltage(celsius: f64) -> f64 {
     8.617_333_262e-5 * (celsius + 273.15)
 }
 
@@ -21,7 +22,7 @@ pub struct SupplyOutOfRange {
     pub maximum: Volts,
 }
 
-/// Delay over supply, relative to the nominal supply, the same factor for every cell.
+/// Delay over supply, relative to the nominal supply, of all cells or of one.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "model", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum DelayLaw {
@@ -95,7 +96,7 @@ impl DelayLaw {
     pub(super) fn check(&self) -> Result<(), LawError> {
         let positive = |key: &str, value: f64| match value.is_finite() && value > 0.0 {
             true => Ok(()),
-            false => Err(LawError(format!("delay_law.{key} is {value}; it must be a positive number"))),
+            false => Err(LawError(format!("{key} is {value}; it must be a positive number"))),
         };
         match self {
             DelayLaw::Ekv { threshold_v, slope_factor, alpha, .. } => {
@@ -140,40 +141,62 @@ impl DelayLaw {
         (Volts(minimum), Volts(maximum))
     }
 
-    /// Delay at `supply` over delay at `nominal`, at the temperature given.
-    pub fn slowdown(&self, supply: Volts, nominal: Volts, celsius: f64) -> Result<f64, SupplyOutOfRange> {
+    /// Delay at `supply` over delay at `nominal` of the transistors that the data hold for, under `bias`.
+    ///
+    /// A threshold higher by Δ is a supply lower by Δ at the same swing: t(V, Vth + Δ) = t(V − Δ, Vth) · V / (V − Δ), for
+    /// current depends on V − Vth. Formulas have their threshold moved; tables are read that way.
+    pub(super) fn slowdown(&self, supply: Volts, nominal: Volts, bias: Bias) -> Result<f64, SupplyOutOfRange> {
         let (minimum, maximum) = self.range();
         if !(minimum..=maximum).contains(&supply) {
             return Err(SupplyOutOfRange { supply, minimum, maximum });
         }
-        Ok(self.delay(supply.0, celsius) / self.delay(nominal.0, celsius))
+        Ok(self.relative(supply, nominal, bias))
     }
 
     /// The same beyond the supplies the law covers: formulas as they stand, tables with the slope at their end. `None`
     /// where that is no delay, as at or below an alpha-power law's threshold.
-    pub fn extrapolated(&self, supply: Volts, nominal: Volts, celsius: f64) -> Option<f64> {
-        let slowdown = self.delay(supply.0, celsius) / self.delay(nominal.0, celsius);
+    pub(super) fn extrapolated(&self, supply: Volts, nominal: Volts, bias: Bias) -> Option<f64> {
+        let slowdown = self.relative(supply, nominal, bias);
         (supply.0 > 0.0 && slowdown.is_finite() && slowdown > 0.0).then_some(slowdown)
     }
 
-    /// Delay in arbitrary units.
-    fn delay(&self, supply: f64, celsius: f64) -> f64 {
+    fn relative(&self, supply: Volts, nominal: Volts, bias: Bias) -> f64 {
+        let typical = self.delay(nominal.0, bias.data_c, 0.0);
+        let slowdown = self.delay(supply.0, bias.celsius, bias.threshold_shift) / typical / bias.drive;
+        if bias.celsius == bias.data_c {
+            return slowdown;
+        }
+        // The current's scale goes with mobility and, so that strong inversion does not depend on it, φt^α.
+        let thermal_exponent = match self {
+            DelayLaw::Ekv { alpha, .. } => *alpha,
+            _ => 0.0,
+        };
+        slowdown * bias.heating().powf(bias.mobility_exponent - thermal_exponent)
+    }
+
+    /// Delay in arbitrary units, with every threshold higher by `shift`.
+    fn delay(&self, supply: f64, celsius: f64, shift: f64) -> f64 {
+        let by_curve = |curve: Curve<'_>| match shift {
+            0.0 => curve.at(supply),
+            _ => curve.at(supply - shift) * supply / (supply - shift),
+        };
         match *self {
             DelayLaw::Ekv { threshold_v, slope_factor, alpha, .. } => {
-                let u = (supply - threshold_v) / (slope_factor * thermal_voltage(celsius));
+                let u = (supply - threshold_v - shift) / (slope_factor * thermal_voltage(celsius));
                 supply / (u / alpha).exp().ln_1p().powf(alpha)
             }
-            DelayLaw::AlphaPower { threshold_v, alpha, .. } => supply / (supply - threshold_v).powf(alpha),
-            DelayLaw::Table { ref supply_v, ref delay } => Curve::new(supply_v, delay).at(supply),
+            DelayLaw::AlphaPower { threshold_v, alpha, .. } => supply / (supply - threshold_v - shift).powf(alpha),
+            DelayLaw::Table { ref supply_v, ref delay } => by_curve(Curve::new(supply_v, delay)),
             DelayLaw::Sky130 { corner } => {
                 let (supplies, delays, count) = corner.delays();
-                Curve::new(&supplies[..count], &delays[..count]).at(supply)
+                by_curve(Curve::new(&supplies[..count], &delays[..count]))
             }
         }
     }
 }
 
-/// Leakage power over supply, relative to nominal: P ∝ V · exp(−dibl · (Vnom − V) / (n kT/q)).
+/// Leakage power over supply and temperature, relative to nominal: P ∝ V · T^(2 − m) · exp(−(Vth − dibl · V) / (n kT/q)),
+/// the current of a transistor at zero gate voltage; m is mobility's exponent over temperature.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LeakageLaw {
@@ -181,13 +204,29 @@ pub struct LeakageLaw {
     pub dibl_v_per_v: f64,
     /// Subthreshold slope factor n.
     pub slope_factor: f64,
+    /// Threshold voltage at low drain voltage, V; needed for temperatures other than that of the data.
+    pub threshold_v: Option<f64>,
 }
 
 impl LeakageLaw {
-    /// Leakage power at `supply` over leakage power at `nominal`.
-    pub fn factor(&self, supply: Volts, nominal: Volts, celsius: f64) -> f64 {
-        let lowering = self.dibl_v_per_v * (nominal - supply).0 / (self.slope_factor * thermal_voltage(celsius));
-        supply / nominal * (-lowering).exp()
+    /// Leakage with the threshold higher by `shift`, V, over that without.
+    pub(super) fn shift_factor(&self, shift: f64, celsius: f64) -> f64 {
+        (-shift / (self.slope_factor * thermal_voltage(celsius))).exp()
+    }
+
+    /// Leakage power at `supply` over that of typical transistors at `nominal`.
+    pub(super) fn factor(&self, supply: Volts, nominal: Volts, bias: Bias) -> f64 {
+        let slope = |celsius: f64| self.slope_factor * thermal_voltage(celsius);
+        let shift = self.shift_factor(bias.threshold_shift, bias.celsius);
+        let lowering = self.dibl_v_per_v * (nominal - supply).0 / slope(bias.celsius);
+        let mut factor = supply / nominal * (-lowering).exp();
+        factor *= bias.drive * shift;
+        if bias.celsius != bias.data_c {
+            let threshold = self.threshold_v.unwrap_or(0.0) - self.dibl_v_per_v * nominal.0;
+            let warmth = threshold / slope(bias.data_c) - threshold / slope(bias.celsius);
+            factor *= bias.heating().powf(2.0 - bias.mobility_exponent) * warmth.exp();
+        }
+        factor
     }
 }
 
@@ -206,7 +245,7 @@ mod tests {
         for (threshold_v, expected) in flavours {
             let law = DelayLaw::Ekv { threshold_v, slope_factor: 1.5, alpha: 1.3, minimum_v: 0.3, maximum_v: 1.2 };
             for (supply, expected) in supplies.into_iter().zip(expected) {
-                let slowdown = law.slowdown(Volts(supply), Volts(1.1), 26.85).unwrap();
+                let slowdown = law.slowdown(Volts(supply), Volts(1.1), Bias::none(26.85)).unwrap();
                 assert!((slowdown / expected - 1.0).abs() < 0.01, "{supply} V: {slowdown} against {expected}");
             }
         }
@@ -217,10 +256,12 @@ mod tests {
     fn the_sky130_law_passes_through_its_corners() {
         let law = DelayLaw::Sky130 { corner: Sky130Corner::SsN40c };
         for (supply, expected) in [(1.28, 3.835), (1.44, 2.0), (1.6, 1.318), (1.76, 1.0)] {
-            assert!((law.slowdown(Volts(supply), Volts(1.76), -40.0).unwrap() - expected).abs() < 1e-9);
-            assert!((law.slowdown(Volts(supply), Volts(1.44), -40.0).unwrap() - expected / 2.0).abs() < 1e-9);
+            assert!((law.slowdown(Volts(supply), Volts(1.76), Bias::none(-40.0)).unwrap() - expected).abs() < 1e-9);
+            assert!(
+                (law.slowdown(Volts(supply), Volts(1.44), Bias::none(-40.0)).unwrap() - expected / 2.0).abs() < 1e-9
+            );
         }
-        assert!(law.slowdown(Volts(1.2), Volts(1.76), -40.0).is_err());
+        assert!(law.slowdown(Volts(1.2), Volts(1.76), Bias::none(-40.0)).is_err());
         for corner in [Sky130Corner::SsN40c, Sky130Corner::FfN40c] {
             let (supplies, delays, count) = corner.delays();
             assert_eq!(Curve::check(&supplies[..count], &delays[..count]), Ok(()));
@@ -232,9 +273,9 @@ mod tests {
         let law = DelayLaw::AlphaPower { threshold_v: 0.3, alpha: 1.3, minimum_v: 0.45, maximum_v: 1.2 };
         // V / (V − Vth)^α by hand.
         let expected = 0.4 / 0.1f64.powf(1.3) / (1.1 / 0.8f64.powf(1.3));
-        assert!((law.extrapolated(Volts(0.4), Volts(1.1), 27.0).unwrap() - expected).abs() < 1e-9);
+        assert!((law.extrapolated(Volts(0.4), Volts(1.1), Bias::none(27.0)).unwrap() - expected).abs() < 1e-9);
         for supply in [-1.0, 0.0, 0.2, 0.3] {
-            assert_eq!(law.extrapolated(Volts(supply), Volts(1.1), 27.0), None, "{supply}");
+            assert_eq!(law.extrapolated(Volts(supply), Volts(1.1), Bias::none(27.0)), None, "{supply}");
         }
     }
 
@@ -242,17 +283,76 @@ mod tests {
     fn supplies_outside_the_law_are_refused() {
         let law = DelayLaw::AlphaPower { threshold_v: 0.3, alpha: 1.3, minimum_v: 0.45, maximum_v: 1.2 };
         for supply in [-1.0, 0.0, 0.3, 1.3, f64::NAN] {
-            assert!(law.slowdown(Volts(supply), Volts(1.1), 27.0).is_err(), "{supply}");
+            assert!(law.slowdown(Volts(supply), Volts(1.1), Bias::none(27.0)).is_err(), "{supply}");
         }
-        assert_eq!(law.slowdown(Volts(1.1), Volts(1.1), 27.0), Ok(1.0));
+        assert_eq!(law.slowdown(Volts(1.1), Volts(1.1), Bias::none(27.0)), Ok(1.0));
     }
 
     #[test]
     fn leakage_falls_faster_than_the_supply() {
-        let law = LeakageLaw { dibl_v_per_v: 0.1, slope_factor: 1.5 };
-        assert_eq!(law.factor(Volts(1.1), Volts(1.1), 27.0), 1.0);
-        let half = law.factor(Volts(0.55), Volts(1.1), 27.0);
+        let law = LeakageLaw { dibl_v_per_v: 0.1, slope_factor: 1.5, threshold_v: None };
+        assert_eq!(law.factor(Volts(1.1), Volts(1.1), Bias::none(27.0)), 1.0);
+        let half = law.factor(Volts(0.55), Volts(1.1), Bias::none(27.0));
         // exp(−0.055 / (1.5 · 0.025865)) / 2
         assert!((half - 0.5 * (-0.055f64 / (1.5 * 0.025_865)).exp()).abs() < 1e-4);
+    }
+
+    /// A shift of the threshold, against the same law written with that threshold.
+    #[test]
+    fn shifted_thresholds_are_thresholds() {
+        let ekv = |threshold_v| DelayLaw::Ekv {
+            threshold_v,
+            slope_factor: 1.5,
+            alpha: 1.3,
+            minimum_v: 0.3,
+            maximum_v: 1.2,
+        };
+        let power = |threshold_v| DelayLaw::AlphaPower { threshold_v, alpha: 1.4, minimum_v: 0.5, maximum_v: 1.2 };
+        let bias = Bias::none(27.0).shifted(0.03);
+        for (law, moved) in [(ekv(0.322), ekv(0.352)), (power(0.3), power(0.33))] {
+            // A table of the law, dense enough that interpolation is no matter.
+            let supply_v: Vec<f64> = (0..=160).map(|step| 0.5 + f64::from(step) * 5e-3).collect();
+            let delay = supply_v.iter().map(|&supply| law.delay(supply, 27.0, 0.0)).collect();
+            let table = DelayLaw::Table { supply_v, delay };
+            for supply in [0.55, 0.7, 0.9, 1.1] {
+                let expected = moved.delay(supply, 27.0, 0.0) / law.delay(1.1, 27.0, 0.0);
+                for law in [&law, &table] {
+                    let found = law.slowdown(Volts(supply), Volts(1.1), bias).unwrap();
+                    assert!((found / expected - 1.0).abs() < 1e-5, "{law:?} at {supply} V: {found}, {expected}");
+                }
+            }
+        }
+    }
+
+    /// Hot transistors are slow where mobility counts and fast where the threshold does.
+    #[test]
+    fn heat_slows_strong_inversion_and_speeds_up_weak_inversion() {
+        let law = DelayLaw::Ekv { threshold_v: 0.322, slope_factor: 1.5, alpha: 2.0, minimum_v: 0.2, maximum_v: 1.5 };
+        let hot = Bias { celsius: 87.0, threshold_shift: -0.022, mobility_exponent: 1.5, ..Bias::none(27.0) };
+        let ratio = |supply: f64| {
+            law.relative(Volts(supply), Volts(1.1), hot) / law.relative(Volts(supply), Volts(1.1), Bias::none(27.0))
+        };
+        assert!(ratio(1.1) > 1.0 && ratio(0.25) < 1.0, "{} {}", ratio(1.1), ratio(0.25));
+        // Far above threshold EKV is the square law: I ∝ µ (V − Vth)², whatever the temperature.
+        let square = (360.15f64 / 300.15).powf(1.5) * ((1.5f64 - 0.322) / (1.5 - 0.3)).powi(2);
+        assert!((ratio(1.5) / square - 1.0).abs() < 1e-3, "{} {square}", ratio(1.5));
+    }
+
+    /// Against the formula in full, and a rule of thumb: leakage doubles within a few tens of kelvins.
+    #[test]
+    fn leakage_rises_steeply_with_temperature() {
+        let law = LeakageLaw { dibl_v_per_v: 0.1, slope_factor: 1.5, threshold_v: Some(0.322) };
+        let hot = Bias { celsius: 85.0, threshold_shift: -0.02, mobility_exponent: 1.5, ..Bias::none(27.0) };
+        let power = |supply: f64, celsius: f64, threshold: f64| {
+            supply
+                * (celsius + 273.15).powf(0.5)
+                * (-(threshold - 0.1 * supply) / (1.5 * thermal_voltage(celsius))).exp()
+        };
+        for supply in [0.5, 0.8, 1.1] {
+            let expected = power(supply, 85.0, 0.302) / power(1.1, 27.0, 0.322);
+            let found = law.factor(Volts(supply), Volts(1.1), hot);
+            assert!((found / expected - 1.0).abs() < 1e-12, "{supply} V: {found} {expected}");
+        }
+        assert!((2.0..8.0).contains(&law.factor(Volts(1.1), Volts(1.1), hot)));
     }
 }

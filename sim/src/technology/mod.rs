@@ -1,18 +1,25 @@
 //! What cells cost and how fast they are, at any supply voltage.
 
+mod condition;
 mod curve;
 mod file;
 mod law;
 mod operating_point;
+mod variation;
+mod weigh;
 
+pub use condition::{ConditionError, Corner, TemperatureLaw};
 pub use file::TechnologyError;
 pub use law::{DelayLaw, LawError, LeakageLaw, Sky130Corner, SupplyOutOfRange};
-pub use operating_point::{OperatingPoint, PointError};
+pub use operating_point::{OperatingPoint, PointError, Sampling};
+pub use variation::{NoVariation, Thresholds, Variation};
+pub use weigh::{DelayModel, Physical};
 
-use crate::netlist::{CellKind, Delays, EdgeDelay, NetId, Netlist};
-use crate::units::{Femtofarads, Femtojoules, Nanowatts, Picoseconds, SquareMicrons, Volts};
+use crate::netlist::CellKind;
+use crate::units::{Femtofarads, Nanowatts, SquareMicrons, Volts};
+use condition::Bias;
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Timing and internal energy of one output of a cell at nominal supply; delay is linear in the load.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
@@ -45,6 +52,10 @@ pub struct CellData {
     pub input_capacitance: Femtofarads,
     /// One entry an output pin.
     pub outputs: Vec<OutputData>,
+    /// Its own delay over supply, if it does not follow the technology's.
+    pub law: Option<DelayLaw>,
+    /// W·L of the transistor that its delay depends on, µm², if it is not the technology's.
+    pub gate_area_um2: Option<f64>,
 }
 
 /// The edge-triggered flip-flop that pipeline and operand registers are made of, at nominal supply.
@@ -71,14 +82,23 @@ pub struct FlipFlop {
     pub clock_to_output_ps_per_ff: f64,
     /// Time the data must be stable before the edge, ps.
     pub setup_ps: f64,
+    /// Its own delay over supply, if it does not follow the technology's.
+    pub law: Option<DelayLaw>,
 }
 
-/// A standard-cell technology: cells at nominal supply, and laws that carry them to other supplies.
+/// A standard-cell technology: cells at nominal supply, and laws that carry them to other supplies, at one process corner
+/// and temperature.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Technology {
     name: String,
     nominal_supply: Volts,
-    temperature_c: f64,
+    /// Process corner and temperature, relative to the data.
+    bias: Bias,
+    /// The corner's name, if it is not that of the data.
+    corner: Option<String>,
+    corners: BTreeMap<String, Corner>,
+    temperature_law: Option<TemperatureLaw>,
+    variation: Option<Variation>,
     wire_capacitance: Femtofarads,
     output_load: Femtofarads,
     delay_law: DelayLaw,
@@ -99,51 +119,21 @@ pub struct MissingCells {
     pub missing: Vec<String>,
 }
 
-/// What a netlist weighs in a technology: delays, loads, energies and leakage at nominal supply.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Physical {
-    /// Total cell area.
-    pub area: SquareMicrons,
-    /// Total leakage.
-    pub leakage: Nanowatts,
-    /// Delay from a change at any input of the driving cell to this net, rising and falling averaged; 0 for constants
-    /// and inputs. Indexed by net.
-    pub delay: Vec<Picoseconds>,
-    /// The same delays before averaging.
-    pub edge_delay: Vec<EdgeDelay>,
-    /// Energy of one transition of this net: internal energy of its driver, rising and falling averaged, plus ½CV² of
-    /// the pins it drives. An input's transition charges only pins. Indexed by net.
-    pub transition_energy: Vec<Femtojoules>,
-    /// Clock edge to operand pins: the flip-flop's delay into the most loaded input.
-    pub launch: Picoseconds,
-    /// Set-up time of the flip-flop that captures the outputs.
-    pub setup: Picoseconds,
-}
-
-/// How much of what a technology knows about delays is simulated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DelayModel {
-    /// Rising and falling averaged: one delay an output, by far the fastest to simulate.
-    #[default]
-    Averaged,
-    /// Rising and falling apart.
-    RiseFall,
-}
-
-impl Physical {
-    /// Delays at nominal supply.
-    pub fn delays(&self, model: DelayModel) -> Delays {
-        match model {
-            DelayModel::Averaged => Delays::Single(self.delay.clone()),
-            DelayModel::RiseFall => Delays::Edge(self.edge_delay.clone()),
-        }
-    }
-}
-
 impl Technology {
     /// Name, as configurations use it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name, with corner and temperature where they are not those of the cell data.
+    pub fn label(&self) -> String {
+        let corner = self.corner.clone();
+        let heat = (self.bias.celsius != self.bias.data_c).then(|| format!("{} °C", self.bias.celsius));
+        let condition: Vec<String> = corner.into_iter().chain(heat).collect();
+        match condition.is_empty() {
+            true => self.name.clone(),
+            false => format!("{} ({})", self.name, condition.join(", ")),
+        }
     }
 
     /// The supply all cell data hold at.
@@ -151,9 +141,56 @@ impl Technology {
         self.nominal_supply
     }
 
-    /// Temperature the cell data hold at, °C.
+    /// Temperature, °C; that of the cell data unless [`Self::at_temperature`] changed it.
     pub fn temperature_c(&self) -> f64 {
-        self.temperature_c
+        self.bias.celsius
+    }
+
+    /// Whether corner and temperature are those that the cell data hold for.
+    pub fn is_as_characterized(&self) -> bool {
+        self.bias == Bias { mobility_exponent: self.bias.mobility_exponent, ..Bias::none(self.bias.data_c) }
+    }
+
+    /// Name of the process corner, if it is not the one that the cell data hold for.
+    pub fn corner(&self) -> Option<&str> {
+        self.corner.as_deref()
+    }
+
+    /// The same technology at a process corner. Shares of the clock period, such as the default clock, stay those of
+    /// typical transistors.
+    pub fn at_corner(&self, wanted: &str) -> Result<Technology, ConditionError> {
+        let corner = self.corners.get(wanted).ok_or_else(|| ConditionError::UnknownCorner {
+            technology: self.name.clone(),
+            wanted: wanted.to_owned(),
+            known: self.corners.keys().cloned().collect(),
+        })?;
+        let mut shifted = self.clone();
+        shifted.corner = Some(wanted.to_owned());
+        // The shift that temperature brings stays.
+        let before = self.corner.as_ref().map_or(0.0, |corner| self.corners[corner].threshold_shift_v);
+        shifted.bias.threshold_shift += corner.threshold_shift_v - before;
+        shifted.bias.drive = corner.drive;
+        Ok(shifted)
+    }
+
+    /// The same technology at another temperature.
+    pub fn at_temperature(&self, celsius: f64) -> Result<Technology, ConditionError> {
+        let mut heated = self.clone();
+        if celsius == self.bias.celsius {
+            return Ok(heated);
+        }
+        let law = self.temperature_law.ok_or_else(|| ConditionError::NoTemperatureLaw {
+            technology: self.name.clone(),
+            data_c: self.bias.data_c,
+        })?;
+        let TemperatureLaw { threshold_v_per_k, mobility_exponent, minimum_c, maximum_c } = law;
+        if !(minimum_c..=maximum_c).contains(&celsius) {
+            return Err(ConditionError::TemperatureOutOfRange { celsius, minimum_c, maximum_c });
+        }
+        heated.bias.threshold_shift += threshold_v_per_k * (celsius - self.bias.celsius);
+        heated.bias.mobility_exponent = mobility_exponent;
+        heated.bias.celsius = celsius;
+        Ok(heated)
     }
 
     /// Data of a cell kind, if the technology has it.
@@ -166,91 +203,57 @@ impl Technology {
         &self.flip_flop
     }
 
-    /// Delay at `supply` relative to nominal. Supplies outside the law are refused unless the technology allows them, see
-    /// [`Self::extrapolation`].
+    /// Whether all delays change by one factor from supply to supply, so that one simulation serves them all.
+    pub fn has_shared_law(&self) -> bool {
+        self.own_laws().next().is_none()
+    }
+
+    /// Laws of cells that have one of their own.
+    fn own_laws(&self) -> impl Iterator<Item = &DelayLaw> {
+        self.cells.values().filter_map(|cell| cell.law.as_ref()).chain(&self.flip_flop.law)
+    }
+
+    /// Delay by the technology's law at `supply` relative to nominal, at the technology's corner and temperature. Supplies
+    /// outside any law are refused unless the technology allows them, see [`Self::extrapolation`].
     pub fn slowdown(&self, supply: Volts) -> Result<f64, SupplyOutOfRange> {
-        let (nominal, celsius) = (self.nominal_supply, self.temperature_c);
-        self.delay_law.slowdown(supply, nominal, celsius).or_else(|error| {
-            let beyond = self.extrapolate.then(|| self.delay_law.extrapolated(supply, nominal, celsius));
-            beyond.flatten().ok_or(error)
+        self.check_supply(supply)?;
+        let slowdown = self.delay_law.slowdown(supply, self.nominal_supply, self.bias);
+        slowdown.or_else(|error| self.delay_law.extrapolated(supply, self.nominal_supply, self.bias).ok_or(error))
+    }
+
+    /// Refuses a supply at which some cell has no delay, or that a law does not cover unless the technology allows that.
+    pub fn check_supply(&self, supply: Volts) -> Result<(), SupplyOutOfRange> {
+        let mut laws = self.own_laws().chain([&self.delay_law]);
+        let (minimum, maximum) = self.supply_range();
+        let covered = (minimum..=maximum).contains(&supply);
+        let sound = |law: &DelayLaw| law.extrapolated(supply, self.nominal_supply, self.bias).is_some();
+        match (covered || self.extrapolate) && laws.all(sound) {
+            true => Ok(()),
+            false => Err(SupplyOutOfRange { supply, minimum, maximum }),
+        }
+    }
+
+    /// Supplies that all delay laws cover.
+    pub fn supply_range(&self) -> (Volts, Volts) {
+        self.own_laws().map(DelayLaw::range).fold(self.delay_law.range(), |(low, high), (minimum, maximum)| {
+            (if minimum > low { minimum } else { low }, if maximum < high { maximum } else { high })
         })
     }
 
-    /// Supplies the delay law covers.
-    pub fn supply_range(&self) -> (Volts, Volts) {
-        self.delay_law.range()
-    }
-
-    /// Why results at `supply` deserve a warning: it lies outside the law and is allowed all the same.
+    /// Why results at `supply` deserve a warning: it lies outside a law and is allowed all the same.
     pub fn extrapolation(&self, supply: Volts) -> Option<SupplyOutOfRange> {
-        let law = self.delay_law.slowdown(supply, self.nominal_supply, self.temperature_c);
-        law.err().filter(|_| self.slowdown(supply).is_ok())
+        let (minimum, maximum) = self.supply_range();
+        let outside = !(minimum..=maximum).contains(&supply) && self.check_supply(supply).is_ok();
+        outside.then_some(SupplyOutOfRange { supply, minimum, maximum })
     }
 
-    /// Leakage power at `supply` relative to nominal.
+    /// Leakage power at `supply`, corner and temperature relative to nominal.
     pub fn leakage_factor(&self, supply: Volts) -> f64 {
-        self.leakage_law.factor(supply, self.nominal_supply, self.temperature_c)
+        self.leakage_law.factor(supply, self.nominal_supply, self.bias)
     }
 
     /// Switching energy at `supply` relative to nominal: (V / Vnom)².
     pub fn switching_factor(&self, supply: Volts) -> f64 {
         (supply / self.nominal_supply).powi(2)
-    }
-
-    /// Weighs a netlist. Left out: wires beyond the load per fanout, slews other than the library's 60 ps, and
-    /// differences between the pins of a cell.
-    pub fn weigh(&self, netlist: &Netlist) -> Result<Physical, MissingCells> {
-        let kinds: BTreeSet<CellKind> = netlist.cells().iter().map(|cell| cell.kind()).collect();
-        let missing: Vec<String> =
-            kinds.iter().filter(|kind| !self.cells.contains_key(kind)).map(|kind| kind.name().into()).collect();
-        if !missing.is_empty() {
-            return Err(MissingCells { technology: self.name.clone(), missing });
-        }
-        let loads = self.loads(netlist);
-        let charge = |net: NetId| Femtojoules(0.5 * loads[net.index()].0 * self.nominal_supply.0.powi(2));
-        let mut physical = Physical {
-            area: SquareMicrons::default(),
-            leakage: Nanowatts::default(),
-            delay: vec![Picoseconds(0); netlist.net_count()],
-            edge_delay: vec![EdgeDelay::default(); netlist.net_count()],
-            transition_energy: netlist.nets().map(charge).collect(),
-            launch: Picoseconds(0),
-            setup: Picoseconds(self.flip_flop.setup_ps.ceil() as u32),
-        };
-        for cell in netlist.cells() {
-            let data = &self.cells[&cell.kind()];
-            physical.area += data.area;
-            physical.leakage += data.leakage;
-            for (net, output) in cell.outputs().zip(&data.outputs) {
-                let load = loads[net.index()].0;
-                let rise = output.rise_ps + output.rise_ps_per_ff * load;
-                let fall = output.fall_ps + output.fall_ps_per_ff * load;
-                let whole = |delay: f64| Picoseconds(delay.round().max(1.0) as u32);
-                physical.delay[net.index()] = whole((rise + fall) / 2.0);
-                physical.edge_delay[net.index()] = EdgeDelay { rise: whole(rise), fall: whole(fall) };
-                let internal = (output.rise_energy_fj + output.fall_energy_fj) / 2.0;
-                physical.transition_energy[net.index()] += Femtojoules(internal);
-            }
-        }
-        let operands = netlist.inputs().iter().flat_map(|port| port.nets());
-        let heaviest = operands.map(|net| loads[net.index()].0).fold(0.0, f64::max);
-        let flip_flop = &self.flip_flop;
-        let launch = flip_flop.clock_to_output_ps + flip_flop.clock_to_output_ps_per_ff * heaviest;
-        physical.launch = Picoseconds(launch.ceil() as u32);
-        Ok(physical)
-    }
-
-    /// Capacitance each net drives.
-    fn loads(&self, netlist: &Netlist) -> Vec<Femtofarads> {
-        let mut loads = vec![Femtofarads::default(); netlist.net_count()];
-        for cell in netlist.cells() {
-            for net in cell.inputs() {
-                loads[net.index()] += self.cells[&cell.kind()].input_capacitance + self.wire_capacitance;
-            }
-        }
-        for net in netlist.outputs().iter().flat_map(|port| port.nets()) {
-            loads[net.index()] += self.output_load + self.wire_capacitance;
-        }
-        loads
     }
 }

@@ -1,0 +1,136 @@
+//! Characterisations as tables.
+
+use crate::output::print_line;
+use axtrain_sim::profile::MetricIntervals;
+use axtrain_sim::report::{Characterization, MeasuredError, TimingReport, VariationReport};
+use comfy_table::{CellAlignment, Table, presets};
+
+/// Prints what is known of a design.
+pub(crate) fn print(report: &Characterization) {
+    let design = &report.design;
+    let sign = if design.signed { "signed" } else { "unsigned" };
+    print_line(&format!("{} ({}, {sign} {}×{})", design.name, design.family, design.width_a, design.width_b));
+    let MeasuredError { method, vectors, error, ci95, .. } = &report.approximation;
+    print_line(&format!(
+        "  error ({method}, {vectors} pairs): MAE {:.4} ({:.4} %), WCE {} ({:.4} %), EP {:.2} %,",
+        error.mae, error.mae_percent, error.wce, error.wce_percent, error.ep_percent
+    ));
+    print_line(&format!(
+        "    MRE {:.3} %, WCRE {:.2} %, MSE {:.5}, mean {:.4}, NMED {:.2e}, NoEB {:.2}",
+        error.mre_percent, error.wcre_percent, error.mse, error.mean_error, error.nmed, error.noeb
+    ));
+    if let Some(MetricIntervals { mae: [low, high], ep_percent: ep, mre_percent: mre, .. }) = ci95 {
+        print_line(&format!(
+            "    95 % confidence: MAE {low:.4} to {high:.4}, EP {:.2} to {:.2} %, MRE {:.3} to {:.3} %",
+            ep[0], ep[1], mre[0], mre[1]
+        ));
+    }
+    if let Some(structure) = report.structure {
+        print_line(&format!(
+            "  {} cells, {:.1} µm², critical path {:.0} ps, leakage {:.2} µW",
+            structure.cells,
+            structure.area_um2,
+            structure.critical_path_ps,
+            structure.leakage_nw / 1e3
+        ));
+    }
+    if let Some(timing) = &report.static_timing {
+        print_timing(timing);
+    }
+    if report.operating_points.is_empty() {
+        return;
+    }
+    let points = &report.operating_points;
+    let first = points.iter().find(|point| point.drawn.is_none()).unwrap_or(&points[0]);
+    if report.corner.is_some() || report.temperature_c.is_some() {
+        let corner = report.corner.as_deref().map_or(String::new(), |corner| format!("corner {corner}, "));
+        print_line(&format!("  {corner}{:.0} °C", report.temperature_c.unwrap_or_default()));
+    }
+    let critical = report.critical_supply_v.map_or("no supply".to_owned(), |supply| format!("{supply:.3} V"));
+    print_line(&format!(
+        "  clock {:.0} ps, met statically from {critical} up; {} operands",
+        first.clock_ps, first.stimulus
+    ));
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header(["supply", "wrong", "mean error", "MAE", "fJ an operation", "of it glitches"]);
+    for point in &report.operating_points {
+        let mark = if point.drawn.is_some() { "*" } else { "" };
+        table.add_row([
+            format!("{:.3} V{mark}", point.supply_v),
+            format!("{:.4} %", 100.0 * point.timing.error_rate),
+            format!("{:.3}", point.timing.mean_error),
+            format!("{:.3}", point.timing.mae),
+            format!("{:.1}", point.energy.total_fj),
+            format!("{:.0} %", 100.0 * point.energy.glitch_fj / point.energy.total_fj),
+        ]);
+    }
+    print_aligned(&mut table);
+    if let Some(drawn) = report.operating_points.iter().find(|point| point.drawn.is_some()) {
+        print_line(&format!("  * operations in flight together: {}", drawn.stimulus));
+    }
+    if let Some(variation) = &report.variation {
+        print_variation(variation);
+    }
+    if let Some(minimum) = report.minimum_energy {
+        let end = if minimum.at_end_of_law { ", where the delay law ends" } else { "" };
+        print_line(&format!(
+            "  least energy: {:.1} fJ an operation at {:.3} V and its shortest clock of {:.0} ps{end}",
+            minimum.energy.total_fj, minimum.supply_v, minimum.clock_ps
+        ));
+    }
+}
+
+/// How chips differ at each operating point.
+fn print_variation(variation: &VariationReport) {
+    let VariationReport { chips, operations, points, .. } = variation;
+    print_line(&format!(
+        "  {chips} chips, {operations} operations of each at each supply; mean ± deviation, worst 5 %:"
+    ));
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header(["supply", "critical path, ps", "", "wrong", "", "fJ an operation", "yield"]);
+    for point in points {
+        let (path, wrong) = (point.critical_path_ps, point.error_rate);
+        let energy = point.energy_fj.map_or("-".to_owned(), |fj| format!("{:.1} ± {:.1}", fj.mean, fj.sd));
+        let [low, high] = point.yield_ci95.map(|share| 100.0 * share);
+        table.add_row([
+            format!("{:.3} V", point.supply_v),
+            format!("{:.0} ± {:.0}", path.mean, path.sd),
+            format!("> {:.0}", path.q95),
+            format!("{:.4} ± {:.4} %", 100.0 * wrong.mean, 100.0 * wrong.sd),
+            format!("> {:.4} %", 100.0 * wrong.q95),
+            energy,
+            format!("{:.1} % ({low:.0} to {high:.0})", 100.0 * point.yield_share),
+        ]);
+    }
+    print_aligned(&mut table);
+}
+
+/// The critical path pin by pin, then every output.
+fn print_timing(timing: &TimingReport) {
+    print_line(&format!("  critical path, sampled before {} ps:", timing.window_ps));
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header(["net", "cell", "from", "to", "delay, ps", "arrival, ps"]);
+    for step in &timing.critical_path {
+        let [from, to] = step.pins.clone().unwrap_or_default();
+        let cell = step.cell.clone().unwrap_or_else(|| "input".to_owned());
+        table.add_row([step.net.clone(), cell, from, to, step.delay_ps.to_string(), step.arrival_ps.to_string()]);
+    }
+    print_aligned(&mut table);
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header(["output", "arrival, ps", "slack, ps"]);
+    for output in &timing.outputs {
+        table.add_row([output.output.clone(), output.arrival_ps.to_string(), output.slack_ps.to_string()]);
+    }
+    print_aligned(&mut table);
+}
+
+fn print_aligned(table: &mut Table) {
+    for column in table.column_iter_mut() {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    print_line(&table.to_string());
+}

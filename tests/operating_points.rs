@@ -1,0 +1,143 @@
+//! Supply, clock, corner and temperature, as a user of `characterize` meets them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const TECHNOLOGY: &str = include_str!("../hwconfigs/technology/freepdk45.toml");
+
+fn axtrain(folder: &Path, arguments: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_axtrain");
+    Command::new(program).args(arguments).current_dir(folder).output().expect("the program starts")
+}
+
+/// A fresh folder with a small signed multiplier in it.
+fn scratch(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    let design = "[multiplier]\nfamily = \"array\"\nwidth = 6\nsigned = true\nname = \"m\"\n";
+    fs::write(folder.join("d.toml"), design).unwrap();
+    folder
+}
+
+/// What `characterize --json` says of it.
+fn characterize(folder: &Path, arguments: &[&str]) -> serde_json::Value {
+    let output = axtrain(folder, &[&["characterize", "d.toml", "--json"], arguments].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("one JSON document and nothing else")
+}
+
+fn error_rates(report: &serde_json::Value) -> Vec<f64> {
+    let points = report["operating_points"].as_array().unwrap();
+    points.iter().map(|point| point["timing"]["error_rate"].as_f64().unwrap()).collect()
+}
+
+#[test]
+fn slow_corners_err_first_and_heat_leaks() {
+    let folder = scratch("corners");
+    let at = |condition: &[&str]| characterize(&folder, &[&["--supply", "0.9,1.1"], condition].concat());
+    let (slow, typical, fast) = (at(&["--corner", "ss"]), at(&[]), at(&["--corner", "ff"]));
+    assert_eq!(slow["corner"], "ss");
+    assert_eq!(error_rates(&typical)[1], 0.0, "the clock is what typical cells need");
+    assert!(error_rates(&slow)[1] > 0.0 && error_rates(&fast)[1] == 0.0);
+    assert!(error_rates(&slow)[0] > error_rates(&typical)[0] && error_rates(&typical)[0] > error_rates(&fast)[0]);
+    let hot = at(&["--temperature-c", "85"]);
+    assert_eq!(hot["temperature_c"], 85.0);
+    let leakage =
+        |report: &serde_json::Value| report["operating_points"][1]["energy"]["leakage_fj"].as_f64().unwrap();
+    assert!(leakage(&hot) > 2.0 * leakage(&typical));
+    for (arguments, part) in [(["--corner", "sf"], "ff, ss"), (["--temperature-c", "-80"], "-40 … 125 °C")] {
+        let output = axtrain(&folder, &[&["characterize", "d.toml"], &arguments[..]].concat());
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && message.contains(part), "{message}");
+    }
+}
+
+/// Cells with laws of their own need a simulation a point; where those laws are all the same one, it must come to what
+/// one simulation for all points finds, but for rounding to picoseconds at each supply.
+#[test]
+fn own_laws_that_are_the_shared_one_change_nothing() {
+    let folder = scratch("own-laws");
+    let law = "law = { model = \"ekv\", threshold_v = 0.322, slope_factor = 1.5, alpha = 1.3, minimum_v = 0.35, maximum_v = 1.2 }";
+    let same = TECHNOLOGY.replace("[cells.full-adder]\n", &format!("[cells.full-adder]\n{law}\n"));
+    fs::write(folder.join("same.toml"), &same).unwrap();
+    let steep = same.replace("threshold_v = 0.322, slope_factor", "threshold_v = 0.45, slope_factor");
+    fs::write(folder.join("steep.toml"), steep).unwrap();
+    let supplies = ["--supply", "0.8,0.9,1.0,1.1"];
+    let shared = characterize(&folder, &supplies);
+    let at = |file: &str| characterize(&folder, &[&supplies[..], &["--technology", file]].concat());
+    let (same, steep) = (at("same.toml"), at("steep.toml"));
+    for (shared, same) in error_rates(&shared).into_iter().zip(error_rates(&same)) {
+        assert!((same - shared).abs() <= 0.02 + 0.05 * shared, "{same} {shared}");
+    }
+    for key in ["timing", "energy"] {
+        assert_eq!(same["operating_points"][3][key], shared["operating_points"][3][key], "nominal supply");
+    }
+    assert!(error_rates(&steep)[1] > 1.1 * error_rates(&shared)[1], "slower adders make more errors");
+    let supply = |report: &serde_json::Value| report["critical_supply_v"].as_f64().unwrap();
+    assert!((supply(&same) - supply(&shared)).abs() < 0.002 && supply(&steep) > supply(&shared));
+}
+
+/// Below half the critical path operations overlap: sequences are drawn, the same for one seed and any number of threads.
+#[test]
+fn points_where_operations_overlap_are_drawn() {
+    let folder = scratch("overlap");
+    let supplies = ["--supply", "1.1,0.55,0.9"];
+    let report = characterize(&folder, &supplies);
+    let points = report["operating_points"].as_array().unwrap();
+    let order: Vec<f64> = points.iter().map(|point| point["supply_v"].as_f64().unwrap()).collect();
+    assert_eq!(order, [1.1, 0.55, 0.9], "as asked for");
+    assert!(points[0]["drawn"].is_null() && points[2]["drawn"].is_null());
+    let point = &points[1];
+    assert!(point["stimulus"].as_str().unwrap().contains("sequences"), "{point}");
+    let rate = point["timing"]["error_rate"].as_f64().unwrap();
+    let bound = |end: usize| point["drawn"]["error_rate_ci95"][end].as_f64().unwrap();
+    assert!(bound(0) < rate && rate < bound(1) && bound(1) - bound(0) < 0.02, "{point}");
+    assert!(rate > points[2]["timing"]["error_rate"].as_f64().unwrap());
+    assert_eq!(characterize(&folder, &[&supplies[..], &["--threads", "1"]].concat()), report);
+    let other = characterize(&folder, &[&supplies[..], &["--seed", "2"]].concat());
+    let other_rate = other["operating_points"][1]["timing"]["error_rate"].as_f64().unwrap();
+    assert!(other_rate != rate && (other_rate - rate).abs() < 2.0 * (bound(1) - bound(0)));
+}
+
+/// Virtual chips: their spread, their yield at two clocks, and the same for one seed and any number of threads.
+#[test]
+fn chips_spread_around_the_typical_one() {
+    let folder = scratch("chips");
+    let ask = ["--supply", "0.7,1.1", "--chips", "40"];
+    let report = characterize(&folder, &ask);
+    let variation = &report["variation"];
+    assert_eq!((variation["chips"].as_u64(), variation["seed"].as_u64()), (Some(40), Some(1)));
+    let number = |report: &serde_json::Value, point: usize, key: &str, what: &str| {
+        report["variation"]["points"][point][key][what].as_f64().unwrap()
+    };
+    let path = report["structure"]["critical_path_ps"].as_f64().unwrap();
+    let (mean, sd) = (number(&report, 1, "critical_path_ps", "mean"), number(&report, 1, "critical_path_ps", "sd"));
+    // The slowest of several near-critical paths is slower than the typical one's, but of the same size.
+    assert!(mean > path && mean < 1.2 * path && sd > 0.005 * path && sd < 0.1 * path, "{mean} ± {sd}, {path}");
+    let relative = |point: usize| {
+        number(&report, point, "critical_path_ps", "sd") / number(&report, point, "critical_path_ps", "mean")
+    };
+    assert!(relative(0) > 1.5 * relative(1), "thresholds matter more at a low supply");
+    let share = |report: &serde_json::Value, point: usize| {
+        report["variation"]["points"][point]["yield_share"].as_f64().unwrap()
+    };
+    // The clock leaves a typical chip no slack: most chips miss it, and none with a tenth more to spare.
+    assert!(share(&report, 1) < 0.5, "{}", share(&report, 1));
+    let clock = report["operating_points"][0]["clock_ps"].as_f64().unwrap();
+    let slow = characterize(&folder, &[&ask[..], &["--clock-ps", &(1.3 * clock).to_string()]].concat());
+    assert_eq!(share(&slow, 1), 1.0);
+    assert_eq!(number(&slow, 1, "error_rate", "q95"), 0.0);
+    assert!(number(&report, 0, "error_rate", "mean") > 0.0);
+    assert_eq!(characterize(&folder, &[&ask[..], &["--threads", "1"]].concat()), report);
+    assert_ne!(characterize(&folder, &[&ask[..], &["--seed", "2"]].concat())["variation"], report["variation"]);
+    let output = axtrain(&folder, &["characterize", "d.toml", "--chips", "3"]);
+    assert_eq!(output.status.code(), Some(2), "chips need operating points");
+    let start = TECHNOLOGY.find("[variation]").unwrap();
+    let end = TECHNOLOGY.find("# Corners of the same card").unwrap();
+    fs::write(folder.join("flat.toml"), [&TECHNOLOGY[..start], &TECHNOLOGY[end..]].concat()).unwrap();
+    let output = axtrain(&folder, &[&["characterize", "d.toml", "--technology", "flat.toml"], &ask[..]].concat());
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && message.contains("[variation]"), "{message}");
+}
