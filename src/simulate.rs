@@ -6,6 +6,7 @@ use crate::output::{print_json, write_atomically};
 use crate::progress::Console;
 use crate::run_lock::RunLock;
 use crate::simulate_memory::{self, Sound};
+use crate::store::{Key, Keys, Store};
 use crate::study::{Behaviour, Study, load};
 use crate::weights::{Job, pairings};
 use crate::{summary, summary_memory};
@@ -19,6 +20,9 @@ use axtrain_sim::technology::OperatingPoint;
 use axtrain_sim::units::Volts;
 use axtrain_sim::workload::{QuantizedLayer, WeightsFile, pixel_code};
 use rayon::prelude::*;
+#[cfg(feature = "train")]
+use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Pairs of consecutive operations sampled a layer for what accumulators and registers do.
 const ELEMENT_SAMPLES: usize = 1024;
@@ -26,7 +30,7 @@ const ELEMENT_SAMPLES: usize = 1024;
 /// Simulates an experiment whose networks are trained.
 pub(crate) fn run(options: &ExperimentOptions, seed: u64, console: &Console) -> Result<(), Failure> {
     let study = load(&options.experiment, &options.runs)?;
-    let _lock = RunLock::take(&study.folder)?;
+    let _lock = RunLock::take(&study.root)?;
     // Fail for missing networks before the work, not after.
     for job in Job::all(&study) {
         job.required(&study)?;
@@ -42,28 +46,96 @@ pub(crate) fn run(options: &ExperimentOptions, seed: u64, console: &Console) -> 
     Ok(())
 }
 
-/// Runs every network on every design it belongs to and writes `records.jsonl`, and the same as `records.csv`.
+/// Runs every network on every design it belongs to, as far as that has not been done, and writes what all of it gave.
 pub(crate) fn records(
     study: &Study,
     behaviours: &[Behaviour],
     seed: u64,
     console: &Console,
 ) -> Result<Vec<Record>, Failure> {
-    let pairs = pairings(study);
-    let stage = console.stage("inference", pairs.len() as u64);
-    let records: Vec<Vec<Record>> = pairs
-        .par_iter()
-        .map(|(design, job)| {
-            let weights = job.required(study)?;
-            let records = run_network(study, &study.designs[*design], &behaviours[*design], job, &weights, seed)?;
-            stage.step();
-            Ok(records)
+    let missing = missing(study, seed);
+    simulate(study, &missing, |design| &behaviours[design], seed, console)?;
+    collect(study, seed)
+}
+
+/// Simulates networks, each with the position of its design, and keeps the records that are missing.
+#[cfg(feature = "train")]
+pub(crate) fn compute(study: &Study, missing: &[(usize, Job)], seed: u64, console: &Console) -> Result<(), Failure> {
+    let mut behaviours = BTreeMap::new();
+    for (design, _) in missing {
+        if !behaviours.contains_key(design) {
+            behaviours.insert(*design, study.behaviour(*design, console)?);
+        }
+    }
+    simulate(study, missing, |design| &behaviours[&design], seed, console)
+}
+
+fn simulate<'a>(
+    study: &Study,
+    missing: &[(usize, Job)],
+    behaviour: impl Fn(usize) -> &'a Behaviour + Sync,
+    seed: u64,
+    console: &Console,
+) -> Result<(), Failure> {
+    let stage = console.stage("inference", missing.len() as u64);
+    missing.par_iter().try_for_each(|(design, job)| {
+        run_network(study, *design, behaviour(*design), job, seed)?;
+        stage.step();
+        Ok(())
+    })
+}
+
+/// The networks of a study, each with the position of its design, of which some record is missing.
+pub(crate) fn missing(study: &Study, seed: u64) -> Vec<(usize, Job)> {
+    let store = Store::of(&study.root);
+    let mut pairs = pairings(study);
+    pairs.retain(|(design, job)| keys(study, *design, job, seed).iter().any(|key| store.record(key).is_none()));
+    pairs
+}
+
+/// Keys of all records of a network on a design, in order.
+fn keys(study: &Study, design: usize, job: &Job, seed: u64) -> Vec<Key> {
+    let keys = Keys::new(study, design, job, seed);
+    let points = study.points_of(&study.designs[design]);
+    let mut all: Vec<Key> = points.iter().map(|point| keys.sound(*point)).collect();
+    if let Some(faulty) = &study.faulty_memory {
+        for place in simulate_memory::chips(faulty, job) {
+            all.extend(simulate_memory::keys(&keys, faulty, place, &points));
+        }
+    }
+    all
+}
+
+/// How many of a study's records there are, and how many there will be.
+pub(crate) fn progress(study: &Study, seed: u64) -> (usize, usize) {
+    let store = Store::of(&study.root);
+    let keys = pairings(study).into_iter().flat_map(|(design, job)| keys(study, design, &job, seed));
+    let found: Vec<bool> = keys.map(|key| store.record(&key).is_some()).collect();
+    (found.iter().filter(|found| **found).count(), found.len())
+}
+
+/// Reads every record of a study, which must be there, and writes `records.jsonl`, the same as `records.csv`, and what memories
+/// do, if they fail.
+pub(crate) fn collect(study: &Study, seed: u64) -> Result<Vec<Record>, Failure> {
+    let store = Store::of(&study.root);
+    let keys: Vec<Key> =
+        pairings(study).into_iter().flat_map(|(design, job)| keys(study, design, &job, seed)).collect();
+    let records: Vec<Option<Record>> = keys.par_iter().map(|key| store.record(key)).collect();
+    let absent = records.iter().filter(|record| record.is_none()).count();
+    if absent > 0 {
+        let message = format!("{absent} of {} records of {} are missing", records.len(), study.folder.display());
+        return Err(Failure::request(message, "compute them: run the same command again without --shard"));
+    }
+    let records: Vec<Record> = records
+        .into_iter()
+        .flatten()
+        .map(|mut record| {
+            record.provenance.experiment_sha256.clone_from(&study.experiment_sha256);
+            record.point.settings.clone_from(&study.settings);
+            record
         })
-        .collect::<Result<_, Failure>>()?;
-    let records: Vec<Record> = records.into_iter().flatten().collect();
-    let lines = records.iter().map(|record| serde_json::to_string(record).expect("records serialise") + "\n");
-    write_atomically(&study.folder.join("records.jsonl"), lines.collect::<String>().as_bytes())?;
-    write_atomically(&study.folder.join("records.csv"), Record::to_csv(&records).as_bytes())?;
+        .collect();
+    write_records(&study.folder, &records)?;
     if let Some(report) = simulate_memory::report(study, &records) {
         let text = serde_json::to_vec_pretty(&report).expect("reports serialise");
         write_atomically(&study.folder.join("memory.json"), &text)?;
@@ -71,14 +143,38 @@ pub(crate) fn records(
     Ok(records)
 }
 
-fn run_network(
+/// Writes `records.jsonl` and `records.csv`.
+pub(crate) fn write_records(folder: &Path, records: &[Record]) -> Result<(), Failure> {
+    let mut lines = Vec::new();
+    for record in records {
+        serde_json::to_writer(&mut lines, record).expect("records serialise");
+        lines.push(b'\n');
+    }
+    write_atomically(&folder.join("records.jsonl"), &lines)?;
+    write_atomically(&folder.join("records.csv"), Record::to_csv(records).as_bytes())
+}
+
+/// Simulates a network on a design and keeps every record that is missing.
+pub(crate) fn run_network(
     study: &Study,
-    design: &Design,
+    design_index: usize,
     behaviour: &Behaviour,
     job: &Job,
-    weights: &WeightsFile,
     seed: u64,
-) -> Result<Vec<Record>, Failure> {
+) -> Result<(), Failure> {
+    let (design, store) = (&study.designs[design_index], Store::of(&study.root));
+    let keys = Keys::new(study, design_index, job, seed);
+    let operating: Vec<OperatingPoint> = behaviour.points.iter().map(|&(point, _)| point).collect();
+    let failing = study.faulty_memory.as_ref().map(|faulty| {
+        let mut chips = simulate_memory::chips(faulty, job);
+        chips.retain(|&place| {
+            simulate_memory::keys(&keys, faulty, place, &operating).iter().any(|key| store.record(key).is_none())
+        });
+        (faulty, chips)
+    });
+    // Chips need to know what happens with sound weights, at every operating point.
+    let all = failing.as_ref().is_some_and(|(_, chips)| !chips.is_empty());
+    let weights = job.required(study)?;
     let network = &weights.network;
     let test = &study.dataset.test;
     let gemm = TableGemm::new(&design.product);
@@ -98,7 +194,11 @@ fn run_network(
     let sram = Volts(study.memories.technology.nominal_supply_v());
     let sram_leakage = study.faulty_memory.as_ref().map_or(1.0, |faulty| faulty.leakage);
     let mut points = Vec::new();
-    for (position, &(point, _)) in behaviour.points.iter().enumerate() {
+    for (position, &point) in operating.iter().enumerate() {
+        let key = keys.sound(point);
+        if !all && store.record(&key).is_some() {
+            continue;
+        }
         let run = inference.run(behaviour.errors(position));
         let layers = layer_works(study, design, network.layers(), &run, seed);
         let cost = model
@@ -121,16 +221,17 @@ fn run_network(
             latency_us: cost.latency_us,
             energy_uj: cost.energy,
             product_error_rate: wrong / multiplications,
-            provenance: provenance(study, design, weights, point),
+            provenance: provenance(study, design, &weights, point),
         };
+        store.keep(&key, &record)?;
         points.push((record, layers));
     }
-    let mut records: Vec<Record> = points.iter().map(|(record, _)| record.clone()).collect();
-    if let Some(faulty) = &study.faulty_memory {
-        let sound = Sound { study, behaviour, job, network, gemm: &gemm, codes: &codes, model, points: &points };
-        records.extend(sound.on_failing_memory(faulty)?);
+    if let Some((faulty, chips)) = failing.filter(|(_, chips)| !chips.is_empty()) {
+        let sound =
+            Sound { study, behaviour, network, gemm: &gemm, codes: &codes, model, points: &points, keys: &keys };
+        sound.on_failing_memory(faulty, &chips)?;
     }
-    Ok(records)
+    Ok(())
 }
 
 fn layer_works(
@@ -182,6 +283,7 @@ fn record_point(study: &Study, design: &Design, job: &Job, point: OperatingPoint
         chip: None,
         memory: job.scheme_name(study).map(str::to_owned),
         bit_error_rate: None,
+        settings: study.settings.clone(),
     }
 }
 

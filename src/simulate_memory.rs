@@ -6,6 +6,7 @@
 
 use crate::failure::Failure;
 use crate::faulty_memory::FaultyMemory;
+use crate::store::{Key, Keys, Store};
 use crate::study::{Behaviour, Study};
 use crate::weights::Job;
 use axtrain_sim::array::{EnergyModel, InferenceCost, LayerWork, Supplies, TransitionInference};
@@ -13,6 +14,7 @@ use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::memory::{FaultMap, Scheme, WeightMemory};
 use axtrain_sim::profile::SampledErrors;
 use axtrain_sim::report::{MemoryPoint, MemoryReport, Record, Sensitivity};
+use axtrain_sim::technology::OperatingPoint;
 use axtrain_sim::units::Volts;
 use axtrain_sim::workload::{Accuracy, Network, classify, infer_with};
 use rayon::prelude::*;
@@ -21,7 +23,6 @@ use rayon::prelude::*;
 pub(crate) struct Sound<'a> {
     pub(crate) study: &'a Study,
     pub(crate) behaviour: &'a Behaviour,
-    pub(crate) job: &'a Job,
     pub(crate) network: &'a Network,
     pub(crate) gemm: &'a TableGemm,
     /// Test images as activation codes.
@@ -29,28 +30,47 @@ pub(crate) struct Sound<'a> {
     pub(crate) model: EnergyModel<'a>,
     /// For each logic supply, the record and what happened in each layer.
     pub(crate) points: &'a [(Record, Vec<LayerWork>)],
+    pub(crate) keys: &'a Keys,
+}
+
+/// A memory scheme and a chip: what is simulated at once.
+pub(crate) type Place = (usize, u64);
+
+/// Where a network runs: it runs on all schemes and chips unless it was trained for one.
+pub(crate) fn chips(faulty: &FaultyMemory, job: &Job) -> Vec<Place> {
+    let schemes = (0..faulty.faults.schemes.len()).filter(|index| job.scheme.is_none_or(|own| own == *index));
+    let own = |chip: &u64| job.chip.is_none_or(|own| own == *chip);
+    schemes.flat_map(|scheme| faulty.chips().filter(own).map(move |chip| (scheme, chip))).collect()
+}
+
+/// Keys of a place's records: memory supplies, and for each the logic's operating points.
+pub(crate) fn keys(keys: &Keys, faulty: &FaultyMemory, place: Place, points: &[OperatingPoint]) -> Vec<Key> {
+    let of_memory = |memory: &(Volts, f64)| {
+        let memory = *memory;
+        points.iter().map(move |point| keys.on_chip(*point, faulty, place, memory))
+    };
+    faulty.points.iter().flat_map(of_memory).collect()
 }
 
 impl Sound<'_> {
-    /// The records of all chips at all supplies.
-    pub(crate) fn on_failing_memory(&self, faulty: &FaultyMemory) -> Result<Vec<Record>, Failure> {
-        let mut records = Vec::new();
+    /// Simulates `places` at all supplies and keeps their records.
+    pub(crate) fn on_failing_memory(&self, faulty: &FaultyMemory, places: &[Place]) -> Result<(), Failure> {
+        let store = Store::of(&self.study.root);
+        let operating: Vec<OperatingPoint> = self.behaviour.points.iter().map(|&(point, _)| point).collect();
         for (index, scheme) in faulty.faults.schemes.iter().enumerate() {
-            // A network that was trained for one memory runs on that.
-            if self.job.scheme.is_some_and(|own| own != index) {
+            let own: Vec<&Place> = places.iter().filter(|(scheme, _)| *scheme == index).collect();
+            if own.is_empty() {
                 continue;
             }
             let memory = faulty.memory(scheme, &self.network.weight_shapes())?;
             let costs = self.costs(faulty, scheme)?;
-            let chips: Vec<u64> =
-                faulty.chips().filter(|chip| self.job.chip.is_none_or(|own| own == *chip)).collect();
-            let of_chips: Vec<Vec<Record>> = chips
-                .par_iter()
-                .map(|&chip| self.chip(faulty, &memory, &costs, chip))
-                .collect::<Result<_, Failure>>()?;
-            records.extend(of_chips.into_iter().flatten());
+            own.par_iter().try_for_each(|&&place| {
+                let records = self.chip(faulty, &memory, &costs, place.1)?;
+                let keys = keys(self.keys, faulty, place, &operating);
+                keys.iter().zip(&records).try_for_each(|(key, record)| store.keep(key, record))
+            })?;
         }
-        Ok(records)
+        Ok(())
     }
 
     /// Cost at each memory supply and each logic supply.

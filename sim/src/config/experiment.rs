@@ -1,5 +1,6 @@
 //! Experiment files: data, model, training, designs and operating points of one study.
 
+use super::cluster::{Cluster, ClusterFile};
 use super::memory_faults::MemoryFaultsFile;
 use super::model::{Model, ModelFile};
 use super::{ConfigError, DesignFile, MemoryFaults};
@@ -35,6 +36,8 @@ pub struct Experiment {
     pub designs: Vec<Multiplier>,
     /// Position in `designs` of the one that all are compared with.
     pub baseline: usize,
+    /// Where a sweep's parts run.
+    pub cluster: Option<Cluster>,
 }
 
 /// Training settings.
@@ -92,6 +95,10 @@ struct File {
     operation: OperationFile,
     memory_faults: Option<Spanned<MemoryFaultsFile>>,
     designs: Vec<DesignFile>,
+    cluster: Option<ClusterFile>,
+    /// Read where the sweep is expanded.
+    #[serde(rename = "sweep")]
+    _sweep: Option<serde::de::IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -216,6 +223,7 @@ impl Experiment {
             memory_faults,
             designs,
             baseline,
+            cluster: file.cluster.map(ClusterFile::checked).transpose()?,
         })
     }
 

@@ -158,6 +158,7 @@ pub(super) mod tests {
                 chip: None,
                 memory: None,
                 bit_error_rate: None,
+                settings: Default::default(),
             },
             accuracy,
             accuracy_ci95: [0.0, 1.0],

@@ -2,6 +2,7 @@
 
 use crate::array::EnergyComponents;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What was simulated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,9 @@ pub struct Point {
     /// Share of memory cells that fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bit_error_rate: Option<f64>,
+    /// Value of each axis of a sweep, by its key in the experiment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, String>,
 }
 
 /// Where a result comes from.
@@ -87,7 +91,7 @@ impl Record {
     pub fn to_csv(records: &[Record]) -> String {
         let mut text = String::from(
             "design,technology,array,dataset,model,method,seed,supply_v,sram_v,clock_ps,fidelity,chip,\
-             memory,bit_error_rate,accuracy,accuracy_low95,accuracy_high95,images,cycles,latency_us,product_error_rate,total_uj",
+             memory,bit_error_rate,settings,accuracy,accuracy_low95,accuracy_high95,images,cycles,latency_us,product_error_rate,total_uj",
         );
         for (name, _) in EnergyComponents::default().parts() {
             text += &format!(",{name}_uj");
@@ -103,7 +107,9 @@ impl Record {
             let [low, high] = record.accuracy_ci95;
             let Record { accuracy, images, cycles, latency_us, product_error_rate, energy_uj, .. } = record;
             text += &format!("{names},{seed},{supply_v},{sram_v},{clock_ps},{},{chip},", quoted(fidelity));
-            text += &format!("{memory},{rate},");
+            let settings = record.point.settings.iter().map(|(key, value)| format!("{key}={value}"));
+            let settings = quoted(&settings.collect::<Vec<_>>().join("; "));
+            text += &format!("{memory},{rate},{settings},");
             text += &format!("{accuracy},{low},{high},{images},{cycles},{latency_us},{product_error_rate},");
             text += &energy_uj.total.to_string();
             for (_, energy) in energy_uj.parts() {
