@@ -1,6 +1,6 @@
 //! The whole way: characterise, train, simulate, report, plot.
 
-use crate::arguments::ExperimentOptions;
+use crate::arguments::RunOptions;
 use crate::failure::Failure;
 use crate::output::{print_json, print_line};
 use crate::progress::Console;
@@ -10,8 +10,10 @@ use crate::{figures, page, simulate, summary, summary_memory, train};
 use std::path::{Path, PathBuf};
 
 /// Runs an experiment. What is on disk already and still fits is not computed again.
-pub(crate) fn run(options: &ExperimentOptions, seed: u64, console: &Console) -> Result<(), Failure> {
-    let study = load(&options.experiment, &options.runs)?;
+pub(crate) fn run(options: &RunOptions, seed: u64, console: &Console) -> Result<(), Failure> {
+    let RunOptions { experiment: options, fidelity } = options;
+    let mut study = load(&options.experiment, &options.runs)?;
+    fidelity.apply(&mut study);
     let _lock = RunLock::take(&study.folder)?;
     let behaviours = study.characterize(console)?;
     train::networks(&study, console)?;

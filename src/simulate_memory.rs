@@ -6,12 +6,11 @@
 
 use crate::failure::Failure;
 use crate::faulty_memory::FaultyMemory;
-use crate::study::{Behaviour, Study};
+use crate::fidelity::Evaluator;
+use crate::study::Study;
 use crate::weights::Job;
-use axtrain_sim::array::{EnergyModel, InferenceCost, LayerWork, Supplies, TransitionInference};
-use axtrain_sim::kernel::TableGemm;
+use axtrain_sim::array::{EnergyModel, InferenceCost, LayerWork, Supplies};
 use axtrain_sim::memory::{FaultMap, Scheme, WeightMemory};
-use axtrain_sim::profile::SampledErrors;
 use axtrain_sim::report::{MemoryPoint, MemoryReport, Record, Sensitivity};
 use axtrain_sim::units::Volts;
 use axtrain_sim::workload::{Accuracy, Network, classify, infer_with};
@@ -20,10 +19,9 @@ use rayon::prelude::*;
 /// A network on a design, and what is known of it with sound weights.
 pub(crate) struct Sound<'a> {
     pub(crate) study: &'a Study,
-    pub(crate) behaviour: &'a Behaviour,
+    pub(crate) evaluator: &'a Evaluator<'a>,
     pub(crate) job: &'a Job,
     pub(crate) network: &'a Network,
-    pub(crate) gemm: &'a TableGemm,
     /// Test images as activation codes.
     pub(crate) codes: &'a [u8],
     pub(crate) model: EnergyModel<'a>,
@@ -84,10 +82,10 @@ impl Sound<'_> {
             let map = faulty.map(memory, chip, p)?;
             let mut settled = None;
             for (position, ((base, _), cost)) in self.points.iter().zip(costs).enumerate() {
-                let errors = self.behaviour.errors(position);
-                let accuracy = match errors.is_empty() {
-                    true => *settled.get_or_insert_with(|| self.accuracy(memory, &map, None)),
-                    false => self.accuracy(memory, &map, Some(errors)),
+                let accuracy = match (self.evaluator.settles(position), settled) {
+                    (true, Some(settled)) => settled,
+                    (true, None) => *settled.insert(self.accuracy(memory, &map, None)?),
+                    (false, _) => self.accuracy(memory, &map, Some(position))?,
                 };
                 let mut record = base.clone();
                 record.point.sram_v = sram.0;
@@ -113,10 +111,10 @@ impl Sound<'_> {
         })
     }
 
-    /// Accuracy on a chip, with late products as in `errors`.
+    /// Accuracy on a chip, with timing errors as at a position of the behaviour's points.
     ///
     /// The array takes its weights once a batch. Persistent faults give the same at every read.
-    fn accuracy(&self, memory: &WeightMemory, map: &FaultMap, errors: Option<&SampledErrors>) -> Accuracy {
+    fn accuracy(&self, memory: &WeightMemory, map: &FaultMap, position: Option<usize>) -> Result<Accuracy, Failure> {
         let labels = self.study.dataset.test.labels();
         let batch = self.study.experiment.operation.batch;
         let images = if map.counts().transient > 0 { batch } else { labels.len().max(1) };
@@ -126,22 +124,25 @@ impl Sound<'_> {
         for (read, (codes, labels)) in reads {
             let mut network = self.network.clone();
             memory.read(map, read as u64, &mut network.weights_mut());
-            let part = self.classified(&network, codes, labels, errors);
+            let part = self.classified(&network, codes, labels, position)?;
             total = Accuracy { correct: total.correct + part.correct, images: total.images + part.images };
         }
-        total
+        Ok(total)
     }
 
-    fn classified(&self, network: &Network, codes: &[u8], labels: &[u8], errors: Option<&SampledErrors>) -> Accuracy {
-        let bits = self.study.array.accumulator_bits();
-        if let Some(errors) = errors {
-            let batch = self.study.experiment.operation.batch;
-            let table = &self.behaviour.table;
-            let images = (codes.to_vec(), labels);
-            return TransitionInference::new(network, table, self.gemm, images, batch, bits).run(errors).accuracy;
+    fn classified(
+        &self,
+        network: &Network,
+        codes: &[u8],
+        labels: &[u8],
+        position: Option<usize>,
+    ) -> Result<Accuracy, Failure> {
+        if let Some(position) = position {
+            let inference = self.evaluator.prepare(network, codes.to_vec(), labels)?;
+            return Ok(inference.run(position).accuracy);
         }
-        let unused = 32 - bits;
-        let scores = infer_with(network, self.gemm, codes, |pass| {
+        let unused = 32 - self.study.array.accumulator_bits();
+        let scores = infer_with(network, &self.evaluator.gemm, codes, |pass| {
             // Sums wrap before the bias is added.
             let positions = pass.layer.convolution.positions();
             for image in pass.accumulators.chunks_exact_mut(pass.layer.outputs()) {
@@ -152,7 +153,7 @@ impl Sound<'_> {
                 }
             }
         });
-        Accuracy::of(&classify(&scores, network.outputs()), labels)
+        Ok(Accuracy::of(&classify(&scores, network.outputs()), labels))
     }
 }
 

@@ -8,9 +8,10 @@
 //! Left out: transitions of the multiplier while weights pass through it (the activation is zero then), and
 //! accumulators that fail themselves (their slack is checked by the caller).
 
+use super::layers::{LayerSums, PointRun, through_layers, wrapped};
 use crate::kernel::TableGemm;
 use crate::profile::{SampledErrors, TransitionTable};
-use crate::workload::{Accuracy, Network, QuantizedLayer, classify};
+use crate::workload::{Network, QuantizedLayer};
 
 /// Inference of one network over one set of images, ready to be repeated at every operating point.
 ///
@@ -22,15 +23,14 @@ pub struct TransitionInference<'a> {
     labels: &'a [u8],
     batch: usize,
     accumulator_bits: u32,
+    codes: Vec<u8>,
     first: LayerInput,
     /// Of each layer's groups.
     layouts: Vec<Vec<WeightColumns>>,
 }
 
-/// A layer's activations with what does not depend on sampling.
+/// What does not depend on sampling in a layer with its activations.
 struct LayerInput {
-    /// `[image][channel][row][column]`.
-    codes: Vec<u8>,
     /// Settled sums in the order of [`QuantizedLayer::for_each_product`].
     settled: Vec<i32>,
     energy_units: u64,
@@ -40,21 +40,6 @@ struct LayerInput {
 pub(super) struct WeightColumns {
     outputs: usize,
     codes: Vec<u8>,
-}
-
-/// What came of running all images at one operating point.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PointRun {
-    /// Images classified as labelled.
-    pub accuracy: Accuracy,
-    /// Class chosen for each image; the lowest wins a tie.
-    pub predictions: Vec<u8>,
-    /// Switching energy of each layer's multipliers over all images, fJ at nominal supply.
-    pub multiplier_fj: Vec<f64>,
-    /// Share of multiplications of each layer that sampled a wrong product.
-    pub error_rate: Vec<f64>,
-    /// Activation codes each layer received, `[image][channel][row][column]`.
-    pub activations: Vec<Vec<u8>>,
 }
 
 impl<'a> TransitionInference<'a> {
@@ -74,32 +59,30 @@ impl<'a> TransitionInference<'a> {
         assert_eq!(codes.len(), labels.len() * network.inputs(), "images of the network's size");
         assert!(batch > 0, "a batch holds at least one image");
         let layouts: Vec<_> = network.layers().iter().map(WeightColumns::of).collect();
-        let first = LayerInput::new(table, gemm, (&network.layers()[0], &layouts[0]), codes, batch);
-        Self { network, table, gemm, labels, batch, accumulator_bits, first, layouts }
+        let first = LayerInput::new(table, gemm, (&network.layers()[0], &layouts[0]), &codes, batch);
+        Self { network, table, gemm, labels, batch, accumulator_bits, codes, first, layouts }
     }
 
     /// Runs all images with the products sampled as in `errors`, one of the table's points.
     pub fn run(&self, errors: &SampledErrors) -> PointRun {
-        let (mut multiplier_fj, mut error_rate, mut activations) = (Vec::new(), Vec::new(), Vec::new());
-        let mut predictions = Vec::new();
-        let mut later;
-        let mut input = &self.first;
-        for (index, (layer, layout)) in self.network.layers().iter().zip(&self.layouts).enumerate() {
-            let (sums, wrong) = self.sampled_sums(errors, layer, layout, input);
-            multiplier_fj.push(input.energy_units as f64 * self.table.energy_quantum());
+        through_layers(self.network, &self.codes, self.labels, |index, layer, codes| {
+            let layout = &self.layouts[index];
+            let later;
+            let input = match index {
+                0 => &self.first,
+                _ => {
+                    later = LayerInput::new(self.table, self.gemm, (layer, layout), codes, self.batch);
+                    &later
+                }
+            };
+            let (sums, wrong) = self.sampled_sums(errors, layer, layout, (codes, input));
             let multiplications = self.labels.len() as u64 * layer.convolution.multiply_accumulates();
-            error_rate.push(wrong as f64 / multiplications as f64);
-            activations.push(input.codes.clone());
-            if layer.requantize.is_some() {
-                let next = (&self.network.layers()[index + 1], &self.layouts[index + 1][..]);
-                later = LayerInput::new(self.table, self.gemm, next, layer.activate(&sums), self.batch);
-                input = &later;
-            } else {
-                predictions = classify(&sums, layer.outputs());
+            LayerSums {
+                sums,
+                multiplier_fj: input.energy_units as f64 * self.table.energy_quantum(),
+                error_rate: wrong as f64 / multiplications as f64,
             }
-        }
-        let accuracy = Accuracy::of(&predictions, self.labels);
-        PointRun { accuracy, predictions, multiplier_fj, error_rate, activations }
+        })
     }
 
     /// A layer's accumulators `[image][channel][position]`, bias included, and how many products were sampled wrong.
@@ -108,12 +91,12 @@ impl<'a> TransitionInference<'a> {
         errors: &SampledErrors,
         layer: &QuantizedLayer,
         columns: &[WeightColumns],
-        input: &LayerInput,
+        (codes, input): (&[u8], &LayerInput),
     ) -> (Vec<i32>, u64) {
         let mut sums = vec![0; self.labels.len() * layer.outputs()];
         let mut wrong = 0;
         let mut settled = &input.settled[..];
-        for_each_block(layer, &input.codes, self.batch, |image, group, activations| {
+        for_each_block(layer, codes, self.batch, |image, group, activations| {
             let rows = activations.len() / layer.convolution.shape(1).k;
             let (block, rest) = settled.split_at(rows * columns[group].outputs);
             settled = rest;
@@ -126,12 +109,6 @@ impl<'a> TransitionInference<'a> {
         });
         (sums, wrong)
     }
-}
-
-/// `sum` modulo 2^bits in two's complement.
-fn wrapped(sum: i32, bits: u32) -> i32 {
-    let unused = 32 - bits.min(32);
-    sum << unused >> unused
 }
 
 /// Rows of activations looked at together, at least: as many as make what is found out about a pair of activations worth
@@ -163,17 +140,17 @@ impl LayerInput {
         table: &TransitionTable,
         gemm: &TableGemm,
         (layer, columns): (&QuantizedLayer, &[WeightColumns]),
-        codes: Vec<u8>,
+        codes: &[u8],
         batch: usize,
     ) -> Self {
         let mut settled = Vec::with_capacity(codes.len() / layer.inputs() * layer.outputs());
         let mut energy_units = 0;
         let rows = batch.saturating_mul(layer.convolution.positions());
-        layer.for_each_product(gemm, &codes, block_images(layer, batch), |products| {
+        layer.for_each_product(gemm, codes, block_images(layer, batch), |products| {
             energy_units += columns[products.group].energy_units(table, products.activations, rows);
             settled.extend_from_slice(products.sums);
         });
-        Self { codes, settled, energy_units }
+        Self { settled, energy_units }
     }
 }
 

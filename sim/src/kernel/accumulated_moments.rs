@@ -2,8 +2,8 @@
 
 use super::{Shape, TableGemm};
 use crate::multiplier::ProductTable;
-use crate::profile::ErrorProfile;
 use crate::profile::sampler::{Draws, Gaussian, rounded};
+use crate::profile::{ErrorProfile, OperandErrors, ProfileMetadata};
 
 /// Errors of sums of products, normal with the sum of the products' means and the sum of their variances: products err
 /// independently, given their operands.
@@ -25,21 +25,29 @@ struct Scaled {
     unit: f64,
 }
 
+/// The operands of a multiplier's table.
+#[derive(Clone, Copy)]
+struct Operands {
+    width_a: u32,
+    width_b: u32,
+    signed: bool,
+}
+
 impl Scaled {
     /// Largest entry in units: residuals about the middle of a column then are summed in 16 bits, four at a time. An entry
     /// is off by at most 2⁻¹⁴ of the largest.
     const LARGEST: f64 = 8191.0;
 
     /// For sums of at most `products` entries.
-    fn new(profile: &ErrorProfile, values: &[f32], products: usize) -> Self {
+    fn new(values: &[f32], operands: Operands, products: usize) -> Self {
         let largest = values.iter().fold(0f32, |largest, value| largest.max(value.abs()));
         if largest == 0.0 {
             return Self { gemm: None, unit: 0.0 };
         }
         let room = f64::from(i32::MAX) / products as f64 - 1.0;
         let unit = f64::from(largest) / room.floor().min(Self::LARGEST);
-        let width_b = profile.metadata.width_b;
-        let table = ProductTable::from_fn(profile.metadata.width_a, width_b, profile.metadata.signed, |a, b| {
+        let Operands { width_a, width_b, signed } = operands;
+        let table = ProductTable::from_fn(width_a, width_b, signed, |a, b| {
             let value = values.get((a << width_b | b) as usize).copied().unwrap_or(0.0);
             (f64::from(value) / unit).round() as i32
         });
@@ -59,13 +67,24 @@ impl AccumulatedMoments {
     /// # Panics
     /// If `products` is zero or more than 2²⁰.
     pub fn new(profile: &ErrorProfile, products: usize) -> Self {
+        let ProfileMetadata { width_a, width_b, signed, .. } = profile.metadata;
+        let operands = Operands { width_a, width_b, signed };
+        Self::of_moments([&profile.error_mean, &profile.error_var], operands, products)
+    }
+
+    /// The same of errors by operands, those of the multiplier that makes `product`.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    pub fn of_operands(errors: &OperandErrors, product: &ProductTable, products: usize) -> Self {
+        let operands = Operands { width_a: product.width_a(), width_b: product.width_b(), signed: product.signed() };
+        Self::of_moments([errors.mean(), errors.variance()], operands, products)
+    }
+
+    fn of_moments([mean, variance]: [&[f32]; 2], operands: Operands, products: usize) -> Self {
         assert!((1..=1 << 20).contains(&products), "sums of 1 to 2^20 products");
-        Self {
-            mean: Scaled::new(profile, &profile.error_mean, products),
-            variance: Scaled::new(profile, &profile.error_var, products),
-            products,
-            gaussian: Gaussian::new(),
-        }
+        let scaled = |values: &[f32]| Scaled::new(values, operands, products);
+        Self { mean: scaled(mean), variance: scaled(variance), products, gaussian: Gaussian::new() }
     }
 
     /// Adds an error to each of the sums `[m][n]`, output (m, n) of `layer` being number `first_output` + m · N + n.
