@@ -1,7 +1,7 @@
 //! Inference at every level of fidelity: `cargo bench --workspace --bench gate`. One core, medians of CPU time.
 //!
-//! Exact signed 8×8 array and 24-bit accumulator in FreePDK45, array of 32 rows, ReLU-like activations and bell-shaped
-//! weights. A timed multiply-accumulate is both stages of an element, waveforms, captured and settled results, toggles of every
+//! Exact signed 8×8 array and 24-bit accumulator in FreePDK45, array of 32 rows, bell-shaped weights, ReLU-like activations;
+//! the cheaper levels on pictures of clothes. A timed multiply-accumulate is both stages of an element, waveforms, captured and settled results, toggles of every
 //! net, and the share of everything else that an inference does.
 
 mod cpu_clock;
@@ -15,7 +15,9 @@ use axtrain_sim::multiplier::{Family, MultiplierSpec, ProductTable};
 use axtrain_sim::profile::{Design, TransitionSpec, TransitionTable};
 use axtrain_sim::technology::Technology;
 use axtrain_sim::units::Picoseconds;
-use axtrain_sim::workload::{Architecture, Convolution, LayerSpec, Network, QuantizedLayer, Requantize};
+use axtrain_sim::workload::{
+    Architecture, Convolution, Dataset, LayerSpec, Network, QuantizedLayer, Requantize, pixel_code,
+};
 use cpu_clock::cpu_seconds;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -88,12 +90,14 @@ fn levels(design: &Design) {
     let table = TransitionTable::build(spec, &|| ()).expect("operands of 8 bits");
     let perceptron = Architecture::perceptron(784, &[128, 64], 10).expect("a perceptron");
     let lenet = Architecture::new([1, 28, 28], &LayerSpec::lenet5(), 10).expect("LeNet-5");
+    let clothes = Dataset::embedded("fashion-mnist").expect("a built-in data set");
     let noise: Vec<i32> = (0..1 << 16).map(|_| rng.random_range(-90..=90)).collect();
     let rough = |a: u32, b: u32| design.product.product(a, b) + noise[(a << 8 | b) as usize];
     let rough = ProductTable::from_fn(8, 8, true, rough);
     for (name, architecture, images) in [("perceptron 784-128-64-10", perceptron, 1024), ("LeNet-5", lenet, 256)] {
         let network = network(&mut rng, &architecture);
-        let codes = activations(&mut rng, images * network.inputs());
+        let test = &clothes.test.first(images);
+        let codes: Vec<u8> = test.pixels().iter().map(|&pixel| pixel_code(pixel)).collect();
         let labels = vec![0; images];
         let work = network.multiply_accumulates() as f64 * images as f64;
         for (kind, product) in [("exact table", &design.product), ("table without structure", &rough)] {

@@ -14,7 +14,7 @@ use axtrain_sim::units::Picoseconds;
 use axtrain_sim::workload::{Convolution, QuantizedLayer, infer_with};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use small_networks::{convolutional, layer, perceptron};
+use small_networks::{layer, networks};
 
 const FREEPDK45: &str = include_str!("../../hwconfigs/technology/freepdk45.toml");
 
@@ -44,10 +44,10 @@ fn inference_computes_what_the_stepped_array_does() {
     let exact = ProductTable::exact(8, 8, true);
     let table = ProductTable::from_fn(8, 8, true, |a, b| exact.product(a, b) + noise[(a << 8 | b) as usize]);
     let array = SystolicArray::new(5, 3, Dataflow::WeightStationary).unwrap();
-    for network in [perceptron(&mut rng), convolutional(&mut rng)] {
+    for network in &networks(&mut rng)[..2] {
         let images: Vec<u8> = (0..3 * network.inputs()).map(|_| rng.random_range(0..128)).collect();
         let mut layers = 0;
-        infer_with(&network, &TableGemm::new(&table), &images, |pass| {
+        infer_with(network, &TableGemm::new(&table), &images, |pass| {
             let (layer, geometry) = (pass.layer, &pass.layer.convolution);
             let (shape, groups) = (geometry.shape(3), geometry.groups());
             // Weights `[group][k][n]`.
@@ -98,7 +98,7 @@ fn looked_up_inference_equals_multiplying_one_by_one() {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     let (images, batch, bits) = (23, 8, 18);
     let gemm = TableGemm::new(&product);
-    for network in [perceptron(&mut rng), convolutional(&mut rng)] {
+    for network in networks(&mut rng) {
         let codes: Vec<u8> = (0..images * network.inputs()).map(|_| rng.random_range(0..128)).collect();
         let labels: Vec<u8> = (0..images).map(|_| rng.random_range(0..5)).collect();
         let inference = TransitionInference::new(&network, &table, &gemm, (codes.clone(), &labels), batch, bits);

@@ -1,6 +1,7 @@
 //! Timing errors of whole sums: two more matrix products and one draw an output.
 
 use super::{Shape, TableGemm};
+use crate::engine::multiversion;
 use crate::multiplier::ProductTable;
 use crate::profile::sampler::{Draws, Gaussian, rounded};
 use crate::profile::{ErrorProfile, OperandErrors, ProfileMetadata};
@@ -108,15 +109,34 @@ impl AccumulatedMoments {
         if mean.is_none() && variance.is_none() {
             return;
         }
-        let at = |sums: &Option<Vec<i32>>, place: usize| sums.as_ref().map_or(0.0, |sums| f64::from(sums[place]));
-        for (place, sum) in sums.iter_mut().enumerate() {
-            let (mean, variance) = (at(&mean, place) * self.mean.unit, at(&variance, place) * self.variance.unit);
-            if mean == 0.0 && variance <= 0.0 {
-                continue;
-            }
-            let bits = draws.stream(layer, first_output + place as u64).bits(0);
-            let error = mean + variance.max(0.0).sqrt() * f64::from(self.gaussian.draw((bits >> 32) as u32));
-            *sum = sum.wrapping_add(rounded(error, bits as u32));
+        let place = (layer, first_output);
+        draw(&self.gaussian, [(&mean, self.mean.unit), (&variance, self.variance.unit)], draws, place, sums);
+    }
+}
+
+/// Integers and their unit, or nothing but zeros.
+type Units<'a> = (&'a Option<Vec<i32>>, f64);
+
+multiversion! {
+    fn draw(gaussian: &Gaussian, moments: [Units<'_>; 2], draws: Draws, place: (u64, u64), sums: &mut [i32]) = draw_errors
+}
+
+#[inline(always)]
+fn draw_errors(
+    gaussian: &Gaussian,
+    [mean, variance]: [Units<'_>; 2],
+    draws: Draws,
+    (layer, first_output): (u64, u64),
+    sums: &mut [i32],
+) {
+    let at = |(sums, unit): Units<'_>, place: usize| sums.as_ref().map_or(0.0, |sums| f64::from(sums[place])) * unit;
+    for (place, sum) in sums.iter_mut().enumerate() {
+        let (mean, variance) = (at(mean, place), at(variance, place));
+        if mean == 0.0 && variance <= 0.0 {
+            continue;
         }
+        let bits = draws.stream(layer, first_output + place as u64).bits(0);
+        let error = mean + variance.max(0.0).sqrt() * f64::from(gaussian.draw((bits >> 32) as u32));
+        *sum = sum.wrapping_add(rounded(error, bits as u32));
     }
 }
