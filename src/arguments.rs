@@ -1,6 +1,6 @@
 //! The command line as typed.
 
-use axtrain_sim::array::{Convention, Dataflow, Gemm};
+use axtrain_sim::array::{Convention, Dataflow, Fidelity, Gemm};
 use clap::{ArgGroup, Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Verb {
     /// Characterise, train, simulate, report and plot an experiment; resumes where it stopped
     #[cfg(feature = "train")]
-    Run(ExperimentOptions),
+    Run(RunOptions),
     /// Train each method and seed of an experiment
     #[cfg(feature = "train")]
     Train(ExperimentOptions),
@@ -44,7 +44,7 @@ pub(crate) enum Verb {
     #[cfg(feature = "train")]
     Merge(MergeOptions),
     /// Run an experiment's trained networks on the array: accuracy, cycles, energy
-    Simulate(ExperimentOptions),
+    Simulate(SimulateOptions),
     /// Error metrics, area, delay, and per operating point timing errors and energy of multipliers
     Characterize(CharacterizeOptions),
     /// Write a multiplier's error profile at each operating point, and what it did operation by operation
@@ -148,6 +148,39 @@ impl std::str::FromStr for Shard {
             _ => Err("give a part and how many there are, as in 1/4 to 4/4".to_owned()),
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FidelityOptions {
+    /// How true to the gates inference is, from cheap to true: table (settled products), profile (errors of whole sums drawn
+    /// from what is known of their products), profile-by-product (errors drawn one by one), transition (the product that the
+    /// gates sample, looked up) or gate (multiplier and accumulator of every element simulated); default: as the experiment
+    /// says, or transition
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) fidelity: Option<Fidelity>,
+    /// Only the first N test images
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<NonZeroUsize>,
+}
+
+#[cfg(feature = "train")]
+#[derive(Debug, Args)]
+pub(crate) struct RunOptions {
+    #[command(flatten)]
+    pub(crate) experiment: ExperimentOptions,
+    #[command(flatten)]
+    pub(crate) fidelity: FidelityOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateOptions {
+    #[command(flatten)]
+    pub(crate) experiment: ExperimentOptions,
+    #[command(flatten)]
+    pub(crate) fidelity: FidelityOptions,
+    /// Run every level of fidelity on the same images and say how far each is from gate; leaves the run's records as they are
+    #[arg(long, conflicts_with = "fidelity")]
+    pub(crate) compare: bool,
 }
 
 #[derive(Debug, Args)]

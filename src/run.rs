@@ -1,6 +1,6 @@
 //! The whole way: characterise, train, simulate, report, plot.
 
-use crate::arguments::ExperimentOptions;
+use crate::arguments::RunOptions;
 use crate::failure::Failure;
 use crate::output::{print_json, print_line};
 use crate::progress::Console;
@@ -12,8 +12,10 @@ use axtrain_sim::report::Record;
 use std::path::{Path, PathBuf};
 
 /// Runs an experiment. What is on disk already and still fits is not computed again.
-pub(crate) fn run(options: &ExperimentOptions, seed: u64, console: &Console) -> Result<(), Failure> {
-    let study = load(&options.experiment, &options.runs)?;
+pub(crate) fn run(options: &RunOptions, seed: u64, console: &Console) -> Result<(), Failure> {
+    let RunOptions { experiment: options, fidelity } = options;
+    let mut study = load(&options.experiment, &options.runs)?;
+    fidelity.apply(&mut study);
     let _lock = RunLock::take(&study.root)?;
     train::networks(&study, Job::all(&study), console)?;
     let results = complete(&study, seed, console)?;

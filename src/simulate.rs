@@ -1,7 +1,9 @@
 //! Trained networks on the array, at every operating point.
 
-use crate::arguments::ExperimentOptions;
+use crate::arguments::SimulateOptions;
+use crate::compare;
 use crate::failure::Failure;
+use crate::fidelity::{Evaluator, Inference};
 use crate::output::{print_json, write_atomically};
 use crate::progress::Console;
 use crate::run_lock::RunLock;
@@ -10,32 +12,34 @@ use crate::store::{Key, Keys, Store};
 use crate::study::{Behaviour, Study, load};
 use crate::weights::{Job, pairings};
 use crate::{summary, summary_memory};
-use axtrain_sim::array::{
-    ElementMeans, EnergyModel, LayerWork, PointRun, Supplies, TransitionInference, loading_energy,
-};
-use axtrain_sim::kernel::TableGemm;
+use axtrain_sim::array::{ElementMeans, EnergyModel, Fidelity, LayerWork, PointRun, Supplies, loading_energy};
 use axtrain_sim::profile::Design;
-use axtrain_sim::report::{Point, Provenance, Record};
+use axtrain_sim::report::{Point, Provenance, Record, StageErrorAverages};
 use axtrain_sim::technology::OperatingPoint;
 use axtrain_sim::units::Volts;
 use axtrain_sim::workload::{QuantizedLayer, WeightsFile, pixel_code};
 use rayon::prelude::*;
-#[cfg(feature = "train")]
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Instant;
 
 /// Pairs of consecutive operations sampled a layer for what accumulators and registers do.
 const ELEMENT_SAMPLES: usize = 1024;
 
 /// Simulates an experiment whose networks are trained.
-pub(crate) fn run(options: &ExperimentOptions, seed: u64, console: &Console) -> Result<(), Failure> {
-    let study = load(&options.experiment, &options.runs)?;
+pub(crate) fn run(options: &SimulateOptions, seed: u64, console: &Console) -> Result<(), Failure> {
+    let SimulateOptions { experiment: options, fidelity, compare } = options;
+    let mut study = load(&options.experiment, &options.runs)?;
+    fidelity.apply(&mut study);
     let _lock = RunLock::take(&study.root)?;
     // Fail for missing networks before the work, not after.
     for job in Job::all(&study) {
         job.required(&study)?;
     }
     let behaviours = study.characterize(console)?;
+    if *compare {
+        return compare::run(&study, &behaviours, seed, options.json, console);
+    }
     let records = records(&study, &behaviours, seed, console)?;
     if options.json {
         print_json(&records);
@@ -73,13 +77,21 @@ pub(crate) fn compute(study: &Study, missing: &[(usize, Job)], seed: u64, consol
 fn simulate<'a>(
     study: &Study,
     missing: &[(usize, Job)],
-    behaviour: impl Fn(usize) -> &'a Behaviour + Sync,
+    behaviour: impl Fn(usize) -> &'a Behaviour,
     seed: u64,
     console: &Console,
 ) -> Result<(), Failure> {
+    let fidelity = study.experiment.operation.fidelity;
+    let mut evaluators = BTreeMap::new();
+    for (index, _) in missing {
+        if !evaluators.contains_key(index) {
+            let evaluator = Evaluator::new(study, &study.designs[*index], behaviour(*index), fidelity, seed)?;
+            evaluators.insert(*index, evaluator);
+        }
+    }
     let stage = console.stage("inference", missing.len() as u64);
     missing.par_iter().try_for_each(|(design, job)| {
-        run_network(study, *design, behaviour(*design), job, seed)?;
+        run_network(study, &evaluators[design], *design, job, seed)?;
         stage.step();
         Ok(())
     })
@@ -154,17 +166,22 @@ pub(crate) fn write_records(folder: &Path, records: &[Record]) -> Result<(), Fai
     write_atomically(&folder.join("records.csv"), Record::to_csv(records).as_bytes())
 }
 
-/// Simulates a network on a design and keeps every record that is missing.
-pub(crate) fn run_network(
-    study: &Study,
-    design_index: usize,
-    behaviour: &Behaviour,
-    job: &Job,
+/// Every design at a fidelity.
+pub(crate) fn evaluators<'a>(
+    study: &'a Study,
+    behaviours: &'a [Behaviour],
+    fidelity: Fidelity,
     seed: u64,
-) -> Result<(), Failure> {
-    let (design, store) = (&study.designs[design_index], Store::of(&study.root));
-    let keys = Keys::new(study, design_index, job, seed);
-    let operating: Vec<OperatingPoint> = behaviour.points.iter().map(|&(point, _)| point).collect();
+) -> Result<Vec<Evaluator<'a>>, Failure> {
+    let designs = study.designs.iter().zip(behaviours);
+    designs.map(|(design, behaviour)| Evaluator::new(study, design, behaviour, fidelity, seed)).collect()
+}
+
+/// Simulates a network on a design and keeps every record that is missing.
+fn run_network(study: &Study, evaluator: &Evaluator<'_>, design: usize, job: &Job, seed: u64) -> Result<(), Failure> {
+    let store = Store::of(&study.root);
+    let keys = Keys::new(study, design, job, seed);
+    let operating: Vec<OperatingPoint> = evaluator.behaviour.points.iter().map(|&(point, _)| point).collect();
     let failing = study.faulty_memory.as_ref().map(|faulty| {
         let mut chips = simulate_memory::chips(faulty, job);
         chips.retain(|&place| {
@@ -175,14 +192,33 @@ pub(crate) fn run_network(
     // Chips need to know what happens with sound weights, at every operating point.
     let all = failing.as_ref().is_some_and(|(_, chips)| !chips.is_empty());
     let weights = job.required(study)?;
-    let network = &weights.network;
-    let test = &study.dataset.test;
-    let gemm = TableGemm::new(&design.product);
-    let codes: Vec<u8> = test.pixels().iter().map(|&pixel| pixel_code(pixel)).collect();
-    let (batch, bits) = (study.experiment.operation.batch, study.array.accumulator_bits());
-    let images = (codes.clone(), test.labels());
-    let inference = TransitionInference::new(network, &behaviour.table, &gemm, images, batch, bits);
-    let model = EnergyModel {
+    let codes = test_codes(study);
+    let inference = evaluator.prepare(&weights.network, codes.clone(), study.dataset.test.labels())?;
+    let mut points = Vec::new();
+    for (position, &point) in operating.iter().enumerate() {
+        let key = keys.sound(point);
+        if all || store.record(&key).is_none() {
+            let evaluated = evaluate(study, evaluator, &inference, (job, &weights), position, seed)?;
+            store.keep(&key, &evaluated.record)?;
+            points.push((evaluated.record, evaluated.layers));
+        }
+    }
+    if let Some((faulty, chips)) = failing.filter(|(_, chips)| !chips.is_empty()) {
+        let model = energy_model(study, evaluator.design);
+        let network = &weights.network;
+        let sound = Sound { study, evaluator, network, codes: &codes, model, points: &points, keys: &keys };
+        sound.on_failing_memory(faulty, &chips)?;
+    }
+    Ok(())
+}
+
+/// Test images as activation codes.
+pub(crate) fn test_codes(study: &Study) -> Vec<u8> {
+    study.dataset.test.pixels().iter().map(|&pixel| pixel_code(pixel)).collect()
+}
+
+fn energy_model<'a>(study: &'a Study, design: &'a Design) -> EnergyModel<'a> {
+    EnergyModel {
         array: &study.array,
         technology: &study.technology,
         multiplier: &design.physical,
@@ -190,48 +226,61 @@ pub(crate) fn run_network(
         memories: &study.memories,
         operand_bits: [design.multiplier.width_a(), design.multiplier.width_b()],
         clock_ps: study.clock_ps,
-    };
+    }
+}
+
+/// One network on a design at one operating point.
+pub(crate) struct Evaluated {
+    pub(crate) record: Record,
+    /// What happened in each layer.
+    pub(crate) layers: Vec<LayerWork>,
+    /// Class chosen for each image.
+    pub(crate) predictions: Vec<u8>,
+    /// Wall time of the inference, s.
+    pub(crate) seconds: f64,
+}
+
+/// Runs a network's test images at a position of the behaviour's points.
+pub(crate) fn evaluate(
+    study: &Study,
+    evaluator: &Evaluator<'_>,
+    inference: &Inference<'_>,
+    (job, weights): (&Job, &WeightsFile),
+    position: usize,
+    seed: u64,
+) -> Result<Evaluated, Failure> {
+    let (network, design, batch) = (&weights.network, evaluator.design, study.experiment.operation.batch);
+    let point = evaluator.behaviour.points[position].0;
     let sram = Volts(study.memories.technology.nominal_supply_v());
     let sram_leakage = study.faulty_memory.as_ref().map_or(1.0, |faulty| faulty.leakage);
-    let mut points = Vec::new();
-    for (position, &point) in operating.iter().enumerate() {
-        let key = keys.sound(point);
-        if !all && store.record(&key).is_some() {
-            continue;
-        }
-        let run = inference.run(behaviour.errors(position));
-        let layers = layer_works(study, design, network.layers(), &run, seed);
-        let cost = model
-            .inference(&layers, batch as u64, Supplies { sram_leakage, ..Supplies::new(point.supply, sram) })
-            .map_err(|error| Failure::request(error, "choose a smaller batch or network"))?;
-        let multiplications = network.multiply_accumulates() as f64;
-        let wrong: f64 = run
-            .error_rate
-            .iter()
-            .zip(network.layers())
-            .map(|(rate, layer)| rate * layer.convolution.multiply_accumulates() as f64)
-            .sum();
-        let record = Record {
-            schema: Record::SCHEMA.to_owned(),
-            point: record_point(study, design, job, point),
-            accuracy: run.accuracy.fraction(),
-            accuracy_ci95: run.accuracy.interval(0.95),
-            images: run.accuracy.images,
-            cycles: cost.cycles,
-            latency_us: cost.latency_us,
-            energy_uj: cost.energy,
-            product_error_rate: wrong / multiplications,
-            provenance: provenance(study, design, &weights, point),
-        };
-        store.keep(&key, &record)?;
-        points.push((record, layers));
-    }
-    if let Some((faulty, chips)) = failing.filter(|(_, chips)| !chips.is_empty()) {
-        let sound =
-            Sound { study, behaviour, network, gemm: &gemm, codes: &codes, model, points: &points, keys: &keys };
-        sound.on_failing_memory(faulty, &chips)?;
-    }
-    Ok(())
+    let start = Instant::now();
+    let run = inference.run(position);
+    let seconds = start.elapsed().as_secs_f64();
+    let layers = layer_works(study, design, network.layers(), &run, seed);
+    let cost = energy_model(study, design)
+        .inference(&layers, batch as u64, Supplies { sram_leakage, ..Supplies::new(point.supply, sram) })
+        .map_err(|error| Failure::request(error, "choose a smaller batch or network"))?;
+    let multiplications = network.multiply_accumulates() as f64;
+    let wrong: f64 = run
+        .error_rate
+        .iter()
+        .zip(network.layers())
+        .map(|(rate, layer)| rate * layer.convolution.multiply_accumulates() as f64)
+        .sum();
+    let record = Record {
+        schema: Record::SCHEMA.to_owned(),
+        point: record_point(study, evaluator, job, point),
+        accuracy: run.accuracy.fraction(),
+        accuracy_ci95: run.accuracy.interval(0.95),
+        images: run.accuracy.images,
+        cycles: cost.cycles,
+        latency_us: cost.latency_us,
+        energy_uj: cost.energy,
+        product_error_rate: wrong / multiplications,
+        stage_errors: StageErrorAverages::of(&run),
+        provenance: provenance(study, evaluator, weights, point),
+    };
+    Ok(Evaluated { record, layers, predictions: run.predictions, seconds })
 }
 
 fn layer_works(
@@ -255,21 +304,24 @@ fn layer_works(
                 layer,
                 (ELEMENT_SAMPLES, seed.wrapping_add(index as u64)),
             ),
-            means: ElementMeans::sample(
-                layer,
-                &design.product,
-                &run.activations[index],
-                study.array.rows() as usize,
-                &study.accumulator,
-                (ELEMENT_SAMPLES, seed.wrapping_add(index as u64)),
-            ),
+            means: match run.gates.get(index) {
+                Some(gates) => gates.means,
+                None => ElementMeans::sample(
+                    layer,
+                    &design.product,
+                    &run.activations[index],
+                    study.array.rows() as usize,
+                    &study.accumulator,
+                    (ELEMENT_SAMPLES, seed.wrapping_add(index as u64)),
+                ),
+            },
         })
         .collect()
 }
 
-fn record_point(study: &Study, design: &Design, job: &Job, point: OperatingPoint) -> Point {
+fn record_point(study: &Study, evaluator: &Evaluator<'_>, job: &Job, point: OperatingPoint) -> Point {
     Point {
-        design: design.name().to_owned(),
+        design: evaluator.design.name().to_owned(),
         technology: study.technology.name().to_owned(),
         array: study.experiment.array.clone(),
         dataset: study.experiment.dataset.clone(),
@@ -279,7 +331,7 @@ fn record_point(study: &Study, design: &Design, job: &Job, point: OperatingPoint
         supply_v: point.supply.0,
         sram_v: study.memories.technology.nominal_supply_v(),
         clock_ps: point.clock_ps,
-        fidelity: "transition".to_owned(),
+        fidelity: evaluator.fidelity.to_string(),
         chip: None,
         memory: job.scheme_name(study).map(str::to_owned),
         bit_error_rate: None,
@@ -287,9 +339,9 @@ fn record_point(study: &Study, design: &Design, job: &Job, point: OperatingPoint
     }
 }
 
-fn provenance(study: &Study, design: &Design, weights: &WeightsFile, point: OperatingPoint) -> Provenance {
+fn provenance(study: &Study, evaluator: &Evaluator<'_>, weights: &WeightsFile, point: OperatingPoint) -> Provenance {
     let mut warnings = Vec::new();
-    if study.accumulator_fails(point.supply) {
+    if evaluator.fidelity != Fidelity::Gate && study.accumulator_fails(point.supply) {
         warnings.push("the accumulator itself would miss this clock; its errors are not simulated".to_owned());
     }
     if study.array.double_buffering() {
@@ -299,7 +351,7 @@ fn provenance(study: &Study, design: &Design, weights: &WeightsFile, point: Oper
     Provenance {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         experiment_sha256: study.experiment_sha256.clone(),
-        table_sha256: design.product.sha256(),
+        table_sha256: evaluator.design.product.sha256(),
         weights_fingerprint: weights.fingerprint.clone(),
         warnings,
     }

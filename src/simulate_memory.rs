@@ -6,13 +6,12 @@
 
 use crate::failure::Failure;
 use crate::faulty_memory::FaultyMemory;
+use crate::fidelity::Evaluator;
 use crate::store::{Key, Keys, Store};
-use crate::study::{Behaviour, Study};
+use crate::study::Study;
 use crate::weights::Job;
-use axtrain_sim::array::{EnergyModel, InferenceCost, LayerWork, Supplies, TransitionInference};
-use axtrain_sim::kernel::TableGemm;
+use axtrain_sim::array::{EnergyModel, InferenceCost, LayerWork, Supplies};
 use axtrain_sim::memory::{FaultMap, Scheme, WeightMemory};
-use axtrain_sim::profile::SampledErrors;
 use axtrain_sim::report::{MemoryPoint, MemoryReport, Record, Sensitivity};
 use axtrain_sim::technology::OperatingPoint;
 use axtrain_sim::units::Volts;
@@ -22,9 +21,8 @@ use rayon::prelude::*;
 /// A network on a design, and what is known of it with sound weights.
 pub(crate) struct Sound<'a> {
     pub(crate) study: &'a Study,
-    pub(crate) behaviour: &'a Behaviour,
+    pub(crate) evaluator: &'a Evaluator<'a>,
     pub(crate) network: &'a Network,
-    pub(crate) gemm: &'a TableGemm,
     /// Test images as activation codes.
     pub(crate) codes: &'a [u8],
     pub(crate) model: EnergyModel<'a>,
@@ -56,7 +54,8 @@ impl Sound<'_> {
     /// Simulates `places` at all supplies and keeps their records.
     pub(crate) fn on_failing_memory(&self, faulty: &FaultyMemory, places: &[Place]) -> Result<(), Failure> {
         let store = Store::of(&self.study.root);
-        let operating: Vec<OperatingPoint> = self.behaviour.points.iter().map(|&(point, _)| point).collect();
+        let operating: Vec<OperatingPoint> =
+            self.evaluator.behaviour.points.iter().map(|&(point, _)| point).collect();
         for (index, scheme) in faulty.faults.schemes.iter().enumerate() {
             let own: Vec<&Place> = places.iter().filter(|(scheme, _)| *scheme == index).collect();
             if own.is_empty() {
@@ -104,10 +103,10 @@ impl Sound<'_> {
             let map = faulty.map(memory, chip, p)?;
             let mut settled = None;
             for (position, ((base, _), cost)) in self.points.iter().zip(costs).enumerate() {
-                let errors = self.behaviour.errors(position);
-                let accuracy = match errors.is_empty() {
-                    true => *settled.get_or_insert_with(|| self.accuracy(memory, &map, None)),
-                    false => self.accuracy(memory, &map, Some(errors)),
+                let accuracy = match (self.evaluator.settles(position), settled) {
+                    (true, Some(settled)) => settled,
+                    (true, None) => *settled.insert(self.accuracy(memory, &map, None)?),
+                    (false, _) => self.accuracy(memory, &map, Some(position))?,
                 };
                 let mut record = base.clone();
                 record.point.sram_v = sram.0;
@@ -133,10 +132,10 @@ impl Sound<'_> {
         })
     }
 
-    /// Accuracy on a chip, with late products as in `errors`.
+    /// Accuracy on a chip, with timing errors as at a position of the behaviour's points.
     ///
     /// The array takes its weights once a batch. Persistent faults give the same at every read.
-    fn accuracy(&self, memory: &WeightMemory, map: &FaultMap, errors: Option<&SampledErrors>) -> Accuracy {
+    fn accuracy(&self, memory: &WeightMemory, map: &FaultMap, position: Option<usize>) -> Result<Accuracy, Failure> {
         let labels = self.study.dataset.test.labels();
         let batch = self.study.experiment.operation.batch;
         let images = if map.counts().transient > 0 { batch } else { labels.len().max(1) };
@@ -146,22 +145,25 @@ impl Sound<'_> {
         for (read, (codes, labels)) in reads {
             let mut network = self.network.clone();
             memory.read(map, read as u64, &mut network.weights_mut());
-            let part = self.classified(&network, codes, labels, errors);
+            let part = self.classified(&network, codes, labels, position)?;
             total = Accuracy { correct: total.correct + part.correct, images: total.images + part.images };
         }
-        total
+        Ok(total)
     }
 
-    fn classified(&self, network: &Network, codes: &[u8], labels: &[u8], errors: Option<&SampledErrors>) -> Accuracy {
-        let bits = self.study.array.accumulator_bits();
-        if let Some(errors) = errors {
-            let batch = self.study.experiment.operation.batch;
-            let table = &self.behaviour.table;
-            let images = (codes.to_vec(), labels);
-            return TransitionInference::new(network, table, self.gemm, images, batch, bits).run(errors).accuracy;
+    fn classified(
+        &self,
+        network: &Network,
+        codes: &[u8],
+        labels: &[u8],
+        position: Option<usize>,
+    ) -> Result<Accuracy, Failure> {
+        if let Some(position) = position {
+            let inference = self.evaluator.prepare(network, codes.to_vec(), labels)?;
+            return Ok(inference.run(position).accuracy);
         }
-        let unused = 32 - bits;
-        let scores = infer_with(network, self.gemm, codes, |pass| {
+        let unused = 32 - self.study.array.accumulator_bits();
+        let scores = infer_with(network, &self.evaluator.gemm, codes, |pass| {
             // Sums wrap before the bias is added.
             let positions = pass.layer.convolution.positions();
             for image in pass.accumulators.chunks_exact_mut(pass.layer.outputs()) {
@@ -172,7 +174,7 @@ impl Sound<'_> {
                 }
             }
         });
-        Accuracy::of(&classify(&scores, network.outputs()), labels)
+        Ok(Accuracy::of(&classify(&scores, network.outputs()), labels))
     }
 }
 

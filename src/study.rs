@@ -48,7 +48,7 @@ pub(crate) struct Study {
     pub(crate) root: PathBuf,
     /// Value of each axis of the sweep.
     pub(crate) settings: BTreeMap<String, String>,
-    /// Hash of what all its records depend on, besides design, network and operating point.
+    /// What [`identify`](Self::identify) says.
     pub(crate) identity: String,
     text: String,
 }
@@ -125,14 +125,11 @@ pub(crate) fn prepare(source: Source, path: &Path, runs: &Path, part: Option<Par
         None => (root.clone(), BTreeMap::new()),
         Some(part) => (root.join(part.name), part.settings),
     };
-    let (test, operation) = (&dataset.test, &experiment.operation);
-    let images = sha256(test.pixels()) + &sha256(test.labels());
-    let identity = format!("{technology:?} {memories:?} {array:?} {images} {clock_ps} {}", operation.batch);
-    Ok(Study {
+    let mut study = Study {
         folder,
         root,
         settings,
-        identity: sha256(identity.as_bytes()),
+        identity: String::new(),
         experiment_sha256: sha256(source.text.as_bytes()),
         text: source.text,
         experiment,
@@ -145,7 +142,9 @@ pub(crate) fn prepare(source: Source, path: &Path, runs: &Path, part: Option<Par
         designs,
         clock_ps,
         faulty_memory,
-    })
+    };
+    study.identity = study.identify();
+    Ok(study)
 }
 
 /// Reads a design file whose multiplier must have gates.
@@ -225,6 +224,15 @@ pub(crate) fn dataset(experiment: &Experiment, folder: &Path) -> Result<Dataset,
 }
 
 impl Study {
+    /// Hash of what all records depend on, besides design, network and operating point.
+    pub(crate) fn identify(&self) -> String {
+        let Study { technology, memories, array, clock_ps, .. } = self;
+        let (test, operation) = (&self.dataset.test, &self.experiment.operation);
+        let images = sha256(test.pixels()) + &sha256(test.labels());
+        let how = format!("{} {}", operation.batch, operation.fidelity);
+        sha256(format!("{technology:?} {memories:?} {array:?} {images} {clock_ps} {how}").as_bytes())
+    }
+
     /// Name of the network, as records show it.
     pub(crate) fn model(&self) -> String {
         self.experiment.model.name.clone().unwrap_or_else(|| self.architecture.to_string())

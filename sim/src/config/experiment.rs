@@ -4,6 +4,7 @@ use super::cluster::{Cluster, ClusterFile};
 use super::memory_faults::MemoryFaultsFile;
 use super::model::{Model, ModelFile};
 use super::{ConfigError, DesignFile, MemoryFaults};
+use crate::array::Fidelity;
 use crate::multiplier::Multiplier;
 use crate::technology::Technology;
 use crate::units::Volts;
@@ -79,6 +80,8 @@ pub struct Operation {
     pub batch: usize,
     /// Test images used; all if `None`.
     pub images: Option<usize>,
+    /// How true to the gates inference is.
+    pub fidelity: Fidelity,
 }
 
 #[derive(Deserialize)]
@@ -125,6 +128,8 @@ struct OperationFile {
     clock_ps: Option<Spanned<f64>>,
     batch: Spanned<usize>,
     images: Option<Spanned<usize>>,
+    #[serde(default)]
+    fidelity: Fidelity,
 }
 
 /// A list of numbers, or `"lo:hi:step"` with both ends included.
@@ -324,6 +329,7 @@ impl OperationFile {
             clock_ps: self.clock_ps.map(positive).transpose()?,
             batch: at_least_one(self.batch)?,
             images: self.images.map(at_least_one).transpose()?,
+            fidelity: self.fidelity,
         })
     }
 }

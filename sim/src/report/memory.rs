@@ -175,6 +175,7 @@ mod tests {
             latency_us: 1.0,
             energy_uj: EnergyComponents { total: energy, dram: energy, ..EnergyComponents::default() },
             product_error_rate: 0.0,
+            stage_errors: None,
             provenance: Provenance {
                 version: String::new(),
                 experiment_sha256: String::new(),

@@ -1,6 +1,7 @@
 //! One simulated point: what ran, how accurate it was, and what it cost.
 
-use crate::array::EnergyComponents;
+use crate::array::{EnergyComponents, GateLayer, PointRun, StageErrors};
+use crate::profile::TimingErrors;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -57,6 +58,34 @@ pub struct Provenance {
     pub warnings: Vec<String>,
 }
 
+/// Captured less settled results of the pipeline stages of all elements, over all layers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageErrorAverages {
+    /// Products.
+    pub multiplier: TimingErrors,
+    /// Their additions, given the operands that the adder got.
+    pub accumulator: TimingErrors,
+    /// Additions of sums in rows without work, and below the columns to what memory holds.
+    pub passing: TimingErrors,
+}
+
+impl StageErrorAverages {
+    /// Of an inference, if it went through the gates.
+    pub fn of(run: &PointRun) -> Option<Self> {
+        let (first, rest) = run.gates.split_first()?;
+        let total = |of: fn(&GateLayer) -> &StageErrors| {
+            let mut total = of(first).clone();
+            rest.iter().for_each(|layer| total.merge(of(layer)));
+            total.averages()
+        };
+        Some(Self {
+            multiplier: total(|layer| &layer.multiplier),
+            accumulator: total(|layer| &layer.accumulator),
+            passing: total(|layer| &layer.passing),
+        })
+    }
+}
+
 /// Result at one point. Energy, cycles and latency are per image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -78,6 +107,9 @@ pub struct Record {
     pub energy_uj: EnergyComponents,
     /// Share of multiplications that sampled a wrong product.
     pub product_error_rate: f64,
+    /// Timing errors of both stages of the elements, if they were simulated gate by gate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage_errors: Option<StageErrorAverages>,
     /// Where the result comes from.
     pub provenance: Provenance,
 }
