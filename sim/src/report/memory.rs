@@ -167,6 +167,7 @@ mod tests {
                 chip,
                 memory: chip.map(|_| "plain".into()),
                 bit_error_rate: chip.map(|_| 0.01),
+                settings: Default::default(),
             },
             accuracy,
             accuracy_ci95: [accuracy; 2],
