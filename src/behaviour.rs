@@ -20,7 +20,7 @@ pub(crate) struct Behaviour {
     /// Operating points at which operations are in flight together, which only sequences can say anything about.
     overlapping: Vec<Pass>,
     /// Why others cannot be simulated.
-    pub(crate) refused: Vec<String>,
+    refused: Vec<String>,
 }
 
 /// An operating point, and where its errors are.
@@ -37,6 +37,8 @@ pub(crate) struct Run<'a> {
     pub(crate) physical: &'a Physical,
     /// Ascending sampling times.
     pub(crate) windows: Vec<Picoseconds>,
+    /// Positions of the operating points it serves; one at least.
+    pub(crate) positions: Vec<usize>,
 }
 
 impl Behaviour {
@@ -60,7 +62,7 @@ impl Behaviour {
             }
         }
         let shared = technology.has_shared_law();
-        let runs: Vec<&[Pass]> = if shared { vec![&passes] } else { passes.chunks(1).collect() };
+        let runs: Vec<&[Pass]> = passes.chunks(if shared { passes.len().max(1) } else { 1 }).collect();
         let stage = console.stage("timing", (runs.len() as u64) << design.multiplier.width_b());
         stage.message(design.name().to_owned());
         let (mut tables, mut tabulated) = (Vec::new(), Vec::new());
@@ -81,6 +83,11 @@ impl Behaviour {
         Ok(Behaviour { points: tabulated, tables, overlapping, refused })
     }
 
+    /// Why some operating points cannot be simulated at all.
+    pub(crate) fn refused(&self) -> &[String] {
+        &self.refused
+    }
+
     /// Why some operating points have no table of transitions.
     pub(crate) fn not_tabulated(&self) -> impl Iterator<Item = String> {
         let overlaps = self.overlapping.iter().map(|pass| pass.overlap().to_string());
@@ -90,6 +97,11 @@ impl Behaviour {
     /// Operating points that can be tabulated, in order.
     pub(crate) fn operating_points(&self) -> impl ExactSizeIterator<Item = OperatingPoint> {
         self.points.iter().map(|tabulated| tabulated.pass.point())
+    }
+
+    /// The operating point at a position.
+    pub(crate) fn point(&self, position: usize) -> OperatingPoint {
+        self.points[position].pass.point()
     }
 
     /// Transitions at a position of the operating points.
@@ -105,13 +117,23 @@ impl Behaviour {
     /// Delays and sampling times of each simulation, and the positions of the operating points it serves.
     pub(crate) fn runs<'a>(&'a self, design: &'a Design) -> impl Iterator<Item = Run<'a>> {
         self.tables.iter().enumerate().map(|(table, transitions)| {
-            let own = self.points.iter().filter(move |tabulated| tabulated.table == table);
-            let physical = own.clone().find_map(|tabulated| tabulated.pass.own_physical());
+            let serves = |position: &usize| self.points[*position].table == table;
+            let positions: Vec<usize> = (0..self.points.len()).filter(serves).collect();
+            let physical = positions.iter().find_map(|&position| self.points[position].pass.own_physical());
             Run {
                 physical: physical.unwrap_or(&design.physical),
                 windows: transitions.points().iter().map(SampledErrors::window).collect(),
+                positions,
             }
         })
+    }
+
+    /// The one simulation that serves all operating points, unless each has its own.
+    pub(crate) fn shared_table(&self) -> Option<&TransitionTable> {
+        match &self.tables[..] {
+            [table] => Some(table),
+            _ => None,
+        }
     }
 
     /// Which of [`Self::runs`] serves a position of the operating points, and its place among the run's windows.

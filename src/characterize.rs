@@ -129,7 +129,7 @@ fn at_operating_points(
     let clock_ps = clock_ps.map_or_else(|| exact_clock(&design, technology), Ok)?;
     let points: Vec<OperatingPoint> = supplies.iter().map(|&supply| OperatingPoint { supply, clock_ps }).collect();
     let behaviour = behaviour(&design, technology, &points, console)?;
-    for reason in &behaviour.refused {
+    for reason in behaviour.refused() {
         console.note(&format!("{}: {reason}", design.name()));
     }
     let mut summary = report(&design, technology, &behaviour);

@@ -8,15 +8,16 @@ use crate::faulty_memory::FaultyMemory;
 use crate::output::write_atomically;
 use crate::progress::Console;
 use axtrain_sim::array::{Accumulator, Dataflow, Memories, OnTimingError, Overflow, SystolicArray};
-use axtrain_sim::config::{DesignFile, Experiment};
+use axtrain_sim::config::{Axes, DesignFile, Experiment};
 use axtrain_sim::engine::StaticTiming;
 use axtrain_sim::memory::MemoryTechnology;
 use axtrain_sim::multiplier::{AnyMultiplier, Family, Multiplier, MultiplierSpec};
 use axtrain_sim::profile::{Design, ErrorProfile, Pass, Stimulus};
-use axtrain_sim::technology::{ConditionError, OperatingPoint, Technology};
+use axtrain_sim::technology::{ConditionError, OperatingPoint, PointError, Technology};
 use axtrain_sim::units::Volts;
 use axtrain_sim::workload::{Architecture, Dataset};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
@@ -34,20 +35,42 @@ pub(crate) struct Study {
     pub(crate) memories: Memories,
     pub(crate) array: SystolicArray,
     pub(crate) accumulator: Accumulator,
+    /// How it is simulated at each supply of the experiment.
+    accumulator_passes: Vec<Result<Pass, PointError>>,
     pub(crate) dataset: Dataset,
     pub(crate) architecture: Architecture,
     pub(crate) designs: Vec<Design>,
     pub(crate) clock_ps: f64,
     /// The weight memory, if its cells fail.
     pub(crate) faulty_memory: Option<FaultyMemory>,
-    /// The run's folder.
+    /// The folder of this experiment's results.
     pub(crate) folder: PathBuf,
+    /// The folder of the run or sweep that it is part of: the same unless it is one variation of several.
+    pub(crate) root: PathBuf,
+    /// Value of each axis of the sweep.
+    pub(crate) settings: BTreeMap<String, String>,
+    /// What [`identify`](Self::identify) says.
+    pub(crate) identity: String,
     text: String,
+}
+
+/// One variation of a sweep of several: the name of its folder, and its value of each axis.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) name: String,
+    pub(crate) settings: BTreeMap<String, String>,
 }
 
 /// The experiment of a file with everything it names found and read.
 pub(crate) fn load(path: &Path, runs: &Path) -> Result<Study, Failure> {
     let source = Source::read(path)?;
+    let verb = "this command";
+    Axes::refuse(&source.text, verb).map_err(|error| Failure::config(source.parts(), error))?;
+    prepare(source, path, runs, None)
+}
+
+/// The experiment of a text that belongs to the file at `path`; `part` says which variation of a sweep it is.
+pub(crate) fn prepare(source: Source, path: &Path, runs: &Path, part: Option<Part>) -> Result<Study, Failure> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let experiment = Experiment::from_toml(&source.text, folder, &METHODS)
         .map_err(|error| Failure::config(source.parts(), error))?;
@@ -71,8 +94,21 @@ pub(crate) fn load(path: &Path, runs: &Path) -> Result<Study, Failure> {
     let accumulator = Accumulator::new(array.accumulator_bits(), &technology)
         .map_err(|error| Failure::request(error, "complete the technology file"))?;
     let clock_ps = experiment.operation.clock_ps.unwrap_or(designs[experiment.baseline].minimum_clock_ps());
-    Ok(Study {
-        folder: runs.join(&experiment.name),
+    let Accumulator { netlist, physical, .. } = &accumulator;
+    let critical = StaticTiming::new(netlist, &physical.delay).critical_delay();
+    let at =
+        |&supply: &Volts| Pass::new(&technology, netlist, physical, critical, OperatingPoint { supply, clock_ps });
+    let accumulator_passes = experiment.operation.supplies.iter().map(at).collect();
+    let root = runs.join(&experiment.name);
+    let (folder, settings) = match part {
+        None => (root.clone(), BTreeMap::new()),
+        Some(part) => (root.join(part.name), part.settings),
+    };
+    let mut study = Study {
+        folder,
+        root,
+        settings,
+        identity: String::new(),
         experiment_sha256: sha256(source.text.as_bytes()),
         text: source.text,
         experiment,
@@ -80,12 +116,15 @@ pub(crate) fn load(path: &Path, runs: &Path) -> Result<Study, Failure> {
         memories,
         array,
         accumulator,
+        accumulator_passes,
         dataset,
         architecture,
         designs,
         clock_ps,
         faulty_memory,
-    })
+    };
+    study.identity = study.identify();
+    Ok(study)
 }
 
 /// Reads a design file whose multiplier must have gates.
@@ -184,6 +223,15 @@ pub(crate) fn dataset(experiment: &Experiment, folder: &Path) -> Result<Dataset,
 }
 
 impl Study {
+    /// Hash of what all records depend on, besides design, network and operating point.
+    pub(crate) fn identify(&self) -> String {
+        let Study { technology, memories, array, clock_ps, .. } = self;
+        let (test, operation) = (&self.dataset.test, &self.experiment.operation);
+        let images = sha256(test.pixels()) + &sha256(test.labels());
+        let how = format!("{} {}", operation.batch, operation.fidelity);
+        sha256(format!("{technology:?} {memories:?} {array:?} {images} {clock_ps} {how}").as_bytes())
+    }
+
     /// Name of the network, as records show it.
     pub(crate) fn model(&self) -> String {
         self.experiment.model.name.clone().unwrap_or_else(|| self.architecture.to_string())
@@ -196,27 +244,39 @@ impl Study {
 
     /// Whether the accumulator itself would fail at a supply.
     pub(crate) fn accumulator_fails(&self, supply: Volts) -> bool {
-        let critical =
-            StaticTiming::new(&self.accumulator.netlist, &self.accumulator.physical.delay).critical_delay();
-        let point = OperatingPoint { supply, clock_ps: self.clock_ps };
-        let Accumulator { netlist, physical, .. } = &self.accumulator;
-        let pass = Pass::new(&self.technology, netlist, physical, critical, point);
-        pass.map_or(true, |pass| !pass.settles())
+        self.accumulator_pass(supply).map_or(true, |pass| !pass.settles())
+    }
+
+    /// How the accumulator is simulated at one of the experiment's supplies.
+    pub(crate) fn accumulator_pass(&self, supply: Volts) -> Result<&Pass, &PointError> {
+        let place = self.experiment.operation.supplies.iter().position(|&own| own == supply);
+        self.accumulator_passes[place.expect("a supply of the experiment")].as_ref()
+    }
+
+    /// The operating points of the experiment.
+    fn operating_points(&self) -> Vec<OperatingPoint> {
+        let supplies = self.experiment.operation.supplies.iter();
+        supplies.map(|&supply| OperatingPoint { supply, clock_ps: self.clock_ps }).collect()
+    }
+
+    /// The operating points at which a design can be simulated.
+    pub(crate) fn points_of(&self, design: &Design) -> Vec<OperatingPoint> {
+        let mut points = self.operating_points();
+        points.retain(|&point| design.pass(&self.technology, point).is_ok_and(|pass| !pass.overlaps()));
+        points
+    }
+
+    /// What one design does at its operating points.
+    pub(crate) fn behaviour(&self, design: usize, console: &Console) -> Result<Behaviour, Failure> {
+        behaviour(&self.designs[design], &self.technology, &self.operating_points(), console)
     }
 
     /// Times every transition of every design and writes what was found: `characterization.json` and the profiles.
     pub(crate) fn characterize(&self, console: &Console) -> Result<Vec<Behaviour>, Failure> {
-        let points: Vec<OperatingPoint> = self
-            .experiment
-            .operation
-            .supplies
-            .iter()
-            .map(|&supply| OperatingPoint { supply, clock_ps: self.clock_ps })
-            .collect();
         let mut behaviours = Vec::new();
         let mut reports = Vec::new();
-        for design in &self.designs {
-            let behaviour = behaviour(design, &self.technology, &points, console)?;
+        for (index, design) in self.designs.iter().enumerate() {
+            let behaviour = self.behaviour(index, console)?;
             for reason in behaviour.not_tabulated() {
                 console.note(&format!("{}: {reason}", design.name()));
             }

@@ -9,6 +9,7 @@ mod exhaustive;
 mod fit;
 mod mass_function;
 mod metrics;
+mod operand_errors;
 mod operand_grid;
 mod operands;
 mod pass;
@@ -26,6 +27,7 @@ pub use error_trace::{ErrorTrace, Operation, OperationsError, SimulatedOperation
 pub use fit::{ErrorModel, Fit, fits};
 pub use mass_function::MassFunction;
 pub use metrics::{ErrorMetrics, MetricOptions, Normaliser, OperandFormat, ZeroPolicy};
+pub use operand_errors::OperandErrors;
 pub use operand_grid::OperandGrid;
 pub use operands::{DistributionError, OperandDistribution};
 pub use pass::Pass;
