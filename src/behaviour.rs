@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::progress::Console;
+use crate::transition_cache::{TransitionCache, not_tabulable};
 use axtrain_sim::engine::DelayMode;
 use axtrain_sim::profile::{
     ChipSpec, Design, ErrorProfile, Pass, ProfileMetadata, SampledErrors, SequenceSpec, Sequences, Stimulus,
@@ -43,12 +44,13 @@ pub(crate) struct Run<'a> {
 
 impl Behaviour {
     /// Simulates every transition with activation codes of `activation_bits`, sampled at each operating point that can be
-    /// simulated.
+    /// simulated. Tables that are in the cache are taken from there, others put into it.
     pub(crate) fn simulate(
         design: &Design,
         technology: &Technology,
         points: &[OperatingPoint],
         activation_bits: u32,
+        cache: Option<&TransitionCache>,
         console: &Console,
     ) -> Result<Behaviour, Failure> {
         let mut passes: Vec<Pass> = Vec::new();
@@ -72,8 +74,10 @@ impl Behaviour {
             windows.dedup();
             let physical = run.first().and_then(Pass::own_physical).unwrap_or(&design.physical);
             let spec = transition_spec(design, physical, activation_bits, &windows);
-            let table = TransitionTable::build(spec, &|| stage.step())
-                .map_err(|error| Failure::request(error, "operating points need operands of at most 8 bits"))?;
+            let table = match cache {
+                Some(cache) => cache.table(spec, &|| stage.step())?,
+                None => TransitionTable::build(spec, &|| stage.step()).map_err(not_tabulable)?,
+            };
             tabulated.extend(run.iter().map(|pass| {
                 let index = windows.binary_search(&pass.sampling().window).expect("every window was tabulated");
                 Tabulated { pass: pass.clone(), table: tables.len(), index }
@@ -163,9 +167,10 @@ pub(crate) fn behaviour(
     design: &Design,
     technology: &Technology,
     points: &[OperatingPoint],
+    cache: Option<&TransitionCache>,
     console: &Console,
 ) -> Result<Behaviour, Failure> {
-    Behaviour::simulate(design, technology, points, activation_bits(design), console)
+    Behaviour::simulate(design, technology, points, activation_bits(design), cache, console)
 }
 
 /// Bits of an activation code where those of signed designs are never negative.

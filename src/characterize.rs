@@ -128,7 +128,7 @@ fn at_operating_points(
     let design = build(multiplier, technology)?;
     let clock_ps = clock_ps.map_or_else(|| exact_clock(&design, technology), Ok)?;
     let points: Vec<OperatingPoint> = supplies.iter().map(|&supply| OperatingPoint { supply, clock_ps }).collect();
-    let behaviour = behaviour(&design, technology, &points, console)?;
+    let behaviour = behaviour(&design, technology, &points, None, console)?;
     for reason in behaviour.refused() {
         console.note(&format!("{}: {reason}", design.name()));
     }

@@ -36,6 +36,7 @@ mod trace;
 mod trace_figures;
 mod trace_operands;
 mod trace_summary;
+mod transition_cache;
 mod waveforms;
 mod weights;
 

@@ -3,6 +3,10 @@
 use crate::failure::Failure;
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Files that this process has begun to write.
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
 
 /// Writes `content` beside its destination and then renames it, so that no reader and no interruption ever meets half a
 /// file.
@@ -10,7 +14,9 @@ pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), Failur
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|error| Failure::write(folder, error))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
+    // Threads may write the same file at once, each its own copy.
+    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let temporary = folder.join(format!(".{name}.{}-{number}.tmp", std::process::id()));
     let written = std::fs::File::create(&temporary).and_then(|mut file| {
         file.write_all(content)?;
         file.sync_all()
@@ -31,4 +37,25 @@ pub(crate) fn print_json(value: &impl serde::Serialize) {
 /// Prints a line to standard output. A reader that went away is no failure.
 pub(crate) fn print_line(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As parts of a sweep do with what they share.
+    #[test]
+    fn many_threads_may_write_one_file() {
+        let folder = std::env::temp_dir().join(format!("axtrain-output-{}", std::process::id()));
+        let path = folder.join("shared");
+        let contents: Vec<Vec<u8>> = (0..8).map(|thread| vec![thread; 100_000]).collect();
+        std::thread::scope(|scope| {
+            for content in &contents {
+                scope.spawn(|| (0..20).for_each(|_| assert!(write_atomically(&path, content).is_ok())));
+            }
+        });
+        assert!(contents.contains(&std::fs::read(&path).unwrap()), "one of them, whole");
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "and nothing else");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::faulty_memory::FaultyMemory;
 use crate::output::write_atomically;
 use crate::progress::Console;
+use crate::transition_cache::TransitionCache;
 use axtrain_sim::array::{Accumulator, Dataflow, Memories, OnTimingError, Overflow, SystolicArray};
 use axtrain_sim::config::{Axes, DesignFile, Experiment};
 use axtrain_sim::engine::StaticTiming;
@@ -266,9 +267,16 @@ impl Study {
         points
     }
 
-    /// What one design does at its operating points.
+    /// What one design does at its operating points; tables of transitions are kept in the run's folder.
     pub(crate) fn behaviour(&self, design: usize, console: &Console) -> Result<Behaviour, Failure> {
-        behaviour(&self.designs[design], &self.technology, &self.operating_points(), console)
+        let cache = TransitionCache::of(&self.root);
+        behaviour(&self.designs[design], &self.technology, &self.operating_points(), Some(&cache), console)
+    }
+
+    /// The same, simulated whether or not it is known, and nothing written.
+    #[cfg(feature = "train")]
+    pub(crate) fn fresh_behaviour(&self, design: usize, console: &Console) -> Result<Behaviour, Failure> {
+        behaviour(&self.designs[design], &self.technology, &self.operating_points(), None, console)
     }
 
     /// Times every transition of every design and writes what was found: `characterization.json` and the profiles.

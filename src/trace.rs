@@ -29,7 +29,7 @@ pub(crate) fn run(options: &TraceOptions, seed: u64, console: &Console) -> Resul
     let points = operating_points(options, &design, &technology)?;
     let bits = activation_bits(options, &design)?;
     let sources = TraceOperands::of(options, &design, bits, seed)?;
-    let behaviour = Behaviour::simulate(&design, &technology, &points, bits, console)?;
+    let behaviour = Behaviour::simulate(&design, &technology, &points, bits, None, console)?;
     if let (0, Some(reason)) = (behaviour.operating_points().len(), behaviour.not_tabulated().next()) {
         return Err(Failure::request(
             reason,

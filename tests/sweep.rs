@@ -297,3 +297,44 @@ fn what_cannot_be_swept_is_refused_with_its_place() {
     assert_eq!(output.status.code(), Some(1));
     assert!(unwrapped(&text(&output.stderr)).contains("cannotwritefile/small"), "{}", text(&output.stderr));
 }
+
+/// Tables of transitions are simulated once; a damaged one, and one of another multiplier or supply, anew.
+#[test]
+fn tables_of_transitions_are_kept_and_never_stale() {
+    let folder = scratch("kept-tables");
+    fs::write(folder.join("s.toml"), SMALL).unwrap();
+    let run = || succeed(&folder, &["run", "s.toml", "-q"]);
+    run();
+    let root = folder.join("runs/small");
+    let tables = || {
+        let kept = fs::read_dir(root.join("transitions")).unwrap().map(|entry| entry.unwrap().path());
+        let state = |path: &PathBuf| (fs::read(path).unwrap(), fs::metadata(path).unwrap().modified().unwrap());
+        kept.map(|path| (path.clone(), state(&path))).collect::<BTreeMap<_, _>>()
+    };
+    let (first, records) = (tables(), fs::read(root.join("records.jsonl")).unwrap());
+    assert_eq!(first.len(), 2, "one for each design");
+    // All that is computed from them is gone.
+    let forget = || {
+        fs::remove_dir_all(root.join("points")).unwrap();
+        fs::remove_file(root.join("characterization.json")).unwrap();
+    };
+    forget();
+    run();
+    assert!(tables() == first, "not written again");
+    assert_eq!(fs::read(root.join("records.jsonl")).unwrap(), records);
+    let (path, (bytes, _)) = first.iter().next().unwrap();
+    let mut damaged = bytes.clone();
+    damaged[bytes.len() / 2] ^= 1;
+    for content in [&damaged[..], &bytes[..bytes.len() / 3], &[]] {
+        fs::write(path, content).unwrap();
+        forget();
+        run();
+        assert!(fs::read(path).unwrap() == *bytes, "computed again");
+        assert_eq!(fs::read(root.join("records.jsonl")).unwrap(), records);
+    }
+    fs::write(folder.join("s.toml"), edited(&[("[0.85, 1.1]", "[0.9, 1.1]")])).unwrap();
+    run();
+    assert_eq!(tables().len(), 4, "another supply is another table");
+    let simulated = succeed(&folder, &["run", "s.toml", "--runs", "fresh", "-q"]);
+    assert_eq!(succeed(&folder, &["run", "s.toml", "-q"]), simulated.replace("fresh/", "runs/"));
+}

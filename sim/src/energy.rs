@@ -37,6 +37,16 @@ impl SwitchingActivity {
         Self { transitions: 0, toggles: vec![0; nets], settled: vec![0; nets] }
     }
 
+    /// Transitions, and of each net the toggles and those needed to reach settled values.
+    pub(crate) fn counts(&self) -> (u64, &[u64], &[u64]) {
+        (self.transitions, &self.toggles, &self.settled)
+    }
+
+    /// What has these counts.
+    pub(crate) fn from_counts(transitions: u64, toggles: Vec<u64>, settled: Vec<u64>) -> Self {
+        Self { transitions, toggles, settled }
+    }
+
     /// Adds what `engine` has just simulated in `lanes`. Toggles after the sampling edge count too: the next
     /// operation does not undo them.
     pub fn record(&mut self, netlist: &Netlist, engine: &TimedEngine<'_>, lanes: Lanes) {

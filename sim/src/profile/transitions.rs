@@ -3,6 +3,8 @@
 //! On a weight-stationary array a multiplier sees (previous activation, activation, weight) triples, few enough for
 //! 8-bit operands to time every one. Error and energy of real operand streams are then looked up, not modelled.
 
+mod file;
+
 use crate::energy::{EnergyBreakdown, LaneEnergy, SwitchingActivity};
 use crate::engine::{DelayMode, LANES, Lanes, TimedEngine, lane_values, multiversion};
 use crate::multiplier::operand_value;
@@ -296,12 +298,7 @@ impl SampledErrors {
                 }
             }
         }
-        let mut members = vec![[0u64; 4]; pairs];
-        for (row, set) in row_start.windows(2).zip(&mut members) {
-            for &code in &weight[row[0] as usize..row[1] as usize] {
-                set[usize::from(code / 64)] |= 1 << (code % 64);
-            }
-        }
+        let members = Self::members(&row_start, &weight);
         let mut bit_errors = vec![[0; 2]; results[0].bit_errors[point].len()];
         for result in results {
             for (total, counts) in bit_errors.iter_mut().zip(&result.bit_errors[point]) {
@@ -310,6 +307,17 @@ impl SampledErrors {
             }
         }
         Self { window, row_start, members, weight, delta, bit_errors }
+    }
+
+    /// The weight codes in each row, as sets.
+    fn members(row_start: &[u32], weight: &[u8]) -> Vec<[u64; 4]> {
+        let mut members = vec![[0u64; 4]; row_start.len().saturating_sub(1)];
+        for (row, set) in row_start.windows(2).zip(&mut members) {
+            for &code in &weight[row[0] as usize..row[1] as usize] {
+                set[usize::from(code / 64)] |= 1 << (code % 64);
+            }
+        }
+        members
     }
 
     /// When the product is sampled, at nominal speed.
