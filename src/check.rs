@@ -6,7 +6,6 @@ use crate::failure::Failure;
 use crate::output::print_line;
 use crate::study;
 use axtrain_sim::memory::{FaultModel, MemoryTechnology};
-use axtrain_sim::technology::Technology;
 use axtrain_sim::units::Volts;
 use std::path::Path;
 
@@ -30,9 +29,8 @@ fn check(path: &Path) -> Result<&'static str, Failure> {
     if has("multiplier") {
         study::any_multiplier(path)?;
         Ok("design")
-    } else if has("delay_law") || has("cells") {
-        Technology::from_toml(&source.text)
-            .map_err(|error| Failure::in_file(file, error.span, error.message, None))?;
+    } else if has("delay_law") || has("cells") || has("liberty") {
+        study::read_technology(&source, path.parent().unwrap_or(Path::new(".")))?;
         Ok("technology")
     } else if has("macros") {
         MemoryTechnology::from_toml(&source.text)

@@ -14,7 +14,7 @@ use axtrain_sim::engine::StaticTiming;
 use axtrain_sim::memory::MemoryTechnology;
 use axtrain_sim::multiplier::{AnyMultiplier, Family, Multiplier, MultiplierSpec};
 use axtrain_sim::profile::{Design, ErrorProfile, Pass, Stimulus};
-use axtrain_sim::technology::{ConditionError, OperatingPoint, PointError, Technology};
+use axtrain_sim::technology::{ConditionError, OperatingPoint, PointError, Technology, TechnologyError};
 use axtrain_sim::units::Volts;
 use axtrain_sim::workload::{Architecture, Dataset};
 use sha2::{Digest, Sha256};
@@ -150,8 +150,20 @@ pub(crate) fn exact_multiplier() -> Multiplier {
 /// Reads a technology by name or path.
 pub(crate) fn technology(wanted: &str, folder: &Path) -> Result<Technology, Failure> {
     let source = Source::find("technology", TECHNOLOGIES, wanted, folder)?;
-    Technology::from_toml(&source.text)
-        .map_err(|error| Failure::in_file(source.parts(), error.span, error.message, None))
+    read_technology(&source, relative(folder, wanted).parent().unwrap_or(folder))
+}
+
+/// Reads a technology that stands in `folder`, with the Liberty files it names.
+pub(crate) fn read_technology(source: &Source, folder: &Path) -> Result<Technology, Failure> {
+    let read = |name: &str| {
+        let path = relative(folder, name);
+        std::fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+    };
+    Technology::from_toml_with(&source.text, &read).map_err(|error| {
+        let TechnologyError { message, span, other_file } = error;
+        let file = other_file.as_ref().map_or(source.parts(), |(name, text)| (name, text));
+        Failure::in_file(file, span, message, None)
+    })
 }
 
 impl TechnologyOptions {

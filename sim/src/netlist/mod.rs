@@ -24,6 +24,7 @@ pub use cell::CellKind;
 pub use delays::{Delays, EdgeDelay};
 pub use operands::OperandError;
 pub use read_error::{Problem, ReadError};
+pub(crate) use recognise::Recognised;
 
 use bitvec::prelude::*;
 use std::collections::BTreeMap;

@@ -5,21 +5,21 @@ use super::{CellKind, Netlist};
 
 /// A cell kind that computes a block, and how its pins correspond to the block's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Recognised {
-    pub(super) kind: CellKind,
+pub(crate) struct Recognised {
+    pub(crate) kind: CellKind,
     /// Block input at each cell input pin.
-    pub(super) inputs: Vec<usize>,
+    pub(crate) inputs: Vec<usize>,
     /// Cell output pin of each block output.
-    pub(super) outputs: Vec<usize>,
+    pub(crate) outputs: Vec<usize>,
 }
 
 impl Recognised {
     /// Most inputs a cell has.
-    pub(super) const MAX_INPUTS: usize = 4;
+    pub(crate) const MAX_INPUTS: usize = 4;
 
     /// The kind with exactly `inputs` inputs whose outputs are `tables` (bit `i` of a table: the output when input
     /// `j` carries bit `j` of `i`).
-    pub(super) fn from_tables(inputs: usize, tables: &[u16]) -> Option<Recognised> {
+    pub(crate) fn from_tables(inputs: usize, tables: &[u16]) -> Option<Recognised> {
         let pins: Vec<usize> = (0..inputs).collect();
         let fitting = |kind: &CellKind| kind.inputs() == inputs && kind.outputs() == tables.len();
         for kind in CellKind::ALL.into_iter().filter(fitting) {
@@ -42,7 +42,7 @@ impl Recognised {
     }
 
     /// The kind that computes all of `block`, whose ports are single bits.
-    pub(super) fn from_block(block: &Netlist) -> Option<Recognised> {
+    pub(crate) fn from_block(block: &Netlist) -> Option<Recognised> {
         let scalar = block.inputs().iter().chain(block.outputs()).all(|port| port.width() == 1);
         let inputs = block.inputs().len();
         if !scalar || inputs == 0 || inputs > Self::MAX_INPUTS {

@@ -1,7 +1,11 @@
 //! Technology files: as written, then checked.
 
 use super::condition::Bias;
-use super::{CellData, Corner, DelayLaw, FlipFlop, LeakageLaw, OutputData, Technology, TemperatureLaw, Variation};
+use super::liberty::WireLoad;
+use super::liberty_file::{FromLibraries, LibertyFiles};
+use super::{
+    CellData, Corner, DelayLaw, FlipFlop, LeakageLaw, OutputData, Technology, TemperatureLaw, Timing, Variation,
+};
 use crate::netlist::CellKind;
 use crate::units::{Femtofarads, Nanowatts, SquareMicrons, Volts};
 use serde::Deserialize;
@@ -17,17 +21,26 @@ pub struct TechnologyError {
     pub message: String,
     /// Bytes of the file the message is about.
     pub span: Option<Range<usize>>,
+    /// Name and text of that file, if it is one that the technology file names.
+    pub other_file: Option<(String, String)>,
+}
+
+impl TechnologyError {
+    /// About some bytes of the technology file.
+    pub(super) fn at(span: Range<usize>, message: String) -> Self {
+        Self { message, span: Some(span), other_file: None }
+    }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     name: String,
-    nominal_supply_v: f64,
-    temperature_c: f64,
-    wire_capacitance_ff_per_fanout: f64,
-    output_load_ff: f64,
-    delay_law: Spanned<DelayLaw>,
+    nominal_supply_v: Option<Spanned<f64>>,
+    temperature_c: Option<Spanned<f64>>,
+    wire_capacitance_ff_per_fanout: Option<f64>,
+    output_load_ff: Option<f64>,
+    delay_law: Option<Spanned<DelayLaw>>,
     #[serde(default)]
     extrapolate: bool,
     leakage_law: LeakageLaw,
@@ -35,8 +48,10 @@ struct File {
     #[serde(default)]
     corners: BTreeMap<String, Spanned<Corner>>,
     variation: Option<Spanned<Variation>>,
-    flip_flop: Spanned<FlipFlop>,
+    flip_flop: Option<Spanned<FlipFlop>>,
+    #[serde(default)]
     cells: BTreeMap<CellKind, Spanned<CellFile>>,
+    liberty: Option<Spanned<LibertyFiles>>,
 }
 
 #[derive(Deserialize)]
@@ -54,11 +69,22 @@ struct CellFile {
 }
 
 impl Technology {
-    /// Reads a technology file.
+    /// Reads a technology file that names no other files.
     pub fn from_toml(text: &str) -> Result<Technology, TechnologyError> {
-        let file: File = toml::from_str(text)
-            .map_err(|error| TechnologyError { message: error.message().to_owned(), span: error.span() })?;
-        file.checked()
+        Self::from_toml_with(text, &|name| Err(format!("{name}: a technology that is built in has no Liberty files")))
+    }
+
+    /// Reads a technology file; `read` is the text of a Liberty file that it names, or why there is none.
+    pub fn from_toml_with(
+        text: &str,
+        read: &dyn Fn(&str) -> Result<String, String>,
+    ) -> Result<Technology, TechnologyError> {
+        let file: File = toml::from_str(text).map_err(|error| TechnologyError {
+            message: error.message().to_owned(),
+            span: error.span(),
+            other_file: None,
+        })?;
+        file.checked(read)
     }
 }
 
@@ -66,12 +92,58 @@ impl Technology {
 const LONGEST_PS: f64 = 1e6;
 
 impl File {
-    fn checked(self) -> Result<Technology, TechnologyError> {
-        let at = |span: Range<usize>| move |message: String| TechnologyError { message, span: Some(span) };
-        let nominal = Volts(self.nominal_supply_v);
-        let (span, delay_law) = (self.delay_law.span(), self.delay_law.into_inner());
-        check_law("delay_law", &delay_law, nominal).map_err(at(span))?;
-        let (span, flip_flop) = (self.flip_flop.span(), self.flip_flop.into_inner());
+    fn checked(self, read: &dyn Fn(&str) -> Result<String, String>) -> Result<Technology, TechnologyError> {
+        let at = |span: Range<usize>| move |message: String| TechnologyError::at(span, message);
+        let whole = |message: String| TechnologyError { message, span: None, other_file: None };
+        let missing =
+            |key: &str| whole(format!("missing field `{key}`; a technology without Liberty files needs it"));
+        let libraries = self.liberty.as_ref().map(|files| {
+            let nominal = self.nominal_supply_v.as_ref().map(|supply| *supply.get_ref());
+            let given = [
+                ("temperature_c", self.temperature_c.as_ref().map(Spanned::span)),
+                ("flip_flop", self.flip_flop.as_ref().map(Spanned::span)),
+                ("cells", self.cells.values().next().map(Spanned::span)),
+            ];
+            match given.into_iter().find_map(|(key, span)| Some((key, span?))) {
+                Some((key, span)) => {
+                    Err(TechnologyError::at(span, format!("{key} comes from the Liberty file; leave it out")))
+                }
+                None => FromLibraries::read(files, nominal, read),
+            }
+        });
+        let libraries = libraries.transpose()?;
+        let nominal = match (&libraries, &self.nominal_supply_v) {
+            (Some(libraries), _) => libraries.nominal,
+            (None, supply) => Volts(*supply.as_ref().ok_or_else(|| missing("nominal_supply_v"))?.get_ref()),
+        };
+        let temperature_c = match (&libraries, &self.temperature_c) {
+            (Some(libraries), _) => libraries.temperature_c,
+            (None, celsius) => *celsius.as_ref().ok_or_else(|| missing("temperature_c"))?.get_ref(),
+        };
+        let own_law = self.delay_law.map(|law| (law.span(), law.into_inner()));
+        let delay_law = match (libraries.as_ref().and_then(|libraries| libraries.delay_law.clone()), own_law) {
+            (Some(_), Some((span, _))) => {
+                let message = "delay_law comes from the Liberty files at several supplies; leave it out";
+                return Err(TechnologyError::at(span, message.to_owned()));
+            }
+            (Some(law), None) => {
+                let span = self.liberty.as_ref().map_or(0..0, Spanned::span);
+                check_law("the median cell of the libraries", &law, nominal).map_err(at(span))?;
+                law
+            }
+            (None, Some((span, law))) => {
+                check_law("delay_law", &law, nominal).map_err(at(span))?;
+                law
+            }
+            (None, None) => {
+                return Err(whole("missing field `delay_law`: how delay depends on the supply".to_owned()));
+            }
+        };
+        let (span, flip_flop) = match (&libraries, self.flip_flop) {
+            (Some(libraries), _) => (self.liberty.as_ref().map_or(0..0, Spanned::span), libraries.flip_flop.clone()),
+            (None, Some(flip_flop)) => (flip_flop.span(), flip_flop.into_inner()),
+            (None, None) => return Err(missing("flip_flop")),
+        };
         let numbers = [
             ("area_um2", flip_flop.area_um2),
             ("leakage_nw", flip_flop.leakage_nw),
@@ -91,7 +163,7 @@ impl File {
             .map_err(at(span))?;
         if let Some(law) = &self.temperature_law {
             let known = self.leakage_law.threshold_v.is_some();
-            check_temperature(law.get_ref(), self.temperature_c, known).map_err(at(law.span()))?;
+            check_temperature(law.get_ref(), temperature_c, known).map_err(at(law.span()))?;
         }
         for (name, corner) in &self.corners {
             check_corner(name, corner.get_ref()).map_err(at(corner.span()))?;
@@ -103,33 +175,48 @@ impl File {
             checked.map_err(at(variation.span()))?;
         }
         let numbers = [
-            ("temperature_c + 273.15", self.temperature_c + 273.15),
-            ("wire_capacitance_ff_per_fanout", self.wire_capacitance_ff_per_fanout),
-            ("output_load_ff", self.output_load_ff),
+            ("temperature_c + 273.15", temperature_c + 273.15),
+            ("wire_capacitance_ff_per_fanout", self.wire_capacitance_ff_per_fanout.unwrap_or(0.0)),
+            ("output_load_ff", self.output_load_ff.unwrap_or(0.0)),
             ("leakage_law.dibl_v_per_v", self.leakage_law.dibl_v_per_v),
             ("leakage_law.slope_factor", self.leakage_law.slope_factor),
             ("leakage_law.threshold_v", self.leakage_law.threshold_v.unwrap_or(0.0)),
         ];
-        non_negative("the technology", &numbers).map_err(|message| TechnologyError { message, span: None })?;
+        non_negative("the technology", &numbers).map_err(whole)?;
         let cells = self.cells.into_iter().map(|(kind, cell)| {
             let span = cell.span();
             Ok((kind, cell.into_inner().checked(kind, nominal).map_err(at(span))?))
         });
+        let mut cells = cells.collect::<Result<BTreeMap<CellKind, CellData>, TechnologyError>>()?;
+        let per_pin = self.wire_capacitance_ff_per_fanout.map(WireLoad::per_pin);
+        let (wire_load, output_load, liberty) = match libraries {
+            Some(libraries) => {
+                cells = libraries.cells;
+                let output_load = self.output_load_ff.unwrap_or(flip_flop.data_capacitance_ff);
+                (per_pin.unwrap_or(libraries.wire_load), output_load, Some(libraries.liberty))
+            }
+            None => (
+                per_pin.ok_or_else(|| missing("wire_capacitance_ff_per_fanout"))?,
+                self.output_load_ff.ok_or_else(|| missing("output_load_ff"))?,
+                None,
+            ),
+        };
         Ok(Technology {
             name: self.name,
             nominal_supply: nominal,
-            bias: Bias::none(self.temperature_c),
+            bias: Bias::none(temperature_c),
             corner: None,
             corners: self.corners.into_iter().map(|(name, corner)| (name, corner.into_inner())).collect(),
             temperature_law: self.temperature_law.map(Spanned::into_inner),
             variation: self.variation.map(Spanned::into_inner),
-            wire_capacitance: Femtofarads(self.wire_capacitance_ff_per_fanout),
-            output_load: Femtofarads(self.output_load_ff),
+            wire_load,
+            output_load: Femtofarads(output_load),
             delay_law,
             extrapolate: self.extrapolate,
             leakage_law: self.leakage_law,
             flip_flop,
-            cells: cells.collect::<Result<_, TechnologyError>>()?,
+            cells,
+            liberty,
         })
     }
 }
@@ -172,7 +259,7 @@ impl CellFile {
             area: SquareMicrons(self.area_um2),
             leakage: Nanowatts(self.leakage_nw),
             input_capacitance: Femtofarads(self.input_capacitance_ff),
-            outputs,
+            timing: Timing::Linear(outputs),
             law: self.law,
             gate_area_um2: self.gate_area_um2,
         })
@@ -268,7 +355,7 @@ mod tests {
 
     #[test]
     fn wrong_files_are_refused_where_they_are_wrong() {
-        let unknown = TechnologyError { message: String::new(), span: None };
+        let unknown = TechnologyError { message: String::new(), span: None, other_file: None };
         let refuse = |from: &str, to: &str| {
             assert!(FREEPDK45.contains(from), "{from}");
             Technology::from_toml(&FREEPDK45.replace(from, to)).err().unwrap_or(unknown.clone())

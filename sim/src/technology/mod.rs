@@ -4,6 +4,8 @@ mod condition;
 mod curve;
 mod file;
 mod law;
+mod liberty;
+mod liberty_file;
 mod operating_point;
 mod variation;
 mod weigh;
@@ -11,6 +13,7 @@ mod weigh;
 pub use condition::{ConditionError, Corner, TemperatureLaw};
 pub use file::TechnologyError;
 pub use law::{DelayLaw, LawError, LeakageLaw, Sky130Corner, SupplyOutOfRange};
+pub use liberty::{ArcTables, CellTables, Sense, Table};
 pub use operating_point::{OperatingPoint, PointError, Sampling};
 pub use variation::{NoVariation, Thresholds, Variation};
 pub use weigh::{DelayModel, Physical};
@@ -18,6 +21,8 @@ pub use weigh::{DelayModel, Physical};
 use crate::netlist::CellKind;
 use crate::units::{Femtofarads, Nanowatts, SquareMicrons, Volts};
 use condition::Bias;
+use liberty::WireLoad;
+use liberty_file::Liberty;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -39,6 +44,15 @@ pub struct OutputData {
     pub fall_energy_fj: f64,
 }
 
+/// How fast a cell is, and what a transition of its outputs costs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Timing {
+    /// Linear in the load, one entry an output pin, at nominal supply.
+    Linear(Vec<OutputData>),
+    /// Tables over slew and load, one set a library, by ascending supply.
+    Tables(Vec<CellTables>),
+}
+
 /// Physical data of a cell kind at nominal supply.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CellData {
@@ -50,8 +64,8 @@ pub struct CellData {
     pub leakage: Nanowatts,
     /// Capacitance of an input pin, averaged over the pins.
     pub input_capacitance: Femtofarads,
-    /// One entry an output pin.
-    pub outputs: Vec<OutputData>,
+    /// Delay and internal energy of its outputs.
+    pub timing: Timing,
     /// Its own delay over supply, if it does not follow the technology's.
     pub law: Option<DelayLaw>,
     /// W·L of the transistor that its delay depends on, µm², if it is not the technology's.
@@ -99,7 +113,7 @@ pub struct Technology {
     corners: BTreeMap<String, Corner>,
     temperature_law: Option<TemperatureLaw>,
     variation: Option<Variation>,
-    wire_capacitance: Femtofarads,
+    wire_load: WireLoad,
     output_load: Femtofarads,
     delay_law: DelayLaw,
     /// Whether supplies outside the delay law are allowed.
@@ -107,6 +121,8 @@ pub struct Technology {
     leakage_law: LeakageLaw,
     flip_flop: FlipFlop,
     cells: BTreeMap<CellKind, CellData>,
+    /// What Liberty files bring beyond cells, if the cells are theirs.
+    liberty: Option<Liberty>,
 }
 
 /// Cells a netlist uses and the technology lacks.
@@ -205,7 +221,12 @@ impl Technology {
 
     /// Whether all delays change by one factor from supply to supply, so that one simulation serves them all.
     pub fn has_shared_law(&self) -> bool {
-        self.own_laws().next().is_none()
+        self.own_laws().next().is_none() && !self.has_libraries_over_supply()
+    }
+
+    /// Whether delays are interpolated between libraries, net by net.
+    fn has_libraries_over_supply(&self) -> bool {
+        self.liberty.as_ref().is_some_and(|liberty| liberty.supplies.len() > 1)
     }
 
     /// Laws of cells that have one of their own.

@@ -1,6 +1,9 @@
 //! What a netlist weighs: area, loads, delays, energies and leakage.
 
-use super::{FlipFlop, MissingCells, PointError, Technology};
+use super::condition::Bias;
+use super::curve::Curve;
+use super::liberty::{CLOCK_SLEW_PS, OutputTiming};
+use super::{FlipFlop, MissingCells, PointError, Technology, Timing};
 use crate::netlist::{CellKind, Delays, EdgeDelay, NetId, Netlist};
 use crate::units::{Femtofarads, Femtojoules, Nanowatts, Picoseconds, SquareMicrons, Volts};
 use std::collections::BTreeSet;
@@ -40,6 +43,12 @@ pub enum DelayModel {
 }
 
 impl Physical {
+    /// Shortest clock period without timing errors for a static critical path of `critical`: clock-to-output, the path, set-up,
+    /// and one picosecond because sampling is strictly before the edge.
+    pub fn minimum_clock_ps(&self, critical: Picoseconds) -> f64 {
+        f64::from(self.launch.0 + critical.0 + 1 + self.setup.0)
+    }
+
     /// Delays by cell output.
     pub fn delays(&self, model: DelayModel) -> Delays {
         match model {
@@ -53,8 +62,13 @@ impl Physical {
 /// not switch at all.
 const LONGEST_PS: f64 = 1e7;
 
+/// Shorter ones, as tables may have where slews are long, are taken for so long: logarithms need a positive number.
+const SHORTEST_PS: f64 = 0.1;
+
 /// How fast and leaky each cell is, relative to the data.
 struct Scales<'a> {
+    /// Where delays are interpolated between libraries, if not at nominal supply.
+    supply: Option<Volts>,
     /// Delay, by place among the cells, and kind.
     delay: &'a dyn Fn(usize, CellKind) -> f64,
     /// Leakage, by place among the cells.
@@ -65,9 +79,10 @@ struct Scales<'a> {
 
 impl Technology {
     /// Weighs a netlist at the nominal supply, in the condition that the cell data hold at. Left out: wires beyond the
-    /// load per fanout, slews other than the library's 60 ps, and differences between the pins of a cell.
+    /// load per fanout, and differences between the pins of a cell; of technologies whose delay is linear in the load, slews
+    /// too.
     pub fn weigh(&self, netlist: &Netlist) -> Result<Physical, MissingCells> {
-        self.weigh_scaled(netlist, &Scales { delay: &|_, _| 1.0, leakage: &|_| 1.0, registers: 1.0 })
+        self.weigh_scaled(netlist, &Scales { supply: None, delay: &|_, _| 1.0, leakage: &|_| 1.0, registers: 1.0 })
     }
 
     /// The same with the delays of another supply, each cell by its own law, at the corner and temperature of this
@@ -89,6 +104,7 @@ impl Technology {
     ) -> Result<Physical, PointError> {
         self.check_supply(supply)?;
         let scales = Scales {
+            supply: Some(supply),
             delay: &|place, kind| self.cell_slowdown(Some(kind), supply, shift(place)),
             leakage: &|place| self.leakage_law.shift_factor(shift(place), self.bias.celsius),
             registers: self.cell_slowdown(None, supply, registers),
@@ -118,19 +134,19 @@ impl Technology {
             launch: register(clock_to_output_ps + clock_to_output_ps_per_ff * heaviest),
             setup: register(setup_ps),
         };
+        let timings = self.timings_at(netlist, &loads, scales.supply);
         for (place, cell) in netlist.cells().iter().enumerate() {
             let data = &self.cells[&cell.kind()];
             physical.area += data.area;
             physical.leakage += data.leakage * (scales.leakage)(place);
             let slowdown = (scales.delay)(place, cell.kind());
-            for (net, output) in cell.outputs().zip(&data.outputs) {
-                let load = loads[net.index()].0;
-                let rise = slowdown * (output.rise_ps + output.rise_ps_per_ff * load);
-                let fall = slowdown * (output.fall_ps + output.fall_ps_per_ff * load);
+            for net in cell.outputs() {
+                let OutputTiming { delay, energy, .. } = timings[net.index()];
+                let [rise, fall] = delay.map(|delay| slowdown * delay);
                 let whole = |delay: f64| Picoseconds(delay.round().clamp(1.0, LONGEST_PS) as u32);
                 physical.delay[net.index()] = whole((rise + fall) / 2.0);
                 physical.edge_delay[net.index()] = EdgeDelay { rise: whole(rise), fall: whole(fall) };
-                let internal = (output.rise_energy_fj + output.fall_energy_fj) / 2.0;
+                let internal = (energy[0] + energy[1]) / 2.0;
                 physical.transition_energy[net.index()] += Femtojoules(internal);
             }
         }
@@ -145,19 +161,85 @@ impl Technology {
             None => self.flip_flop.law.as_ref(),
         };
         let law = own.unwrap_or(&self.delay_law);
-        law.extrapolated(supply, self.nominal_supply, self.bias.shifted(shift)).unwrap_or(f64::INFINITY)
+        let at = |bias| law.extrapolated(supply, self.nominal_supply, bias).unwrap_or(f64::INFINITY);
+        let slowdown = at(self.bias.shifted(shift));
+        match kind {
+            // Libraries say how delay depends on the supply; the law, on everything else.
+            Some(_) if self.has_libraries_over_supply() => slowdown / at(Bias::none(self.bias.data_c)),
+            _ => slowdown,
+        }
+    }
+
+    /// Every net that a cell drives, in the condition of the data at `supply`, or at nominal supply. Indexed by net.
+    fn timings_at(&self, netlist: &Netlist, loads: &[Femtofarads], supply: Option<Volts>) -> Vec<OutputTiming> {
+        let Some(liberty) = &self.liberty else { return self.timings(netlist, loads, 0) };
+        let mut nominal = self.timings(netlist, loads, liberty.nominal);
+        if let (Some(supply), 2..) = (supply, liberty.supplies.len()) {
+            let all: Vec<_> = (0..liberty.supplies.len()).map(|place| self.timings(netlist, loads, place)).collect();
+            for (net, timing) in nominal.iter_mut().enumerate() {
+                for edge in 0..2 {
+                    let delays: Vec<f64> =
+                        all.iter().map(|library| library[net].delay[edge].max(SHORTEST_PS)).collect();
+                    timing.delay[edge] = Curve::new(&liberty.supplies, &delays).at(supply.0);
+                }
+            }
+        }
+        nominal
+    }
+
+    /// The same with the tables of one library: slews are propagated from the registers on.
+    fn timings(&self, netlist: &Netlist, loads: &[Femtofarads], library: usize) -> Vec<OutputTiming> {
+        let idle = OutputTiming { delay: [0.0; 2], slew: [0.0; 2], energy: [0.0; 2] };
+        let mut timings = vec![idle; netlist.net_count()];
+        if let Some(liberty) = &self.liberty {
+            for net in netlist.inputs().iter().flat_map(|port| port.nets()) {
+                let launch = &liberty.launch_slew[library];
+                timings[net.index()].slew =
+                    launch.each_ref().map(|table| table.at(CLOCK_SLEW_PS, loads[net.index()].0).max(0.0));
+            }
+        }
+        for cell in netlist.cells() {
+            let inputs: Vec<[f64; 2]> = cell.inputs().iter().map(|net| timings[net.index()].slew).collect();
+            for (place, net) in cell.outputs().enumerate() {
+                let load = loads[net.index()].0;
+                timings[net.index()] = match &self.cells[&cell.kind()].timing {
+                    Timing::Linear(outputs) => {
+                        let output = &outputs[place];
+                        let rise = output.rise_ps + output.rise_ps_per_ff * load;
+                        let fall = output.fall_ps + output.fall_ps_per_ff * load;
+                        let energy = [output.rise_energy_fj, output.fall_energy_fj];
+                        OutputTiming { delay: [rise, fall], energy, ..idle }
+                    }
+                    Timing::Tables(tables) => tables[library].output(place, load, &inputs),
+                };
+            }
+        }
+        timings
     }
 
     /// Capacitance each net drives.
     fn loads(&self, netlist: &Netlist) -> Vec<Femtofarads> {
         let mut loads = vec![Femtofarads::default(); netlist.net_count()];
+        let mut fanout = vec![0; netlist.net_count()];
+        let mut pin = |net: NetId, capacitance: Femtofarads| {
+            loads[net.index()] += capacitance;
+            fanout[net.index()] += 1;
+        };
         for cell in netlist.cells() {
-            for net in cell.inputs() {
-                loads[net.index()] += self.cells[&cell.kind()].input_capacitance + self.wire_capacitance;
+            let data = &self.cells[&cell.kind()];
+            for (place, &net) in cell.inputs().iter().enumerate() {
+                let capacitance = match (&data.timing, &self.liberty) {
+                    (Timing::Tables(tables), Some(liberty)) => {
+                        Femtofarads(tables[liberty.nominal].pin_capacitance_ff[place])
+                    }
+                    _ => data.input_capacitance,
+                };
+                pin(net, capacitance);
             }
         }
-        for net in netlist.outputs().iter().flat_map(|port| port.nets()) {
-            loads[net.index()] += self.output_load + self.wire_capacitance;
+        netlist.outputs().iter().flat_map(|port| port.nets()).for_each(|&net| pin(net, self.output_load));
+        for (load, &pins) in loads.iter_mut().zip(&fanout) {
+            *load += Femtofarads(self.wire_load.capacitance(pins));
         }
         loads
     }
