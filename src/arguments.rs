@@ -197,6 +197,15 @@ pub(crate) struct SimulateOptions {
     pub(crate) compare: bool,
 }
 
+/// Which operands change from one operation to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StimulusOption {
+    /// Activations only
+    WeightStationary,
+    /// Both operands
+    Pair,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct CharacterizeOptions {
     /// Design files
@@ -210,6 +219,10 @@ pub(crate) struct CharacterizeOptions {
     /// Clock period in ps (default: what the exact array multiplier of equal width needs at nominal supply)
     #[arg(long, value_name = "PS")]
     pub(crate) clock_ps: Option<f64>,
+    /// Operands at operating points: the weight stays (all transitions where the circuit settles), or both operands change
+    /// (drawn); operands of more than 8 bits are always drawn
+    #[arg(long, value_name = "weight-stationary|pair", requires = "supply", default_value = "weight-stationary")]
+    pub(crate) stimulus: StimulusOption,
     /// Draw N chips whose cells and dies vary, and say how they spread and how many are fast enough at the clock; `--seed`
     /// decides which
     #[arg(long, value_name = "N", requires = "supply", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]

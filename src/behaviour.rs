@@ -4,9 +4,10 @@ use crate::failure::Failure;
 use crate::progress::Console;
 use crate::transition_cache::{TransitionCache, not_tabulable};
 use axtrain_sim::engine::DelayMode;
+use axtrain_sim::multiplier::Multiplier;
 use axtrain_sim::profile::{
-    ChipSpec, Design, ErrorProfile, Pass, ProfileMetadata, SampledErrors, SequenceSpec, Sequences, Stimulus,
-    TransitionSpec, TransitionTable, simulate_chips,
+    Changing, ChipSpec, Design, ErrorProfile, Pass, ProfileMetadata, SampledErrors, SequenceSpec, Sequences,
+    Stimulus, TransitionSpec, TransitionTable, simulate_chips,
 };
 use axtrain_sim::report::{Characterization, TabulatedPoint, VariationReport};
 use axtrain_sim::technology::{OperatingPoint, Physical, Technology};
@@ -217,7 +218,9 @@ pub(crate) fn report(design: &Design, technology: &Technology, behaviour: &Behav
             index,
         })
         .collect();
-    Characterization::new(design).with_points(design, technology, &tabulated)
+    let clock_ps = behaviour.operating_points().next().or(behaviour.overlapping.first().map(Pass::point));
+    let critical = clock_ps.and_then(|point| design.critical_supply(technology, point.clock_ps));
+    Characterization::new(design).with_condition(technology, critical).with_points(design, technology, &tabulated)
 }
 
 /// Operations drawn at each point of each chip.
@@ -239,8 +242,38 @@ pub(crate) fn variation(
     Ok(VariationReport::new(spec, points, &found))
 }
 
-/// Operations drawn at each operating point that cannot be tabulated.
+/// Operations drawn at each operating point that is not tabulated.
 const DRAWN: u64 = 1 << 17;
+
+/// A multiplier of which sequences of operations are drawn.
+pub(crate) struct Circuit<'a> {
+    pub(crate) multiplier: &'a Multiplier,
+    /// At nominal supply.
+    pub(crate) physical: &'a Physical,
+    /// Activation codes have so many bits.
+    pub(crate) activation_bits: u32,
+    pub(crate) changing: Changing,
+}
+
+impl Circuit<'_> {
+    /// Draws sequences at every operating point and adds what they do to the report.
+    pub(crate) fn draw(&self, report: &mut Characterization, technology: &Technology, passes: &[Pass], seed: u64) {
+        for pass in passes {
+            let circuit = TransitionSpec {
+                netlist: self.multiplier.netlist(),
+                physical: pass.own_physical().unwrap_or(self.physical),
+                signed: self.multiplier.signed(),
+                activation_bits: self.activation_bits,
+                mode: DelayMode::Inertial,
+                windows: &[],
+            };
+            let (changing, sampling, critical) = (self.changing, pass.sampling(), pass.critical());
+            let spec = SequenceSpec { circuit, changing, sampling, critical, operations: DRAWN, seed };
+            let sequences = Sequences::simulate(spec).expect("a multiplier of operands of at most 16 bits");
+            report.add_drawn_point(self.physical, technology, pass.point(), &sequences, seed);
+        }
+    }
+}
 
 /// Adds those of `points` at which operations are in flight together, from sequences of drawn ones.
 pub(crate) fn add_overlapping(
@@ -251,14 +284,13 @@ pub(crate) fn add_overlapping(
     points: &[OperatingPoint],
     seed: u64,
 ) {
-    for pass in &behaviour.overlapping {
-        let physical = pass.own_physical().unwrap_or(&design.physical);
-        let circuit = transition_spec(design, physical, activation_bits(design), &[]);
-        let (sampling, critical) = (pass.sampling(), pass.critical());
-        let spec = SequenceSpec { circuit, sampling, critical, operations: DRAWN, seed };
-        let sequences = Sequences::simulate(spec).expect("a design whose transitions are tabulated");
-        report.add_drawn_point(design, technology, pass.point(), &sequences, seed);
-    }
+    let circuit = Circuit {
+        multiplier: &design.multiplier,
+        physical: &design.physical,
+        activation_bits: activation_bits(design),
+        changing: Changing::Activation,
+    };
+    circuit.draw(report, technology, &behaviour.overlapping, seed);
     let supplies = |supply_v: f64| points.iter().position(|point| point.supply.0 == supply_v);
     report.operating_points.sort_by_key(|point| supplies(point.supply_v));
 }

@@ -1,7 +1,7 @@
 //! Error metrics, structure, timing errors and energy of multipliers.
 
-use crate::arguments::{CharacterizeOptions, ErrorOptions, NormaliserOption, ZeroOption};
-use crate::behaviour::{add_overlapping, behaviour, report, variation};
+use crate::arguments::{CharacterizeOptions, ErrorOptions, NormaliserOption, StimulusOption, ZeroOption};
+use crate::behaviour::{Circuit, add_overlapping, behaviour, report, variation, warn_beyond_law};
 use crate::catalogue::Source;
 use crate::characterize_tables::print;
 use crate::failure::Failure;
@@ -14,8 +14,8 @@ use axtrain_sim::engine::StaticTiming;
 use axtrain_sim::kernel::{Plan, Shape, TableGemm};
 use axtrain_sim::multiplier::{AnyMultiplier, Family, Multiplier, MultiplierSpec, ProductTable, TabulatedMultiplier};
 use axtrain_sim::profile::{
-    Design, ErrorMetrics, MetricOptions, Normaliser, OperandDistribution, Sampled, SampledMetrics, ZeroPolicy,
-    product_table,
+    Changing, Design, ErrorMetrics, MetricOptions, Normaliser, OperandDistribution, Pass, Sampled, SampledMetrics,
+    ZeroPolicy, product_table,
 };
 use axtrain_sim::report::{Characterization, DesignSummary, KernelPlan, MeasuredError, Structure, TimingReport};
 use axtrain_sim::technology::{MissingCells, OperatingPoint, Technology};
@@ -40,16 +40,16 @@ pub(crate) fn run(options: &CharacterizeOptions, seed: u64, console: &Console) -
                 let timed = options.path.then(|| static_timing(&multiplier, &technology, options.clock_ps));
                 let timed = timed.transpose()?;
                 let mut report = if supplies.is_empty() {
-                    settled(multiplier, &technology, &request, console)?
-                } else if multiplier.is_tabulable() {
+                    settled(&multiplier, &technology, &request, console)?
+                } else if options.stimulus == StimulusOption::WeightStationary && has_transitions(&multiplier) {
                     let clock = (options.clock_ps, options.chips);
                     at_operating_points(multiplier, &technology, &supplies, clock, &request, console)?
+                } else if options.chips.is_none() {
+                    drawn_points(&multiplier, &technology, &supplies, options, &request, console)?
                 } else {
-                    let message = format!("{} has operands too wide for operating points", multiplier.name());
-                    return Err(Failure::request(
-                        message,
-                        "they need operands of at most 8 bits; leave --supply away",
-                    ));
+                    let message = format!("{}: chips are drawn with transitions of one operand", multiplier.name());
+                    let help = "--chips needs operands of at most 8 bits and no --stimulus pair; leave it away";
+                    return Err(Failure::request(message, help));
                 };
                 report.static_timing = timed;
                 report
@@ -126,7 +126,7 @@ fn at_operating_points(
     console: &Console,
 ) -> Result<Characterization, Failure> {
     let design = build(multiplier, technology)?;
-    let clock_ps = clock_ps.map_or_else(|| exact_clock(&design, technology), Ok)?;
+    let clock_ps = clock_ps.map_or_else(|| exact_clock(&design.multiplier, technology), Ok)?;
     let points: Vec<OperatingPoint> = supplies.iter().map(|&supply| OperatingPoint { supply, clock_ps }).collect();
     let behaviour = behaviour(&design, technology, &points, None, console)?;
     for reason in behaviour.refused() {
@@ -143,9 +143,54 @@ fn at_operating_points(
     Ok(summary)
 }
 
+/// Whether all transitions can be simulated.
+fn has_transitions(multiplier: &Multiplier) -> bool {
+    multiplier.is_tabulable() && multiplier.width_a().max(multiplier.width_b()) <= 8
+}
+
+/// Widest operands and product that operations are drawn of.
+const WIDEST: [u32; 2] = [16, 32];
+
+/// A circuit at operating points of which operations are drawn.
+fn drawn_points(
+    multiplier: &Multiplier,
+    technology: &Technology,
+    supplies: &[Volts],
+    options: &CharacterizeOptions,
+    request: &ErrorRequest,
+    console: &Console,
+) -> Result<Characterization, Failure> {
+    let (width, netlist) = (multiplier.width_a(), multiplier.netlist());
+    if width.max(multiplier.width_b()) > WIDEST[0] || multiplier.product_width() > WIDEST[1] {
+        let message = format!("{} has operands too wide for operating points", multiplier.name());
+        return Err(Failure::request(message, "they need operands of at most 16 bits; leave --supply away"));
+    }
+    let clock_ps = options.clock_ps.map_or_else(|| exact_clock(multiplier, technology), Ok)?;
+    let physical = technology.weigh(netlist).map_err(incomplete)?;
+    let critical = StaticTiming::new(netlist, &physical.delay).critical_delay();
+    let mut passes = Vec::new();
+    for &supply in supplies {
+        warn_beyond_law(technology, supply, console);
+        match Pass::new(technology, netlist, &physical, critical, OperatingPoint { supply, clock_ps }) {
+            Ok(pass) => passes.push(pass),
+            Err(reason) => console.note(&format!("{}: {reason}", multiplier.name())),
+        }
+    }
+    let (changing, activation_bits) = match options.stimulus {
+        StimulusOption::Pair => (Changing::Both, width),
+        // Of signed designs they are never negative.
+        StimulusOption::WeightStationary => (Changing::Activation, (width - u32::from(multiplier.signed())).max(1)),
+    };
+    let lowest = Pass::critical_supply(technology, netlist, &physical, critical, clock_ps);
+    let mut report = settled(multiplier, technology, request, console)?.with_condition(technology, lowest);
+    let circuit = Circuit { multiplier, physical: &physical, activation_bits, changing };
+    circuit.draw(&mut report, technology, &passes, request.seed);
+    Ok(report)
+}
+
 /// A circuit's errors and, if the technology has all its cells, what it weighs.
 fn settled(
-    multiplier: Multiplier,
+    multiplier: &Multiplier,
     technology: &Technology,
     request: &ErrorRequest,
     console: &Console,
@@ -158,9 +203,9 @@ fn settled(
             None
         }
     };
-    let table_sha256 = multiplier.is_tabulable().then(|| product_table(&multiplier).sha256());
-    let identity = DesignSummary::new(&multiplier, table_sha256);
-    Ok(Characterization::settled(identity, request.measure(Products::Gates(&multiplier))?, structure))
+    let table_sha256 = multiplier.is_tabulable().then(|| product_table(multiplier).sha256());
+    let identity = DesignSummary::new(multiplier, table_sha256);
+    Ok(Characterization::settled(identity, request.measure(Products::Gates(multiplier))?, structure))
 }
 
 /// A table of products, which has errors only.
@@ -317,10 +362,11 @@ pub(crate) fn supplies(text: Option<&str>, technology: &Technology) -> Result<Ve
 }
 
 /// What the exact array multiplier of equal width and format needs at nominal supply.
-pub(crate) fn exact_clock(design: &Design, technology: &Technology) -> Result<f64, Failure> {
-    let multiplier = &design.multiplier;
+pub(crate) fn exact_clock(multiplier: &Multiplier, technology: &Technology) -> Result<f64, Failure> {
     let (width_a, width_b) = (multiplier.width_a(), multiplier.width_b());
     let exact = MultiplierSpec::new("exact", Family::Array, width_a, width_b, multiplier.signed())
         .map_err(|error| Failure::request(error, "give --clock-ps: there is no exact array of this shape"))?;
-    Ok(build(exact.into(), technology)?.minimum_clock_ps())
+    let netlist = exact.netlist();
+    let physical = technology.weigh(&netlist).map_err(incomplete)?;
+    Ok(physical.minimum_clock_ps(StaticTiming::new(&netlist, &physical.delay).critical_delay()))
 }

@@ -53,7 +53,7 @@ pub(crate) fn print(report: &Characterization) {
     ));
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["supply", "wrong", "mean error", "MAE", "fJ an operation", "of it glitches"]);
+    table.set_header(["supply", "wrong", "mean error", "MAE", "fJ an operation", "of it glitches", "after the edge"]);
     for point in &report.operating_points {
         let mark = if point.drawn.is_some() { "*" } else { "" };
         table.add_row([
@@ -63,11 +63,15 @@ pub(crate) fn print(report: &Characterization) {
             format!("{:.3}", point.timing.mae),
             format!("{:.1}", point.energy.total_fj),
             format!("{:.0} %", 100.0 * point.energy.glitch_fj / point.energy.total_fj),
+            point
+                .energy
+                .late_fj
+                .map_or(String::new(), |late| format!("{:.1} %", 100.0 * late / point.energy.total_fj)),
         ]);
     }
     print_aligned(&mut table);
     if let Some(drawn) = report.operating_points.iter().find(|point| point.drawn.is_some()) {
-        print_line(&format!("  * operations in flight together: {}", drawn.stimulus));
+        print_line(&format!("  * drawn, whether or not the circuit settles in between: {}", drawn.stimulus));
     }
     if let Some(variation) = &report.variation {
         print_variation(variation);

@@ -76,7 +76,7 @@ pub(crate) fn network_energy(
             let message = format!("a clock period of {clock} ps");
             return Err(Failure::request(message, "--clock-ps takes a positive number"));
         }
-        None => exact_clock(&design, &technology)?,
+        None => exact_clock(&design.multiplier, &technology)?,
     };
     let incomplete = |error| Failure::request(error, "complete the technology file");
     let accumulator = Accumulator::new(array.accumulator_bits(), &technology).map_err(incomplete)?;

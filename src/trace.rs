@@ -187,7 +187,7 @@ fn operating_points(
     let help = "--clock-ps takes positive numbers: 1400, a list as 1200,1400, or lo:hi:step";
     let clocks = match &options.clock_ps {
         Some(text) => numbers(text, help)?,
-        None => vec![exact_clock(design, technology)?],
+        None => vec![exact_clock(&design.multiplier, technology)?],
     };
     if let Some(clock) = clocks.iter().find(|clock| !(clock.is_finite() && **clock > 0.0)) {
         return Err(Failure::request(format!("a clock period of {clock} ps"), help));

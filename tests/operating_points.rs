@@ -148,3 +148,65 @@ fn chips_spread_around_the_typical_one() {
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(2) && message.contains("[variation]"), "{message}");
 }
+
+/// Both operands changing, and operands too wide for all transitions: drawn, and between what each bound says.
+#[test]
+fn pairs_and_wide_operands_are_drawn() {
+    let folder = scratch("pairs");
+    let supplies = ["--supply", "0.9,1.1"];
+    let stationary = characterize(&folder, &supplies);
+    let pair = characterize(&folder, &[&supplies[..], &["--stimulus", "pair"]].concat());
+    for point in pair["operating_points"].as_array().unwrap() {
+        assert!(point["stimulus"].as_str().unwrap().starts_with("pair uniform"), "{point}");
+        assert!(point["drawn"]["operations"].as_u64().unwrap() >= 1 << 17 && point["energy"]["late_fj"].is_null());
+    }
+    let (one, two) = (error_rates(&stationary), error_rates(&pair));
+    assert!(two[1] == 0.0 && two[0] > 0.0 && two[0] != one[0], "{one:?} {two:?}");
+    let switching = |report: &serde_json::Value, point: usize| {
+        report["operating_points"][point]["energy"]["switching_fj"].as_f64().unwrap()
+    };
+    assert!(switching(&pair, 1) > 1.1 * switching(&stationary, 1), "twice as many inputs change");
+    let late = |point: usize| stationary["operating_points"][point]["energy"]["late_fj"].as_f64().unwrap();
+    assert!(late(1) == 0.0 && late(0) > 0.0 && late(0) < switching(&stationary, 0));
+
+    let wide = "[multiplier]\nfamily = \"array\"\nwidth = 11\nname = \"wide\"\n";
+    fs::write(folder.join("wide.toml"), wide).unwrap();
+    let ask = ["characterize", "wide.toml", "--json", "--samples", "1000", "--supply", "0.8,1.1"];
+    let output = axtrain(&folder, &ask);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rates = error_rates(&report);
+    assert!(rates[1] == 0.0 && rates[0] > 0.0, "{rates:?}");
+    assert!(report["critical_supply_v"].as_f64().unwrap() > 1.09, "its clock is the exact array's: its own");
+    let low = &report["operating_points"][0]["drawn"]["error_rate_ci95"];
+    assert!(low[0].as_f64().unwrap() < rates[0] && rates[0] < low[1].as_f64().unwrap());
+    for (arguments, part) in [
+        (&["wide.toml", "--supply", "1.0", "--chips", "2"][..], "--chips"),
+        (&["d.toml", "--stimulus", "pair"], "--supply"),
+    ] {
+        let output = axtrain(&folder, &[&["characterize"], arguments].concat());
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && message.contains(part), "{message}");
+    }
+}
+
+/// A technology file that names a Liberty file beside it; a broken one is shown at its line.
+#[test]
+fn liberty_files_are_read_and_refused_by_line() {
+    let folder = scratch("liberty");
+    let laws = &TECHNOLOGY[TECHNOLOGY.find("[delay_law]").unwrap()..TECHNOLOGY.find("[temperature_law]").unwrap()];
+    let technology = format!("name = \"mine\"\n[liberty]\nfiles = [\"mine.lib\"]\n{laws}");
+    fs::create_dir_all(folder.join("cells")).unwrap();
+    fs::write(folder.join("cells/mine.toml"), technology).unwrap();
+    let library = "library (mine) {\n  time_unit : \"1ns\";\n  voltage_unit : \"1V\";\n  leakage_power_unit : \"1nW\";\n  \
+                   capacitive_load_unit (1, furlong);\n}\n";
+    let ask = ["check", "cells/mine.toml"];
+    let output = axtrain(&folder, &ask);
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && message.contains("mine.lib"), "no such file: {message}");
+    fs::write(folder.join("cells/mine.lib"), library).unwrap();
+    let output = axtrain(&folder, &ask);
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && message.contains("mine.lib:5"), "{message}");
+    assert!(message.contains("(1, pf)"), "{message}");
+}

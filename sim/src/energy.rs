@@ -106,6 +106,61 @@ impl SwitchingActivity {
     }
 }
 
+/// Toggles of every net at or after each of some times, over many transitions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LateToggles {
+    /// Ascending.
+    times: Vec<Picoseconds>,
+    /// `[time][net]`: from a time on and before the next.
+    toggles: Vec<Vec<u64>>,
+}
+
+impl LateToggles {
+    /// No transitions yet; the times ascend.
+    pub fn new(netlist: &Netlist, times: &[Picoseconds]) -> Self {
+        Self { times: times.to_vec(), toggles: vec![vec![0; netlist.net_count()]; times.len()] }
+    }
+
+    /// Adds what `engine` has just simulated in `lanes`.
+    #[inline(always)]
+    pub fn record(&mut self, netlist: &Netlist, engine: &TimedEngine<'_>, lanes: Lanes) {
+        let Some(&first) = self.times.first() else { return };
+        for net in netlist.nets() {
+            let mut place = 0;
+            for (time, toggles) in engine.changes_from(net, first) {
+                while self.times.get(place + 1).is_some_and(|&next| next <= time) {
+                    place += 1;
+                }
+                self.toggles[place][net.index()] += u64::from((toggles & lanes).count_ones());
+            }
+        }
+    }
+
+    /// Adds another count over the same netlist and times.
+    pub fn merge(&mut self, other: &LateToggles) {
+        for (mine, theirs) in self.toggles.iter_mut().zip(&other.toggles) {
+            for (mine, theirs) in mine.iter_mut().zip(theirs) {
+                *mine += theirs;
+            }
+        }
+    }
+
+    /// Energy of all toggles at or after the time at `index`, given that of a transition of each net.
+    pub fn energy(&self, index: usize, transition_energy: &[Femtojoules]) -> Femtojoules {
+        Femtojoules(self.toggles[index..].iter().map(|toggles| weighted(toggles, transition_energy).0).sum())
+    }
+
+    /// Counts by time and net, from each time on and before the next.
+    pub(crate) fn counts(&self) -> &[Vec<u64>] {
+        &self.toggles
+    }
+
+    /// What has these counts.
+    pub(crate) fn from_counts(times: Vec<Picoseconds>, toggles: Vec<Vec<u64>>) -> Self {
+        Self { times, toggles }
+    }
+}
+
 /// Energy of so many transitions of each net.
 fn weighted(counts: &[u64], transition_energy: &[Femtojoules]) -> Femtojoules {
     Femtojoules(counts.iter().zip(transition_energy).map(|(&count, energy)| count as f64 * energy.0).sum())

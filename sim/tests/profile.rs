@@ -1,10 +1,10 @@
 //! Profiles of a real multiplier: against transitions counted one by one, and through a file.
 
 use axtrain_sim::energy::SwitchingActivity;
-use axtrain_sim::engine::DelayMode;
+use axtrain_sim::engine::{DelayMode, Lanes, TimedEngine};
 use axtrain_sim::multiplier::{Family, MultiplierSpec};
 use axtrain_sim::profile::{
-    Design, ErrorProfile, ErrorTrace, MassFunction, Operation, ProfileError, ProfileMetadata, SequenceSpec,
+    Changing, Design, ErrorProfile, ErrorTrace, MassFunction, Operation, ProfileError, ProfileMetadata, SequenceSpec,
     Sequences, SimulatedOperations, Stimulus, TransitionSpec, TransitionTable,
 };
 use axtrain_sim::technology::{OperatingPoint, Sampling, Technology};
@@ -395,7 +395,14 @@ fn sequences_of_a_slow_clock_are_a_sample_of_all_transitions() {
     let critical = bench.design.critical();
     for (index, &window) in bench.windows.iter().enumerate() {
         let sampling = Sampling { period: Picoseconds(critical.0 + 1), window };
-        let spec = SequenceSpec { circuit: bench.spec(), sampling, critical, operations: 1 << 18, seed: 3 };
+        let spec = SequenceSpec {
+            circuit: bench.spec(),
+            changing: Changing::Activation,
+            sampling,
+            critical,
+            operations: 1 << 18,
+            seed: 3,
+        };
         let drawn = Sequences::simulate(spec).unwrap();
         let all = bench.table.timing_errors(index);
         let [low, high] = drawn.error_rate_ci95();
@@ -411,4 +418,42 @@ fn sequences_of_a_slow_clock_are_a_sample_of_all_transitions() {
         assert!((sample.glitch.0 / exact.glitch.0 - 1.0).abs() < 0.05, "{sample:?} {exact:?}");
         assert_eq!(sample.leakage, exact.leakage);
     }
+}
+
+/// Energy after the sampling edge, change by change.
+#[test]
+fn energy_after_the_edge_is_that_of_later_changes() {
+    let bench = bench();
+    let (netlist, physical) = (bench.design.multiplier.netlist(), &bench.design.physical);
+    let mut engine = TimedEngine::new(netlist, &physical.delay, DelayMode::Inertial);
+    // A lane for each pair of activations, of which there are 256.
+    for bit in 0..5 {
+        let plane = |shift: usize| match bit {
+            4 => Lanes::ZERO,
+            _ => Lanes::gather(&(0..256).collect::<Vec<u32>>(), shift + bit),
+        };
+        engine.set_input(0, bit, plane(4), plane(0));
+    }
+    let mut late = [0.0; 3];
+    for weight in 0..16 {
+        for bit in 0..4 {
+            engine.hold_input(1, bit, weight >> bit & 1 == 1);
+        }
+        engine.run();
+        for net in netlist.nets() {
+            for (time, lanes) in engine.changes(net) {
+                for (window, late) in bench.windows.iter().zip(&mut late).filter(|(window, _)| time >= **window) {
+                    assert!(*window < Picoseconds(bench.design.critical().0 + 1), "nothing changes after the path");
+                    *late += physical.transition_energy[net.index()].0
+                        * f64::from((lanes & Lanes::first(256)).count_ones());
+                }
+            }
+        }
+    }
+    for (index, late) in late.into_iter().enumerate() {
+        let found = bench.table.late_energy(index, physical).0;
+        assert!((found - late / 4096.0).abs() < 1e-9, "{found} {late}");
+    }
+    let switching = bench.table.mean_energy(physical, 0.0).switching.0;
+    assert!(late[0] > late[1] && late[1] > 0.0 && late[2] == 0.0 && late[0] / 4096.0 < switching, "{late:?}");
 }

@@ -262,6 +262,12 @@ impl<'n> TimedEngine<'n> {
 
     /// The changes of `net`: time and toggling lanes, in order of time.
     pub fn changes(&self, net: NetId) -> impl Iterator<Item = (Picoseconds, Lanes)> {
+        self.changes_from(net, Picoseconds(0))
+    }
+
+    /// The changes of `net` at or after `from`.
+    #[inline(always)]
+    pub fn changes_from(&self, net: NetId, from: Picoseconds) -> impl Iterator<Item = (Picoseconds, Lanes)> {
         let (times, steps) = match &self.simulation {
             Simulation::Scheduled(scheduled) => {
                 (scheduled.schedule().times(net), Steps::Values(scheduled.values(net)))
@@ -271,7 +277,8 @@ impl<'n> TimedEngine<'n> {
                 (times, Steps::Toggles(toggles))
             }
         };
-        let changes = times.iter().enumerate().map(move |(index, &time)| {
+        let first = times.partition_point(|&time| time < from.0);
+        let changes = times.iter().enumerate().skip(first).map(move |(index, &time)| {
             let toggles = match steps {
                 Steps::Values(values) => values[index] ^ values[index + 1],
                 Steps::Toggles(toggles) => toggles[index],

@@ -1,6 +1,6 @@
 //! Virtual chips: the same netlist with thresholds that vary from cell to cell and from die to die.
 
-use super::sequences::{SequenceSpec, Sequences};
+use super::sequences::{Changing, SequenceSpec, Sequences};
 use super::{Design, TransitionSpec};
 use crate::engine::{DelayMode, StaticTiming};
 use crate::technology::{NoVariation, OperatingPoint, PointError, Technology};
@@ -68,7 +68,9 @@ pub fn simulate_chips(
                 windows: &[],
             };
             let (operations, seed) = (spec.operations, spec.seed);
-            let sequences = Sequences::simulate(SequenceSpec { circuit, sampling, critical, operations, seed });
+            let changing = Changing::Activation;
+            let sequences =
+                Sequences::simulate(SequenceSpec { circuit, changing, sampling, critical, operations, seed });
             let sequences = sequences.expect("operands of at most 8 bits");
             let nominal = sequences.activity().energy(&physical.transition_energy, physical.leakage, point.clock_ps);
             let energy_fj = nominal.switching.0 * technology.switching_factor(point.supply)

@@ -63,7 +63,7 @@ impl Design {
     /// Shortest clock period at nominal supply without timing errors: clock-to-output, critical path, set-up, and one
     /// picosecond because sampling is strictly before the edge.
     pub fn minimum_clock_ps(&self) -> f64 {
-        f64::from(self.physical.launch.0 + self.timing.critical_delay().0 + 1 + self.physical.setup.0)
+        self.physical.minimum_clock_ps(self.critical())
     }
 
     /// The critical path's delay at nominal supply.
@@ -79,20 +79,8 @@ impl Design {
     /// Lowest supply, to 0.1 mV, at which all outputs settle before the sampling edge; `None` if they do not at the
     /// highest supply of the delay laws.
     pub fn critical_supply(&self, technology: &Technology, clock_ps: f64) -> Option<Volts> {
-        let settles = |supply: f64| {
-            let pass = self.pass(technology, OperatingPoint { supply: Volts(supply), clock_ps });
-            pass.is_ok_and(|pass| pass.settles())
-        };
-        let (Volts(mut low), Volts(mut high)) = technology.supply_range();
-        if !settles(high) {
-            return None;
-        }
-        // Delay falls as the supply rises.
-        while high - low > 1e-4 {
-            let middle = (low + high) / 2.0;
-            if settles(middle) { high = middle } else { low = middle }
-        }
-        Some(Volts(high))
+        let netlist = self.multiplier.netlist();
+        Pass::critical_supply(technology, netlist, &self.physical, self.critical(), clock_ps)
     }
 
     /// [`Self::minimum_clock_ps`] at a supply, at the technology's corner and temperature.
@@ -103,6 +91,6 @@ impl Design {
         let netlist = self.multiplier.netlist();
         let physical = technology.weigh_at(netlist, supply)?;
         let critical = StaticTiming::new(netlist, &physical.delay).critical_delay();
-        Ok(f64::from(physical.launch.0 + critical.0 + 1 + physical.setup.0))
+        Ok(physical.minimum_clock_ps(critical))
     }
 }

@@ -33,7 +33,7 @@ pub use operands::{DistributionError, OperandDistribution};
 pub use pass::Pass;
 pub(crate) use profile_file::Archive;
 pub use profile_file::ProfileError;
-pub use sequences::{SequenceSpec, Sequences};
+pub use sequences::{Changing, SequenceSpec, Sequences};
 pub use stimulus::{Stimulus, StimulusError};
 pub use transitions::{NotTabulable, SampledErrors, TimingErrors, TransitionSpec, TransitionTable};
 pub use weighted::{MetricIntervals, Sampled, SampledMetrics};

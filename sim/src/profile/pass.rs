@@ -3,7 +3,7 @@
 use crate::engine::StaticTiming;
 use crate::netlist::Netlist;
 use crate::technology::{OperatingPoint, Physical, PointError, Sampling, Technology};
-use crate::units::Picoseconds;
+use crate::units::{Picoseconds, Volts};
 
 /// A netlist at an operating point.
 ///
@@ -35,6 +35,31 @@ impl Pass {
         let sampling = point.at_own_speed(&own)?;
         let critical = StaticTiming::new(netlist, &own.delay).critical_delay();
         Ok(Self { point, own: Some(own), critical, sampling })
+    }
+
+    /// Lowest supply, to 0.1 mV, at which all outputs of a netlist settle before the sampling edge of a clock; `None` if they
+    /// do not at the highest supply of the delay laws.
+    pub fn critical_supply(
+        technology: &Technology,
+        netlist: &Netlist,
+        nominal: &Physical,
+        critical: Picoseconds,
+        clock_ps: f64,
+    ) -> Option<Volts> {
+        let settles = |supply: f64| {
+            let point = OperatingPoint { supply: Volts(supply), clock_ps };
+            Self::new(technology, netlist, nominal, critical, point).is_ok_and(|pass| pass.settles())
+        };
+        let (Volts(mut low), Volts(mut high)) = technology.supply_range();
+        if !settles(high) {
+            return None;
+        }
+        // Delay falls as the supply rises.
+        while high - low > 1e-4 {
+            let middle = (low + high) / 2.0;
+            if settles(middle) { high = middle } else { low = middle }
+        }
+        Some(Volts(high))
     }
 
     /// The operating point.

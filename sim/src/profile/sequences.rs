@@ -14,11 +14,22 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+/// Which operands change from one operation to the next. Those that do are independent and uniform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changing {
+    /// Activations; each sequence keeps a weight of its own.
+    Activation,
+    /// Both operands.
+    Both,
+}
+
 /// Which operations to draw, and at which clock.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SequenceSpec<'a> {
-    /// The multiplier, its delays and operands; its `windows` are not used.
+    /// The multiplier, of operands of up to 16 bits, its delays and activations; its `windows` are not used.
     pub circuit: TransitionSpec<'a>,
+    /// What changes.
+    pub changing: Changing,
     /// Clock period, and when in it the product is sampled.
     pub sampling: Sampling,
     /// Static critical path: sequences run that much longer before anything counts.
@@ -29,9 +40,10 @@ pub struct SequenceSpec<'a> {
     pub seed: u64,
 }
 
-/// What a multiplier does on drawn sequences: the weight stays, activations are independent and uniform.
+/// What a multiplier does on drawn sequences.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sequences {
+    changing: Changing,
     operations: u64,
     errors: TimingErrors,
     error_rate_ci95: [f64; 2],
@@ -56,9 +68,9 @@ impl Sequences {
     /// Draws and simulates.
     ///
     /// # Errors
-    /// If the circuit is no multiplier of two operands of at most 8 bits.
+    /// If the circuit is no multiplier of two operands of at most 16 bits.
     pub fn simulate(spec: SequenceSpec<'_>) -> Result<Self, NotTabulable> {
-        spec.circuit.check()?;
+        spec.circuit.check_shape(16)?;
         let blocks = spec.operations.div_ceil((LANES * COUNTED) as u64).max(1);
         let delays = Delays::Single(spec.circuit.physical.delay.clone());
         // Until the last change before time 0 could have made would be through, the past is not that of a sequence.
@@ -94,12 +106,17 @@ impl Sequences {
             mse: share(blocks.iter().map(|block| block.squares).sum::<u128>() as f64),
             bit_error_rate: (0..bits).map(|bit| share(bit_errors(bit) as f64)).collect(),
         };
-        Self { operations, error_rate_ci95: interval(&lanes, errors.error_rate), errors, activity }
+        let changing = spec.changing;
+        Self { changing, operations, error_rate_ci95: interval(&lanes, errors.error_rate), errors, activity }
     }
 
     /// Name of the operands, as reports show it.
     pub fn stimulus(&self) -> String {
-        format!("weight-stationary uniform sequences, {} operations drawn", self.operations)
+        let kind = match self.changing {
+            Changing::Activation => "weight-stationary",
+            Changing::Both => "pair",
+        };
+        format!("{kind} uniform sequences, {} operations drawn", self.operations)
     }
 
     /// Operations that were simulated and counted.
@@ -159,6 +176,7 @@ fn simulate_sequences(spec: &SequenceSpec<'_>, engine: &mut TimedEngine<'_>, war
             let values = match port {
                 0 if bit < spec.circuit.activation_bits as usize => (0..vectors).map(|_| draw()).collect(),
                 0 => vec![Lanes::ZERO; vectors],
+                _ if spec.changing == Changing::Both => (0..vectors).map(|_| draw()).collect(),
                 _ => vec![draw(); vectors],
             };
             engine.set_sequence(port, bit, &values);
@@ -179,7 +197,7 @@ fn simulate_sequences(spec: &SequenceSpec<'_>, engine: &mut TimedEngine<'_>, war
     let start = warm_up as u32 * period;
     let end = start + COUNTED as u32 * period;
     result.activity.record_between(netlist, engine, [start, end].map(Picoseconds), (LANES * COUNTED) as u64);
-    let value = |code: u32| operand_value(code, product.len() as u32, spec.circuit.signed) as i32;
+    let value = |code: u32| operand_value(code, product.len() as u32, spec.circuit.signed);
     let mut settled = FunctionalEngine::new(netlist);
     for vector in warm_up..vectors {
         let before: Vec<Lanes> = netlist.nets().map(|net| settled.value(net)).collect();
@@ -209,10 +227,10 @@ fn simulate_sequences(spec: &SequenceSpec<'_>, engine: &mut TimedEngine<'_>, war
         }
         let (sampled, truth) = (lane_values(&sampled), lane_values(&truth));
         for lane in wrong.set_lanes() {
-            let error = value(sampled[lane]).wrapping_sub(value(truth[lane]));
+            let error = value(sampled[lane]) - value(truth[lane]);
             result.wrong[lane] += 1;
-            result.sum += i64::from(error);
-            result.absolute += u64::from(error.unsigned_abs());
+            result.sum += error;
+            result.absolute += error.unsigned_abs();
             result.squares += u128::from(error.unsigned_abs()).pow(2);
         }
     }

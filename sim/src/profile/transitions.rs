@@ -5,12 +5,12 @@
 
 mod file;
 
-use crate::energy::{EnergyBreakdown, LaneEnergy, SwitchingActivity};
+use crate::energy::{EnergyBreakdown, LaneEnergy, LateToggles, SwitchingActivity};
 use crate::engine::{DelayMode, LANES, Lanes, TimedEngine, lane_values, multiversion};
 use crate::multiplier::operand_value;
 use crate::netlist::Netlist;
 use crate::technology::Physical;
-use crate::units::Picoseconds;
+use crate::units::{Femtojoules, Picoseconds};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
@@ -34,30 +34,36 @@ pub struct TransitionSpec<'a> {
 
 /// A netlist that cannot be tabulated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name}: transitions are tabulated for two operands of 1 to 8 bits and a product of at most 32, not {shape}")]
+#[error("{name}: two operands of 1 to {most} bits and a product of at most 32 are simulated so, not {shape}")]
 pub struct NotTabulable {
     name: String,
     shape: String,
+    most: usize,
 }
 
 impl TransitionSpec<'_> {
     /// Bits of a weight, if these are two operands and a product that can be tabulated.
     pub(super) fn check(&self) -> Result<u32, NotTabulable> {
+        self.check_shape(8)
+    }
+
+    /// The same with operands of at most `most` bits.
+    pub(super) fn check_shape(&self, most: usize) -> Result<u32, NotTabulable> {
         let netlist = self.netlist;
         let widths: Vec<usize> = netlist.inputs().iter().chain(netlist.outputs()).map(|port| port.width()).collect();
         match widths[..] {
             [first, second, product]
                 if netlist.outputs().len() == 1
-                    && (self.activation_bits as usize..=8).contains(&first)
+                    && (self.activation_bits as usize..=most).contains(&first)
                     && self.activation_bits >= 1
-                    && (1..=8).contains(&second)
+                    && (1..=most).contains(&second)
                     && product <= 32 =>
             {
                 Ok(second as u32)
             }
             _ => {
                 let shape = format!("ports of {widths:?} bits");
-                Err(NotTabulable { name: netlist.name().into(), shape })
+                Err(NotTabulable { name: netlist.name().into(), shape, most })
             }
         }
     }
@@ -75,6 +81,7 @@ pub struct TransitionTable {
     energy_by_weight: OnceLock<Vec<u16>>,
     points: Vec<SampledErrors>,
     activity: SwitchingActivity,
+    late: LateToggles,
 }
 
 /// Errors made by sampling at one window, sparse: only triples whose sampled product differs from the settled one.
@@ -134,6 +141,7 @@ struct WeightResult {
     errors: Vec<Vec<(u32, i32)>>,
     bit_errors: Vec<Vec<[u64; 2]>>,
     activity: SwitchingActivity,
+    late: LateToggles,
 }
 
 impl TransitionTable {
@@ -172,12 +180,14 @@ impl TransitionTable {
         let points = spec.windows.par_iter().enumerate();
         let points = points.map(|(point, &window)| SampledErrors::assemble(window, pairs, point, &results)).collect();
         let mut activity = SwitchingActivity::new(spec.netlist);
+        let mut late = LateToggles::new(spec.netlist, spec.windows);
         for result in &results {
             activity.merge(&result.activity);
+            late.merge(&result.late);
         }
         let activation_bits = spec.activation_bits;
         let energy_by_weight = OnceLock::new();
-        Self { activation_bits, weight_bits, energy_quantum, energy, energy_by_weight, points, activity }
+        Self { activation_bits, weight_bits, energy_quantum, energy, energy_by_weight, points, activity, late }
     }
 
     /// Bits of an activation code.
@@ -236,6 +246,12 @@ impl TransitionTable {
     /// of `period_ps`.
     pub fn mean_energy(&self, physical: &Physical, period_ps: f64) -> EnergyBreakdown {
         self.activity.energy(&physical.transition_energy, physical.leakage, period_ps)
+    }
+
+    /// The part of [`Self::mean_energy`]'s switching that comes at or after the sampling edge of point `index`.
+    pub fn late_energy(&self, index: usize, physical: &Physical) -> Femtojoules {
+        let total = self.late.energy(index, &physical.transition_energy);
+        Femtojoules(total.0 / self.transitions() as f64)
     }
 
     /// Timing errors at point `index` under "weight-stationary exhaustive uniform".
@@ -400,6 +416,7 @@ fn simulate_transitions(
         errors: vec![Vec::new(); points],
         bit_errors: vec![vec![[0; 2]; product.len()]; points],
         activity: SwitchingActivity::new(netlist),
+        late: LateToggles::new(netlist, spec.windows),
     };
     for (bit, _) in netlist.inputs()[1].nets().iter().enumerate() {
         engine.hold_input(1, bit, weight >> bit & 1 == 1);
@@ -422,6 +439,7 @@ fn simulate_transitions(
         }
         engine.run();
         result.activity.record(netlist, engine, used);
+        result.late.record(netlist, engine, used);
         let energy = lane_energy.measure(netlist, engine);
         result.energy.extend(&energy[..pairs.min(LANES)]);
         for (bit, &net) in product.iter().enumerate() {

@@ -8,7 +8,7 @@ use crate::multiplier::{Multiplier, TabulatedMultiplier};
 use crate::netlist::Netlist;
 use crate::profile::{Design, ErrorMetrics, MetricIntervals, Sequences, Stimulus, TimingErrors, TransitionTable};
 use crate::technology::{OperatingPoint, Physical, Technology};
-use crate::units::Volts;
+use crate::units::{Femtojoules, Volts};
 use serde::{Deserialize, Serialize};
 
 /// Identity of a design.
@@ -115,9 +115,17 @@ pub struct OperationEnergy {
     pub glitch_fj: f64,
     /// Leakage over a clock period.
     pub leakage_fj: f64,
+    /// Part of `switching_fj` that comes after the sampling edge, where the circuit settles before the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_fj: Option<f64>,
 }
 
 impl OperationEnergy {
+    /// With what comes after the sampling edge, given that at nominal supply.
+    fn with_late(self, nominal: Femtojoules, technology: &Technology, supply: Volts) -> Self {
+        Self { late_fj: Some(nominal.0 * technology.switching_factor(supply)), ..self }
+    }
+
     /// Energy at `supply`, given that at nominal supply with the leakage of the very period.
     fn at(nominal: EnergyBreakdown, technology: &Technology, supply: Volts) -> Self {
         let switching = technology.switching_factor(supply);
@@ -128,6 +136,7 @@ impl OperationEnergy {
             switching_fj,
             glitch_fj: nominal.glitch.0 * switching,
             leakage_fj,
+            late_fj: None,
         }
     }
 }
@@ -315,12 +324,7 @@ impl Characterization {
 
     /// Adds operating points that were tabulated.
     pub fn with_points(mut self, design: &Design, technology: &Technology, points: &[TabulatedPoint<'_>]) -> Self {
-        let clock_ps = points.first().map(|tabulated| tabulated.point.clock_ps);
-        self.critical_supply_v =
-            clock_ps.and_then(|clock_ps| design.critical_supply(technology, clock_ps)).map(|supply| supply.0);
         self.minimum_energy = MinimumEnergy::find(design, technology, points);
-        self.corner = technology.corner().map(str::to_owned);
-        self.temperature_c = Some(technology.temperature_c());
         self.operating_points = points
             .iter()
             .map(|&TabulatedPoint { point, table, index }| {
@@ -330,7 +334,11 @@ impl Characterization {
                     clock_ps: point.clock_ps,
                     timing: table.timing_errors(index),
                     stimulus: Stimulus::uniform(table.activation_bits(), table.weight_bits()).name().to_owned(),
-                    energy: OperationEnergy::at(nominal, technology, point.supply),
+                    energy: OperationEnergy::at(nominal, technology, point.supply).with_late(
+                        table.late_energy(index, &design.physical),
+                        technology,
+                        point.supply,
+                    ),
                     drawn: None,
                 }
             })
@@ -338,19 +346,25 @@ impl Characterization {
         self
     }
 
-    /// Adds an operating point of which sequences were drawn, behind the others.
+    /// Says at which corner and temperature operating points are, and the lowest supply at which static timing holds.
+    pub fn with_condition(mut self, technology: &Technology, critical_supply: Option<Volts>) -> Self {
+        self.critical_supply_v = critical_supply.map(|supply| supply.0);
+        self.corner = technology.corner().map(str::to_owned);
+        self.temperature_c = Some(technology.temperature_c());
+        self
+    }
+
+    /// Adds an operating point of which sequences were drawn, behind the others. `physical` is the circuit at nominal supply.
     pub fn add_drawn_point(
         &mut self,
-        design: &Design,
+        physical: &Physical,
         technology: &Technology,
         point: OperatingPoint,
         sequences: &Sequences,
         seed: u64,
     ) {
-        let Physical { transition_energy, leakage, .. } = &design.physical;
+        let Physical { transition_energy, leakage, .. } = physical;
         let nominal = sequences.activity().energy(transition_energy, *leakage, point.clock_ps);
-        let critical = || design.critical_supply(technology, point.clock_ps).map(|supply| supply.0);
-        self.critical_supply_v = self.critical_supply_v.or_else(critical);
         self.operating_points.push(PointCharacterization {
             supply_v: point.supply.0,
             clock_ps: point.clock_ps,

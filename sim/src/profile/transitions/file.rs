@@ -1,7 +1,7 @@
 //! Tables of transitions as bytes, under the hash of everything that determines them.
 
 use super::{SampledErrors, TransitionSpec, TransitionTable};
-use crate::energy::SwitchingActivity;
+use crate::energy::{LateToggles, SwitchingActivity};
 use crate::engine::DelayMode;
 use crate::netlist::Port;
 use crate::units::Picoseconds;
@@ -78,6 +78,9 @@ impl TransitionTable {
         out.numbers([transitions], u64::to_le_bytes);
         out.numbers(toggles.iter().copied(), u64::to_le_bytes);
         out.numbers(settled.iter().copied(), u64::to_le_bytes);
+        for toggles in self.late.counts() {
+            out.numbers(toggles.iter().copied(), u64::to_le_bytes);
+        }
         for SampledErrors { window, row_start, members: _, weight, delta, bit_errors } in &self.points {
             out.numbers([window.0], u32::to_le_bytes);
             out.numbers(row_start.iter().copied(), u32::to_le_bytes);
@@ -102,6 +105,8 @@ impl TransitionTable {
         let energy = input.numbers(u16::from_le_bytes)?;
         let [transitions] = input.numbers(u64::from_le_bytes)?[..] else { return None };
         let (toggles, settled) = (input.numbers(u64::from_le_bytes)?, input.numbers(u64::from_le_bytes)?);
+        let late =
+            spec.windows.iter().map(|_| input.numbers(u64::from_le_bytes)).collect::<Option<Vec<Vec<u64>>>>()?;
         let points = spec.windows.iter().map(|_| {
             let [window] = input.numbers(u32::from_le_bytes)?[..] else { return None };
             let row_start = input.numbers(u32::from_le_bytes)?;
@@ -119,6 +124,7 @@ impl TransitionTable {
             energy_by_weight: OnceLock::new(),
             points,
             activity: SwitchingActivity::from_counts(transitions, toggles, settled),
+            late: LateToggles::from_counts(spec.windows.to_vec(), late),
         })
     }
 }
