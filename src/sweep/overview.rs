@@ -165,13 +165,7 @@ fn front_figure(lines: &[Line], front: &[Unbeaten<'_>]) -> energy_accuracy::Ener
     let drawn = if shown < count { format!("{shown} of the {count}") } else { "those".to_owned() };
     let fronts = format!("{} variations; the own fronts of {drawn} that reach the front of all", lines.len());
     energy_accuracy::EnergyAccuracy {
-        caption: Caption::new(
-            "Energy against accuracy of all variations",
-            format!(
-                "{} variations; the own fronts of {shown} of the {count} that reach the front of all",
-                lines.len()
-            ),
-        ),
+        caption: Caption::new("Energy against accuracy of all variations", fronts),
         series: series.collect(),
         groups: "variation",
         exact_at_nominal: Some(best),
