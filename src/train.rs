@@ -8,6 +8,7 @@ use crate::run_lock::RunLock;
 use crate::study::{Behaviour, Study, load};
 use crate::weights::Job;
 use axtrain_sim::config::{NoiseKind, SensitivityKind, SensitivityPlace, TimingDraws, Training};
+use axtrain_sim::multiplier::ProductTable;
 use axtrain_sim::profile::{ProfileMetadata, Stimulus};
 use axtrain_sim::technology::OperatingPoint;
 use axtrain_sim::workload::{FloatLayer, WeightsFile};
@@ -24,8 +25,8 @@ use std::sync::Arc;
 /// Trains an experiment's networks.
 pub(crate) fn run(options: &ExperimentOptions, console: &Console) -> Result<(), Failure> {
     let study = load(&options.experiment, &options.runs)?;
-    let _lock = RunLock::take(&study.folder)?;
-    networks(&study, console)?;
+    let _lock = RunLock::take(&study.root)?;
+    networks(&study, Job::all(&study), console)?;
     let jobs = Job::all(&study);
     if options.json {
         let entries: Vec<Entry> = jobs.iter().map(|job| Entry::new(&study, job)).collect();
@@ -51,10 +52,10 @@ impl Entry {
     }
 }
 
-/// Trains the networks that are not stored yet, several at once, and writes each as soon as it is done.
-pub(crate) fn networks(study: &Study, console: &Console) -> Result<(), Failure> {
+/// Trains those of `jobs` that are not stored yet, several at once, and writes each as soon as it is done.
+pub(crate) fn networks(study: &Study, jobs: Vec<Job>, console: &Console) -> Result<(), Failure> {
     let mut missing = Vec::new();
-    for job in Job::all(study) {
+    for job in jobs {
         if job.stored(study)?.is_none() {
             missing.push(job);
         }
@@ -64,8 +65,7 @@ pub(crate) fn networks(study: &Study, console: &Console) -> Result<(), Failure> 
     let stage = console.stage("training", (missing.len() * steps_each) as u64);
     let timing = timing_errors(study, &missing, console)?;
     missing.par_iter().try_for_each(|job| {
-        let spec = spec(study, job, timing.get(&job.design).cloned())?;
-        let table = &study.designs[job.design].product;
+        let (spec, table) = spec(study, job, &timing)?;
         let mut observer = |progress: &axtrain_trainer::Progress| {
             stage.step();
             if let Some(epoch) = progress.completed {
@@ -80,12 +80,20 @@ pub(crate) fn networks(study: &Study, console: &Console) -> Result<(), Failure> 
     })
 }
 
-/// What a job trains, and how.
-fn spec(study: &Study, job: &Job, timing: Option<Arc<TimingErrors>>) -> Result<TrainingSpec, Failure> {
+/// Late products of designs, by position.
+pub(crate) type TimingOfDesigns = BTreeMap<usize, Arc<TimingErrors>>;
+
+/// How a network is trained, and the products it is trained with, of which some may be late.
+pub(crate) fn spec<'a>(
+    study: &'a Study,
+    job: &Job,
+    timing: &TimingOfDesigns,
+) -> Result<(TrainingSpec, &'a ProductTable), Failure> {
     let training = &study.experiment.training;
     let method: Method =
         Training::unclipped(&job.method).parse().map_err(|error| Failure::request(error, "correct the method"))?;
-    Ok(TrainingSpec {
+    let timing = timing.get(&job.design).cloned();
+    let spec = TrainingSpec {
         epochs: training.epochs,
         warmup_epochs: training.clean_epochs,
         ramp_epochs: training.ramp_epochs,
@@ -100,7 +108,8 @@ fn spec(study: &Study, job: &Job, timing: Option<Arc<TimingErrors>>) -> Result<T
         table_smoothing: training.table_smoothing,
         seed: job.seed,
         ..TrainingSpec::new(study.architecture.clone(), method)
-    })
+    };
+    Ok((spec, &study.designs[job.design].product))
 }
 
 fn sensitivity(training: &Training) -> Sensitivity {
@@ -125,13 +134,9 @@ fn sensitivity(training: &Training) -> Sensitivity {
 }
 
 /// Late products at the supply to train for, of each design that some job trains for.
-fn timing_errors(
-    study: &Study,
-    jobs: &[Job],
-    console: &Console,
-) -> Result<BTreeMap<usize, Arc<TimingErrors>>, Failure> {
+pub(crate) fn timing_errors(study: &Study, jobs: &[Job], console: &Console) -> Result<TimingOfDesigns, Failure> {
     let training = &study.experiment.training;
-    let mut errors = BTreeMap::new();
+    let mut errors = TimingOfDesigns::new();
     let Some(supply) = training.supply else { return Ok(errors) };
     for job in jobs.iter().filter(|job| Training::has_multiplier_errors(&job.method)) {
         if errors.contains_key(&job.design) {
@@ -184,7 +189,7 @@ fn weight_faults(study: &Study, job: &Job) -> Result<Option<WeightFaults>, Failu
     Ok(Some(faults))
 }
 
-fn training_failure(error: TrainError) -> Failure {
+pub(crate) fn training_failure(error: TrainError) -> Failure {
     Failure::request(error, "change the settings under [training] or [model]")
 }
 

@@ -1,9 +1,11 @@
 //! Experiment files: data, model, training, designs and operating points of one study.
 
+use super::cluster::{Cluster, ClusterFile};
 use super::memory_faults::MemoryFaultsFile;
 use super::model::{Model, ModelFile};
 use super::training::{FAULTY_METHODS, TrainingFile};
 use super::{ConfigError, DesignFile, MemoryFaults, Training};
+use crate::array::Fidelity;
 use crate::multiplier::Multiplier;
 use crate::technology::Technology;
 use crate::units::Volts;
@@ -36,6 +38,8 @@ pub struct Experiment {
     pub designs: Vec<Multiplier>,
     /// Position in `designs` of the one that all are compared with.
     pub baseline: usize,
+    /// Where a sweep's parts run.
+    pub cluster: Option<Cluster>,
 }
 
 /// Operating conditions.
@@ -50,6 +54,8 @@ pub struct Operation {
     pub batch: usize,
     /// Test images used; all if `None`.
     pub images: Option<usize>,
+    /// How true to the gates inference is.
+    pub fidelity: Fidelity,
 }
 
 #[derive(Deserialize)]
@@ -66,6 +72,10 @@ struct File {
     operation: OperationFile,
     memory_faults: Option<Spanned<MemoryFaultsFile>>,
     designs: Vec<DesignFile>,
+    cluster: Option<ClusterFile>,
+    /// Read where the sweep is expanded.
+    #[serde(rename = "sweep")]
+    _sweep: Option<serde::de::IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -75,6 +85,8 @@ struct OperationFile {
     clock_ps: Option<Spanned<f64>>,
     batch: Spanned<usize>,
     images: Option<Spanned<usize>>,
+    #[serde(default)]
+    fidelity: Fidelity,
 }
 
 /// A list of numbers, or `"lo:hi:step"` with both ends included.
@@ -173,6 +185,7 @@ impl Experiment {
             memory_faults,
             designs,
             baseline,
+            cluster: file.cluster.map(ClusterFile::checked).transpose()?,
         })
     }
 
@@ -205,6 +218,7 @@ impl OperationFile {
             clock_ps: self.clock_ps.map(positive).transpose()?,
             batch: at_least_one(self.batch)?,
             images: self.images.map(at_least_one).transpose()?,
+            fidelity: self.fidelity,
         })
     }
 }

@@ -1,5 +1,7 @@
 //! Configuration files: as written, with the place of every value kept, and then as meant.
 
+mod axes;
+mod cluster;
 mod design;
 mod experiment;
 mod identity;
@@ -7,6 +9,8 @@ mod memory_faults;
 mod model;
 mod training;
 
+pub use axes::{Axes, Axis, Sampling, Variation};
+pub use cluster::Cluster;
 pub use design::DesignFile;
 pub use experiment::{Experiment, Operation, Range};
 pub use memory_faults::{Chips, MemoryAxis, MemoryFaults};

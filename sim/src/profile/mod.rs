@@ -8,6 +8,7 @@ mod exhaustive;
 mod fit;
 mod mass_function;
 mod metrics;
+mod operand_errors;
 mod operand_grid;
 mod operands;
 mod profile_file;
@@ -22,6 +23,7 @@ pub use error_trace::{ErrorTrace, Operation, OperationsError, SimulatedOperation
 pub use fit::{ErrorModel, Fit, fits};
 pub use mass_function::MassFunction;
 pub use metrics::{ErrorMetrics, MetricOptions, Normaliser, OperandFormat, ZeroPolicy};
+pub use operand_errors::OperandErrors;
 pub use operand_grid::OperandGrid;
 pub use operands::{DistributionError, OperandDistribution};
 pub(crate) use profile_file::Archive;
