@@ -23,7 +23,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 /// Names of the training methods, whether or not this build can train.
-pub(crate) const METHODS: [&str; 11] = [
+pub(crate) const METHODS: [&str; 12] = [
     "plain",
     "post-training",
     "active",
@@ -34,6 +34,7 @@ pub(crate) const METHODS: [&str; 11] = [
     "asam",
     "gaussian",
     "random-bit-error",
+    "hybrid-bit-error",
     "memory-adaptive",
 ];
 

@@ -80,7 +80,7 @@ fn signedness(signed: bool) -> &'static str {
 fn remedy(method: Method, learning_rate: f64) -> String {
     let rate = format!("the steps are probably too long; lower learning_rate = {learning_rate}");
     match method {
-        Method::Active | Method::Hybrid => rate + " or sensitivity.lambda",
+        Method::Active | Method::Hybrid | Method::HybridBitError => rate + " or sensitivity.lambda",
         Method::SharpnessAware | Method::AdaptiveSharpnessAware => rate + " or sharpness_radius",
         _ => rate,
     }

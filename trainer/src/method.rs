@@ -26,13 +26,15 @@ pub enum Method {
     Gaussian,
     /// Faults of memory cells in the forward pass, of a new chip each step.
     RandomBitError,
+    /// Random bit errors, and a penalty on how far errors of the weights move scores or loss.
+    HybridBitError,
     /// The faults of one chip in the forward pass.
     MemoryAdaptive,
 }
 
 impl Method {
     /// All methods, from the simplest.
-    pub const ALL: [Method; 11] = [
+    pub const ALL: [Method; 12] = [
         Method::Plain,
         Method::PostTraining,
         Method::Active,
@@ -43,6 +45,7 @@ impl Method {
         Method::AdaptiveSharpnessAware,
         Method::Gaussian,
         Method::RandomBitError,
+        Method::HybridBitError,
         Method::MemoryAdaptive,
     ];
 
@@ -59,6 +62,7 @@ impl Method {
             Method::AdaptiveSharpnessAware => "asam",
             Method::Gaussian => "gaussian",
             Method::RandomBitError => "random-bit-error",
+            Method::HybridBitError => "hybrid-bit-error",
             Method::MemoryAdaptive => "memory-adaptive",
         }
     }

@@ -123,9 +123,9 @@ impl TrainingSpec {
         let refused =
             |found: String, needed: String| Err(TrainError::Setting { setting: "weight_faults", found, needed });
         let fixed = match (self.method, &self.weight_faults) {
-            (Method::RandomBitError, Some(WeightFaults { chips: Chips::Fresh, .. })) => None,
+            (Method::RandomBitError | Method::HybridBitError, Some(WeightFaults { chips: Chips::Fresh, .. })) => None,
             (Method::MemoryAdaptive, Some(WeightFaults { chips: Chips::Fixed(chip), .. })) => Some(chip),
-            (Method::RandomBitError, _) => {
+            (Method::RandomBitError | Method::HybridBitError, _) => {
                 return refused("none with fresh chips".into(), "a memory with fresh chips".into());
             }
             (Method::MemoryAdaptive, _) => {

@@ -245,6 +245,8 @@ fn without_weight_in_the_loss_sensitivity_changes_nothing() {
     let spec = |method| TrainingSpec { sensitivity, ..spec(method) };
     assert_eq!(run(&spec(Method::Active), &truncated(3)), run(&spec(Method::Plain), &truncated(3)));
     assert_eq!(run(&spec(Method::Hybrid), &truncated(3)), run(&spec(Method::Passive), &truncated(3)));
+    let exact = ProductTable::exact(8, 8, true);
+    assert_eq!(run(&spec(Method::HybridBitError), &exact), run(&spec(Method::RandomBitError), &exact));
 }
 
 #[test]
@@ -290,7 +292,8 @@ fn convolutional_networks_learn_by_every_method() {
         };
         assert!(tested > 0.75, "{method} {tested}");
         // Once its clean loss is low, random-bit-error training adds that of faulty weights; ASAM's is the worst nearby.
-        let comparable = !matches!(method, Method::RandomBitError | Method::AdaptiveSharpnessAware);
+        let comparable =
+            !matches!(method, Method::RandomBitError | Method::HybridBitError | Method::AdaptiveSharpnessAware);
         let fell = trained.curve[7].loss < 0.7 * trained.curve[0].loss;
         assert!(fell || !comparable, "{method} {:?}", trained.curve);
     }

@@ -133,7 +133,7 @@ pub(super) struct TrainingFile {
 }
 
 /// The training methods that need to know how cells fail.
-pub(super) const FAULTY_METHODS: [&str; 2] = ["random-bit-error", "memory-adaptive"];
+pub(super) const FAULTY_METHODS: [&str; 3] = ["random-bit-error", "hybrid-bit-error", "memory-adaptive"];
 /// What a method's name ends in if its weights are clipped and others' are not.
 const CLIPPED: &str = "+clip";
 
@@ -159,15 +159,17 @@ impl Training {
             text += &format!(" ramp {ramp_epochs}");
         }
         match base {
-            "active" | "hybrid" => {
+            "active" | "hybrid" | "hybrid-bit-error" => {
                 let Self { lambda, epsilon, sensitivity, sensitivity_noise, sensitivity_at, .. } = self;
                 text += &format!(" {lambda} {epsilon} {sensitivity:?} {sensitivity_noise:?} {sensitivity_at:?}");
             }
             "sam" | "asam" => text += &format!(" {:?}", self.sharpness_radius),
             "gaussian" => text += &format!(" {:?}", self.gaussian_weight_noise()),
             "table-gradient" => text += &format!(" {}", self.table_smoothing),
-            "random-bit-error" | "memory-adaptive" => text += &format!(" {:?}", self.bit_error_rate),
             _ => {}
+        }
+        if FAULTY_METHODS.contains(&base) {
+            text += &format!(" {:?}", self.bit_error_rate);
         }
         text
     }
@@ -183,7 +185,7 @@ impl Training {
     /// Whether networks of a method differ with the multiplier they are trained for.
     pub fn depends_on_multiplier(&self, method: &str) -> bool {
         match Self::unclipped(method) {
-            "active" => self.sensitivity_noise == NoiseKind::Multiplier,
+            "active" | "hybrid-bit-error" => self.sensitivity_noise == NoiseKind::Multiplier,
             base => Self::has_multiplier_errors(base),
         }
     }

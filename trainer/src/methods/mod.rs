@@ -122,11 +122,12 @@ pub(crate) fn build(spec: &TrainingSpec, arithmetic: &Arithmetic, table: &Produc
             adaptive: spec.method == Method::AdaptiveSharpnessAware,
         }),
         Method::Gaussian => Box::new(gaussian::GaussianNoise::new(arithmetic, spec.weight_noise)),
-        Method::RandomBitError | Method::MemoryAdaptive => {
+        Method::RandomBitError | Method::HybridBitError | Method::MemoryAdaptive => {
+            let penalty = (spec.method == Method::HybridBitError).then(penalty);
             let faults = spec.weight_faults.clone().expect("validated settings");
             let memory = faults.memory(&spec.weight_shapes()).expect("validated settings");
             match faults.chips.clone() {
-                Chips::Fresh => Box::new(random_bit_error::RandomBitError { gemm: exact, memory, faults }),
+                Chips::Fresh => Box::new(random_bit_error::RandomBitError { gemm: exact, memory, faults, penalty }),
                 Chips::Fixed(chip) => Box::new(random_bit_error::MemoryAdaptive { gemm: exact, memory, chip: *chip }),
             }
         }

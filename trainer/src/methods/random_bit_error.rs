@@ -1,5 +1,6 @@
 //! Training with the faults of memory cells in the forward pass.
 
+use super::sensitivity::Penalty;
 use super::{Batch, Objective, Step, TrainingMethod, cross_entropy, scores};
 use crate::calibration::Calibration;
 use crate::network::RoundedNetwork;
@@ -19,6 +20,8 @@ pub(crate) struct RandomBitError {
     pub(crate) memory: WeightMemory,
     /// How its cells fail.
     pub(crate) faults: WeightFaults,
+    /// A regulariser at the pass with sound weights, if there is one.
+    pub(crate) penalty: Option<Penalty>,
 }
 
 /// Errors begin once the clean loss is this far below that of guessing: 1.75 of ln 10 for ten classes in Stutz et al.
@@ -33,7 +36,8 @@ impl TrainingMethod for RandomBitError {
         step: &mut Step,
     ) -> Objective {
         let WeightFaults { model, bit_error_rate, .. } = &self.faults;
-        let scores_clean = scores(&network.forward(batch.images.clone(), &Pass::settled(&self.gemm), calibration));
+        let trace = network.forward(batch.images.clone(), &Pass::settled(&self.gemm), calibration);
+        let scores_clean = scores(&trace);
         let clean = cross_entropy(scores_clean.clone(), &batch.targets);
         let guessing = (batch.targets.dims()[1] as f64).ln();
         if f64::from(clean.clone().into_scalar::<f32>()) > START * guessing {
@@ -44,7 +48,11 @@ impl TrainingMethod for RandomBitError {
         // A chip's faults are not known when activations are scaled.
         let frozen = &mut calibration.frozen();
         let faulty = scores(&faulty.forward(batch.images.clone(), &Pass::settled(&self.gemm), frozen));
-        Objective { loss: (clean + cross_entropy(faulty.clone(), &batch.targets)) * 0.5, scores: faulty }
+        let mut loss = (clean + cross_entropy(faulty.clone(), &batch.targets)) * 0.5;
+        if let Some(penalty) = &self.penalty {
+            loss = loss + penalty.of(network, &trace, &batch.targets, step);
+        }
+        Objective { loss, scores: faulty }
     }
 }
 
@@ -132,7 +140,7 @@ mod tests {
         let shapes = [(30, 17), (17, 9), (9, 4)].map(|(inputs, outputs)| LayerShape { inputs, outputs });
         let faults = faults(0.2);
         let memory = faults.memory(&shapes).unwrap();
-        let method = RandomBitError { gemm: fixture.gemm.clone(), memory, faults };
+        let method = RandomBitError { gemm: fixture.gemm.clone(), memory, faults, penalty: None };
         let network = fixture.network();
         // As the method does, with scales that move with the batch.
         let moved = &mut fixture.calibration.clone();
