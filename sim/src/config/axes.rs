@@ -54,6 +54,14 @@ pub struct Variation {
     pub text: String,
 }
 
+impl Variation {
+    /// What messages call it: the file's name, with the value of each axis.
+    pub fn name_in(&self, file: &str) -> String {
+        let settings: Vec<String> = self.settings.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        if settings.is_empty() { file.to_owned() } else { format!("{file} with {}", settings.join(", ")) }
+    }
+}
+
 /// An experiment with all its variations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Axes {
@@ -217,9 +225,8 @@ fn visit(
             }
         }
         DeValue::Array(elements) => {
-            let taken = LISTS.contains(&shape);
-            let holds_lists = !elements.is_empty() && elements.iter().all(|element| element.get_ref().is_array());
-            if taken && !holds_lists {
+            let of_lists = !elements.is_empty() && elements.iter().all(|element| element.get_ref().is_array());
+            if LISTS.contains(&shape) && !of_lists {
                 for (index, element) in elements.iter().enumerate() {
                     visit(text, &format!("{key}[{index}]"), shape, element, axes)?;
                 }
