@@ -23,7 +23,20 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 /// Names of the training methods, whether or not this build can train.
-pub(crate) const METHODS: [&str; 6] = ["plain", "active", "passive", "hybrid", "random-bit-error", "memory-adaptive"];
+pub(crate) const METHODS: [&str; 12] = [
+    "plain",
+    "post-training",
+    "active",
+    "passive",
+    "hybrid",
+    "table-gradient",
+    "sam",
+    "asam",
+    "gaussian",
+    "random-bit-error",
+    "hybrid-bit-error",
+    "memory-adaptive",
+];
 
 /// Activations are never negative: 7 bits.
 const ACTIVATION_BITS: u32 = 7;

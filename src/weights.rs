@@ -20,22 +20,13 @@ pub(crate) struct Job {
     pub(crate) chip: Option<u64>,
 }
 
-/// Whether networks differ with the multiplier they are trained for.
-fn depends_on_multiplier(method: &str) -> bool {
-    matches!(Training::unclipped(method), "passive" | "hybrid")
-}
-
-/// Whether networks differ with the memory they are trained for.
-fn depends_on_memory(method: &str) -> bool {
-    matches!(Training::unclipped(method), "random-bit-error" | "memory-adaptive")
-}
-
 impl Job {
     /// The jobs whose networks run on `design`: one, or one a memory scheme, or one a scheme and chip.
     pub(crate) fn new(study: &Study, method: &str, seed: u64, design: usize) -> Vec<Self> {
-        let design = if depends_on_multiplier(method) { design } else { study.experiment.baseline };
+        let training = &study.experiment.training;
+        let design = if training.depends_on_multiplier(method) { design } else { study.experiment.baseline };
         let job = Self { method: method.to_owned(), seed, design, scheme: None, chip: None };
-        let Some(faulty) = study.faulty_memory.as_ref().filter(|_| depends_on_memory(method)) else {
+        let Some(faulty) = study.faulty_memory.as_ref().filter(|_| Training::depends_on_memory(method)) else {
             return vec![job];
         };
         let chips: Vec<Option<u64>> = match Training::unclipped(method) {
@@ -74,7 +65,7 @@ impl Job {
 
     /// Where its weights are in the study's own folder.
     fn own_path(&self, study: &Study) -> PathBuf {
-        let design = if depends_on_multiplier(&self.method) {
+        let design = if study.experiment.training.depends_on_multiplier(&self.method) {
             format!("{}_", study.designs[self.design].name())
         } else {
             String::new()
@@ -105,30 +96,29 @@ impl Job {
         let training = &study.experiment.training;
         let data = &study.dataset.train;
         let mut description = format!(
-            "{} {:?} {} {} {} {} {} {:?} {:?} {} {}",
+            "{} {:?} {} {}",
             env!("CARGO_PKG_VERSION"),
             study.architecture,
-            training.epochs,
-            training.batch,
-            training.learning_rate,
-            training.clean_epochs,
-            training.lambda,
-            training.epsilon,
-            training.clip(&self.method),
-            Training::unclipped(&self.method),
+            training.identity(&self.method),
             self.seed
         );
         description += &sha256(data.pixels());
         description += &sha256(data.labels());
-        if depends_on_multiplier(&self.method) {
-            description += &study.designs[self.design].product.sha256();
+        let design = &study.designs[self.design];
+        if training.depends_on_multiplier(&self.method) {
+            description += &design.product.sha256();
+        }
+        if let Some(supply) = training.supply.filter(|_| Training::has_multiplier_errors(&self.method)) {
+            // The circuit's delays, and the time they are given.
+            let (critical, delays) = (design.critical(), &design.physical.delay);
+            description += &format!("{} {critical:?} {delays:?} {supply:?} {}", design.sha256(), study.clock_ps);
+            description += &format!("{:?}{:?}", study.technology.name(), training.timing_errors);
         }
         if let (Some(faulty), Some(scheme)) = (&study.faulty_memory, self.scheme) {
             let scheme = &faulty.faults.schemes[scheme];
             // What the scheme is called does not matter.
             let scheme = scheme.clone().named("");
             description += &format!("{:?} {:?} {:?} {}", faulty.model, scheme, faulty.array, faulty.bytes);
-            description += &format!("{:?}", training.bit_error_rate);
             if let Some(chip) = self.chip {
                 description += &faulty.identity(chip);
             }
