@@ -90,9 +90,8 @@ fn run_network(
         array: &study.array,
         technology: &study.technology,
         multiplier: &design.physical,
-        accumulator: &study.accumulator,
+        accumulator: study.accumulator(design),
         memories: &study.memories,
-        operand_bits: [design.multiplier.width_a(), design.multiplier.width_b()],
         clock_ps: study.clock_ps,
     };
     let sram = Volts(study.memories.technology.nominal_supply_v());
@@ -149,7 +148,7 @@ fn layer_works(
             convolution: layer.convolution,
             multiplier_fj: run.multiplier_fj[index] / images,
             loading_fj: loading_energy(
-                design.multiplier.netlist(),
+                &design.multiplier,
                 &design.physical,
                 layer,
                 (ELEMENT_SAMPLES, seed.wrapping_add(index as u64)),
@@ -159,7 +158,7 @@ fn layer_works(
                 &design.product,
                 &run.activations[index],
                 study.array.rows() as usize,
-                &study.accumulator,
+                study.accumulator(design),
                 (ELEMENT_SAMPLES, seed.wrapping_add(index as u64)),
             ),
         })
@@ -187,7 +186,7 @@ fn record_point(study: &Study, design: &Design, job: &Job, point: OperatingPoint
 
 fn provenance(study: &Study, design: &Design, weights: &WeightsFile, point: OperatingPoint) -> Provenance {
     let mut warnings = Vec::new();
-    if study.accumulator_fails(point.supply) {
+    if study.accumulator_fails(design, point.supply) {
         warnings.push("the accumulator itself would miss this clock; its errors are not simulated".to_owned());
     }
     if study.array.double_buffering() {

@@ -234,7 +234,7 @@ fn numpy_reads_a_profile() {
 import hashlib, json, numpy
 profile = numpy.load("traces/small@0.800V_900ps.npz", allow_pickle=False)
 about = json.loads(bytes(profile["metadata"]))
-assert about["schema"] == "axtrain/profile/2" and about["supply_v"] == 0.8 and about["clock_ps"] == 900
+assert about["schema"] == "axtrain/profile/3" and about["supply_v"] == 0.8 and about["clock_ps"] == 900
 a, b = numpy.arange(64)[:, None], numpy.arange(32)[None, :]
 product = profile["product"]
 assert product.dtype == "<i4" and (product == (a & ~1) * (b & ~1)).all()

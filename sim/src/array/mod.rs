@@ -61,6 +61,7 @@
 //! Bank conflicts, DRAM refresh and row misses, and any reordering of folds. Memory beyond the ports is
 //! [`MemorySystem`]; without one it is unlimited and free.
 
+mod accumulator;
 mod activity;
 mod convolution;
 mod cycles;
@@ -82,11 +83,13 @@ pub mod stepped;
 mod tiling;
 pub mod topology;
 
+pub use crate::profile::OnTimingError;
+pub use accumulator::Accumulator;
 pub use activity::{Activity, ElementShares, RegisterWrites};
 pub use convolution::{Convolution, ConvolutionError};
 pub use cycles::{LayerCycles, SramTraffic};
 pub use dataflow::Dataflow;
-pub use element::{Accumulator, ElementMeans, loading_energy};
+pub use element::{ElementMeans, loading_energy};
 pub use energy::{EnergyComponents, EnergyModel, InferenceCost, LayerWork, Memories, NoSuchMemory, Supplies};
 pub use file::{ArrayConfig, ArrayFile, BUILT_IN_ARRAYS};
 pub use gemm::{Gemm, Layer};
@@ -95,7 +98,7 @@ pub use layer_noise::LayerNoise;
 pub use layer_operands::LayerOperands;
 pub use memory::{DramTraffic, MemorySystem};
 pub use operations::{OperandStatistics, OperationMeans};
-pub use options::{OnTimingError, Overflow};
+pub use options::Overflow;
 pub use roofline::{RooflinePoint, Roofs};
 pub use scale_sim::Convention;
 

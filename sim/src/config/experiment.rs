@@ -182,7 +182,8 @@ impl Experiment {
             let fits = design.width_a() == 8 && design.width_b() == 8 && design.signed();
             if !fits || designs[..index].iter().any(|other| other.name() == design.name()) {
                 let message = format!("design {} cannot be used in this experiment", design.name());
-                let help = "an experiment needs designs with different names, signed = true and width = 8";
+                let help = "an experiment needs designs with different names, and signed = true and width = 8, or \
+                    format = \"sign-magnitude\" and width = 7 or 8";
                 return Err(ConfigError { message, span: None, help: Some(help.into()), other_file: None });
             }
         }
