@@ -1,6 +1,6 @@
 //! The command line as typed.
 
-use axtrain_sim::array::{Convention, Dataflow, Gemm};
+use axtrain_sim::array::{Convention, Dataflow, Fidelity, Gemm};
 use clap::{ArgGroup, Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -33,12 +33,18 @@ pub(crate) struct Arguments {
 pub(crate) enum Verb {
     /// Characterise, train, simulate, report and plot an experiment; resumes where it stopped
     #[cfg(feature = "train")]
-    Run(ExperimentOptions),
+    Run(RunOptions),
     /// Train each method and seed of an experiment
     #[cfg(feature = "train")]
     Train(ExperimentOptions),
+    /// Compute every variation of an experiment: lists where one value is expected are axes
+    #[cfg(feature = "train")]
+    Sweep(SweepOptions),
+    /// Join the parts of a sweep that were computed with --shard
+    #[cfg(feature = "train")]
+    Merge(MergeOptions),
     /// Run an experiment's trained networks on the array: accuracy, cycles, energy
-    Simulate(ExperimentOptions),
+    Simulate(SimulateOptions),
     /// Error metrics, area, delay, and per operating point timing errors and energy of multipliers
     Characterize(CharacterizeOptions),
     /// Write a multiplier's error profile at each operating point, and what it did operation by operation
@@ -70,6 +76,111 @@ pub(crate) struct ExperimentOptions {
     /// Print the records as one JSON document
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[cfg(feature = "train")]
+#[derive(Debug, Args)]
+pub(crate) struct SweepOptions {
+    /// Experiment file; its table [sweep] chooses among the variations, [cluster] says what to ask a cluster for
+    #[arg(value_name = "EXPERIMENT.toml")]
+    pub(crate) experiment: PathBuf,
+    /// Folder that holds the runs
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+    /// Only say what would be computed, and about how long it takes
+    #[arg(long, conflicts_with_all = ["shard", "engine", "json"])]
+    pub(crate) dry_run: bool,
+    /// Compute part I of N and leave it for `axtrain merge`; parts may run at once, in one folder or several
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["engine", "json"])]
+    pub(crate) shard: Option<Shard>,
+    /// Where to compute: on this machine, or as an array job on a Slurm cluster that shares this folder
+    #[arg(long, value_name = "local|slurm", default_value = "local")]
+    pub(crate) engine: Engine,
+    /// Print the records as one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[cfg(feature = "train")]
+#[derive(Debug, Args)]
+pub(crate) struct MergeOptions {
+    /// Experiment file of the sweep
+    #[arg(value_name = "EXPERIMENT.toml")]
+    pub(crate) experiment: PathBuf,
+    /// Folder that holds the runs
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+    /// Folder of the sweep as another machine computed it; may be repeated
+    #[arg(long, value_name = "RUN_DIR")]
+    pub(crate) from: Vec<PathBuf>,
+    /// Print the records as one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What computes a sweep.
+#[cfg(feature = "train")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    /// All cores of this machine
+    Local,
+    /// A Slurm cluster
+    Slurm,
+}
+
+/// One of several parts of a sweep.
+#[cfg(feature = "train")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shard {
+    /// From 1 to `of`.
+    pub(crate) number: usize,
+    pub(crate) of: usize,
+}
+
+#[cfg(feature = "train")]
+impl std::str::FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('/').map(|(number, of)| (number.parse(), of.parse()));
+        match parts {
+            Some((Ok(number), Ok(of))) if 1 <= number && number <= of => Ok(Self { number, of }),
+            _ => Err("give a part and how many there are, as in 1/4 to 4/4".to_owned()),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FidelityOptions {
+    /// How true to the gates inference is, from cheap to true: table (settled products), profile (errors of whole sums drawn
+    /// from what is known of their products), profile-by-product (errors drawn one by one), transition (the product that the
+    /// gates sample, looked up) or gate (multiplier and accumulator of every element simulated); default: as the experiment
+    /// says, or transition
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) fidelity: Option<Fidelity>,
+    /// Only the first N test images
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<NonZeroUsize>,
+}
+
+#[cfg(feature = "train")]
+#[derive(Debug, Args)]
+pub(crate) struct RunOptions {
+    #[command(flatten)]
+    pub(crate) experiment: ExperimentOptions,
+    #[command(flatten)]
+    pub(crate) fidelity: FidelityOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateOptions {
+    #[command(flatten)]
+    pub(crate) experiment: ExperimentOptions,
+    #[command(flatten)]
+    pub(crate) fidelity: FidelityOptions,
+    /// Run every level of fidelity on the same images and say how far each is from gate; leaves the run's records as they are
+    #[arg(long, conflicts_with = "fidelity")]
+    pub(crate) compare: bool,
 }
 
 #[derive(Debug, Args)]

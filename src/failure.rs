@@ -77,6 +77,12 @@ impl Failure {
         Self::new(1, Problem { message: message.to_string(), help: None, file: None, span: None })
     }
 
+    /// The request is sound, but what it needs is not there yet.
+    pub(crate) fn incomplete(message: impl Display, help: impl Display) -> Self {
+        let (message, help) = (message.to_string(), Some(help.to_string()));
+        Self::new(1, Problem { message, help, file: None, span: None })
+    }
+
     /// The file system refused to write.
     pub(crate) fn write(path: &Path, error: impl Display) -> Self {
         Self::other(format!("cannot write {}: {error}", path.display()))

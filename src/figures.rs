@@ -6,6 +6,7 @@ use crate::memory_figures;
 use crate::output::print_line;
 use crate::page;
 use crate::profile_figures::{distribution, error_fit, operand_map};
+use crate::savings;
 use crate::study::profile_path;
 use crate::trace_figures::flips;
 use axtrain_plots::{
@@ -68,6 +69,9 @@ pub(crate) fn draw(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
                 keep(axtrain_plots::error_fit::draw(&fit, &named("error-fit")))?;
             }
         }
+    }
+    if let Some(savings) = run.savings(&points) {
+        keep(axtrain_plots::savings::draw(&savings, &figures.join("savings")))?;
     }
     keep(energy_breakdown::draw(&run.energy_breakdown(&points), &figures.join("energy-breakdown")))?;
     memory_figures::draw(folder, &run.conditions(), &mut keep)?;
@@ -287,6 +291,20 @@ impl Run {
             .map_err(|error| Failure::request(format!("{}: {error}", path.display()), help))
     }
 
+    /// What each design and method saves against the reference; `None` without a reference.
+    fn savings(&self, points: &[Aggregate]) -> Option<axtrain_plots::savings::Savings> {
+        let reference = &points[self.reference(points)?];
+        let bars = groups(points, |point| (point.design.clone(), point.method.clone()));
+        let bars = bars.into_iter().map(|((design, method), _)| {
+            let own = |point: &Aggregate| point.design == design && point.method == method;
+            let saved = savings::saved(points, reference, own);
+            (format!("{design}, {method}"), saved.to_vec())
+        });
+        let against = format!("{}, {} training, {:.2} V", reference.design, reference.method, reference.supply_v);
+        let caption = Caption::new("Energy saved", format!("against {against}; {}", self.conditions()));
+        Some(savings::figure(caption, bars))
+    }
+
     /// Every design at the highest and at the lowest supply, first method.
     fn energy_breakdown(&self, points: &[Aggregate]) -> energy_breakdown::EnergyBreakdown {
         let by_design = groups(points, |point| point.design.clone());
@@ -365,7 +383,7 @@ impl Run {
 }
 
 /// Baseline and first training method of an experiment's text.
-fn compared_with(experiment: &str) -> Option<[String; 2]> {
+pub(crate) fn compared_with(experiment: &str) -> Option<[String; 2]> {
     let experiment: toml::Table = experiment.parse().ok()?;
     let baseline = experiment.get("baseline")?.as_str()?;
     let method = experiment.get("training")?.get("methods")?.get(0)?.as_str()?;

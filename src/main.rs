@@ -5,11 +5,13 @@ mod arguments;
 mod catalogue;
 mod characterize;
 mod check;
+mod compare;
 mod cycles;
 mod diff;
 mod export;
 mod failure;
 mod faulty_memory;
+mod fidelity;
 mod figures;
 mod layer_energy;
 mod layer_figures;
@@ -21,8 +23,10 @@ mod page;
 mod profile_figures;
 mod progress;
 mod run_lock;
+mod savings;
 mod simulate;
 mod simulate_memory;
+mod store;
 mod study;
 mod summary;
 mod summary_memory;
@@ -35,6 +39,8 @@ mod weights;
 
 #[cfg(feature = "train")]
 mod run;
+#[cfg(feature = "train")]
+mod sweep;
 #[cfg(feature = "train")]
 mod train;
 
@@ -64,6 +70,10 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Verb::Run(options) => run::run(&options, arguments.seed, &console),
         #[cfg(feature = "train")]
         Verb::Train(options) => train::run(&options, &console),
+        #[cfg(feature = "train")]
+        Verb::Sweep(options) => sweep::run(&options, arguments.seed, &console),
+        #[cfg(feature = "train")]
+        Verb::Merge(options) => sweep::merge(&options, arguments.seed, &console),
         Verb::Simulate(options) => simulate::run(&options, arguments.seed, &console),
         Verb::Characterize(options) => characterize::run(&options, arguments.seed, &console),
         Verb::Trace(options) => trace::run(&options, arguments.seed, &console),

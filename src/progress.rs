@@ -15,6 +15,11 @@ impl Console {
         Self { quiet, verbose }
     }
 
+    /// The same without a word, for work that others show as a whole.
+    pub(crate) fn silent(&self) -> Self {
+        Self { quiet: true, verbose: false }
+    }
+
     /// A bar of `steps`; drawn on a terminal only.
     pub(crate) fn stage(&self, name: &str, steps: u64) -> Stage {
         let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr());
@@ -48,6 +53,11 @@ impl Stage {
     /// One step done.
     pub(crate) fn step(&self) {
         self.bar.inc(1);
+    }
+
+    /// So many steps are done.
+    pub(crate) fn at(&self, steps: u64) {
+        self.bar.set_position(steps);
     }
 
     /// What is going on.

@@ -12,11 +12,20 @@ pub(crate) struct RunLock {
 impl RunLock {
     /// Takes `folder`, which is made if it is not there. Its file `.lock` stays behind, empty.
     pub(crate) fn take(folder: &Path) -> Result<Self, Failure> {
+        Self::lock(folder, File::try_lock)
+    }
+
+    /// Takes `folder` beside others that share it.
+    pub(crate) fn share(folder: &Path) -> Result<Self, Failure> {
+        Self::lock(folder, File::try_lock_shared)
+    }
+
+    fn lock(folder: &Path, lock: impl Fn(&File) -> Result<(), TryLockError>) -> Result<Self, Failure> {
         std::fs::create_dir_all(folder).map_err(|error| Failure::write(folder, error))?;
         let path = folder.join(".lock");
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(|error| Failure::write(&path, error))?;
-        match file.try_lock() {
+        match lock(&file) {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(Failure::other(format!(
                 "another process works on {}; wait for it, or keep this run elsewhere with --runs DIR",

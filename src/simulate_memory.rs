@@ -6,13 +6,14 @@
 
 use crate::failure::Failure;
 use crate::faulty_memory::FaultyMemory;
-use crate::study::{Behaviour, Study};
+use crate::fidelity::Evaluator;
+use crate::store::{Key, Keys, Store};
+use crate::study::Study;
 use crate::weights::Job;
-use axtrain_sim::array::{EnergyModel, InferenceCost, LayerWork, Supplies, TransitionInference};
-use axtrain_sim::kernel::TableGemm;
+use axtrain_sim::array::{EnergyModel, InferenceCost, LayerWork, Supplies};
 use axtrain_sim::memory::{FaultMap, Scheme, WeightMemory};
-use axtrain_sim::profile::SampledErrors;
 use axtrain_sim::report::{MemoryPoint, MemoryReport, Record, Sensitivity};
+use axtrain_sim::technology::OperatingPoint;
 use axtrain_sim::units::Volts;
 use axtrain_sim::workload::{Accuracy, Network, classify, infer_with};
 use rayon::prelude::*;
@@ -20,37 +21,55 @@ use rayon::prelude::*;
 /// A network on a design, and what is known of it with sound weights.
 pub(crate) struct Sound<'a> {
     pub(crate) study: &'a Study,
-    pub(crate) behaviour: &'a Behaviour,
-    pub(crate) job: &'a Job,
+    pub(crate) evaluator: &'a Evaluator<'a>,
     pub(crate) network: &'a Network,
-    pub(crate) gemm: &'a TableGemm,
     /// Test images as activation codes.
     pub(crate) codes: &'a [u8],
     pub(crate) model: EnergyModel<'a>,
     /// For each logic supply, the record and what happened in each layer.
     pub(crate) points: &'a [(Record, Vec<LayerWork>)],
+    pub(crate) keys: &'a Keys,
+}
+
+/// A memory scheme and a chip: what is simulated at once.
+pub(crate) type Place = (usize, u64);
+
+/// Where a network runs: it runs on all schemes and chips unless it was trained for one.
+pub(crate) fn chips(faulty: &FaultyMemory, job: &Job) -> Vec<Place> {
+    let schemes = (0..faulty.faults.schemes.len()).filter(|index| job.scheme.is_none_or(|own| own == *index));
+    let own = |chip: &u64| job.chip.is_none_or(|own| own == *chip);
+    schemes.flat_map(|scheme| faulty.chips().filter(own).map(move |chip| (scheme, chip))).collect()
+}
+
+/// Keys of a place's records: memory supplies, and for each the logic's operating points.
+pub(crate) fn keys(keys: &Keys, faulty: &FaultyMemory, place: Place, points: &[OperatingPoint]) -> Vec<Key> {
+    let of_memory = |memory: &(Volts, f64)| {
+        let memory = *memory;
+        points.iter().map(move |point| keys.on_chip(*point, faulty, place, memory))
+    };
+    faulty.points.iter().flat_map(of_memory).collect()
 }
 
 impl Sound<'_> {
-    /// The records of all chips at all supplies.
-    pub(crate) fn on_failing_memory(&self, faulty: &FaultyMemory) -> Result<Vec<Record>, Failure> {
-        let mut records = Vec::new();
+    /// Simulates `places` at all supplies and keeps their records.
+    pub(crate) fn on_failing_memory(&self, faulty: &FaultyMemory, places: &[Place]) -> Result<(), Failure> {
+        let store = Store::of(&self.study.root);
+        let operating: Vec<OperatingPoint> =
+            self.evaluator.behaviour.points.iter().map(|&(point, _)| point).collect();
         for (index, scheme) in faulty.faults.schemes.iter().enumerate() {
-            // A network that was trained for one memory runs on that.
-            if self.job.scheme.is_some_and(|own| own != index) {
+            let own: Vec<&Place> = places.iter().filter(|(scheme, _)| *scheme == index).collect();
+            if own.is_empty() {
                 continue;
             }
             let memory = faulty.memory(scheme, &self.network.weight_shapes())?;
             let costs = self.costs(faulty, scheme)?;
-            let chips: Vec<u64> =
-                faulty.chips().filter(|chip| self.job.chip.is_none_or(|own| own == *chip)).collect();
-            let of_chips: Vec<Vec<Record>> = chips
-                .par_iter()
-                .map(|&chip| self.chip(faulty, &memory, &costs, chip))
-                .collect::<Result<_, Failure>>()?;
-            records.extend(of_chips.into_iter().flatten());
+            own.par_iter().try_for_each(|&&place| {
+                let records = self.chip(faulty, &memory, &costs, place.1)?;
+                let keys = keys(self.keys, faulty, place, &operating);
+                keys.iter().zip(&records).try_for_each(|(key, record)| store.keep(key, record))
+            })?;
         }
-        Ok(records)
+        Ok(())
     }
 
     /// Cost at each memory supply and each logic supply.
@@ -84,10 +103,10 @@ impl Sound<'_> {
             let map = faulty.map(memory, chip, p)?;
             let mut settled = None;
             for (position, ((base, _), cost)) in self.points.iter().zip(costs).enumerate() {
-                let errors = self.behaviour.errors(position);
-                let accuracy = match errors.is_empty() {
-                    true => *settled.get_or_insert_with(|| self.accuracy(memory, &map, None)),
-                    false => self.accuracy(memory, &map, Some(errors)),
+                let accuracy = match (self.evaluator.settles(position), settled) {
+                    (true, Some(settled)) => settled,
+                    (true, None) => *settled.insert(self.accuracy(memory, &map, None)?),
+                    (false, _) => self.accuracy(memory, &map, Some(position))?,
                 };
                 let mut record = base.clone();
                 record.point.sram_v = sram.0;
@@ -113,10 +132,10 @@ impl Sound<'_> {
         })
     }
 
-    /// Accuracy on a chip, with late products as in `errors`.
+    /// Accuracy on a chip, with timing errors as at a position of the behaviour's points.
     ///
     /// The array takes its weights once a batch. Persistent faults give the same at every read.
-    fn accuracy(&self, memory: &WeightMemory, map: &FaultMap, errors: Option<&SampledErrors>) -> Accuracy {
+    fn accuracy(&self, memory: &WeightMemory, map: &FaultMap, position: Option<usize>) -> Result<Accuracy, Failure> {
         let labels = self.study.dataset.test.labels();
         let batch = self.study.experiment.operation.batch;
         let images = if map.counts().transient > 0 { batch } else { labels.len().max(1) };
@@ -126,22 +145,25 @@ impl Sound<'_> {
         for (read, (codes, labels)) in reads {
             let mut network = self.network.clone();
             memory.read(map, read as u64, &mut network.weights_mut());
-            let part = self.classified(&network, codes, labels, errors);
+            let part = self.classified(&network, codes, labels, position)?;
             total = Accuracy { correct: total.correct + part.correct, images: total.images + part.images };
         }
-        total
+        Ok(total)
     }
 
-    fn classified(&self, network: &Network, codes: &[u8], labels: &[u8], errors: Option<&SampledErrors>) -> Accuracy {
-        let bits = self.study.array.accumulator_bits();
-        if let Some(errors) = errors {
-            let batch = self.study.experiment.operation.batch;
-            let table = &self.behaviour.table;
-            let images = (codes.to_vec(), labels);
-            return TransitionInference::new(network, table, self.gemm, images, batch, bits).run(errors).accuracy;
+    fn classified(
+        &self,
+        network: &Network,
+        codes: &[u8],
+        labels: &[u8],
+        position: Option<usize>,
+    ) -> Result<Accuracy, Failure> {
+        if let Some(position) = position {
+            let inference = self.evaluator.prepare(network, codes.to_vec(), labels)?;
+            return Ok(inference.run(position).accuracy);
         }
-        let unused = 32 - bits;
-        let scores = infer_with(network, self.gemm, codes, |pass| {
+        let unused = 32 - self.study.array.accumulator_bits();
+        let scores = infer_with(network, &self.evaluator.gemm, codes, |pass| {
             // Sums wrap before the bias is added.
             let positions = pass.layer.convolution.positions();
             for image in pass.accumulators.chunks_exact_mut(pass.layer.outputs()) {
@@ -152,7 +174,7 @@ impl Sound<'_> {
                 }
             }
         });
-        Accuracy::of(&classify(&scores, network.outputs()), labels)
+        Ok(Accuracy::of(&classify(&scores, network.outputs()), labels))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::faulty_memory::FaultyMemory;
 use crate::output::write_atomically;
 use crate::progress::Console;
 use axtrain_sim::array::{Accumulator, Dataflow, Memories, OnTimingError, Overflow, SystolicArray};
-use axtrain_sim::config::{DesignFile, Experiment};
+use axtrain_sim::config::{Axes, DesignFile, Experiment};
 use axtrain_sim::engine::{DelayMode, StaticTiming};
 use axtrain_sim::memory::MemoryTechnology;
 use axtrain_sim::multiplier::{AnyMultiplier, Family, Multiplier, MultiplierSpec};
@@ -18,6 +18,7 @@ use axtrain_sim::technology::{OperatingPoint, Technology};
 use axtrain_sim::units::{Picoseconds, Volts};
 use axtrain_sim::workload::{Architecture, Dataset};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
@@ -42,9 +43,22 @@ pub(crate) struct Study {
     pub(crate) clock_ps: f64,
     /// The weight memory, if its cells fail.
     pub(crate) faulty_memory: Option<FaultyMemory>,
-    /// The run's folder.
+    /// The folder of this experiment's results.
     pub(crate) folder: PathBuf,
+    /// The folder of the run or sweep that it is part of: the same unless it is one variation of several.
+    pub(crate) root: PathBuf,
+    /// Value of each axis of the sweep.
+    pub(crate) settings: BTreeMap<String, String>,
+    /// What [`identify`](Self::identify) says.
+    pub(crate) identity: String,
     text: String,
+}
+
+/// One variation of a sweep of several: the name of its folder, and its value of each axis.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) name: String,
+    pub(crate) settings: BTreeMap<String, String>,
 }
 
 /// A design's behaviour at the experiment's operating points.
@@ -83,6 +97,13 @@ impl Behaviour {
 /// The experiment of a file with everything it names found and read.
 pub(crate) fn load(path: &Path, runs: &Path) -> Result<Study, Failure> {
     let source = Source::read(path)?;
+    let verb = "this command";
+    Axes::refuse(&source.text, verb).map_err(|error| Failure::config(source.parts(), error))?;
+    prepare(source, path, runs, None)
+}
+
+/// The experiment of a text that belongs to the file at `path`; `part` says which variation of a sweep it is.
+pub(crate) fn prepare(source: Source, path: &Path, runs: &Path, part: Option<Part>) -> Result<Study, Failure> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let experiment = Experiment::from_toml(&source.text, folder, &METHODS)
         .map_err(|error| Failure::config(source.parts(), error))?;
@@ -105,8 +126,16 @@ pub(crate) fn load(path: &Path, runs: &Path) -> Result<Study, Failure> {
         .collect::<Result<_, _>>()
         .map_err(|error| Failure::request(error, "complete the technology file"))?;
     let clock_ps = experiment.operation.clock_ps.unwrap_or(designs[experiment.baseline].minimum_clock_ps());
-    Ok(Study {
-        folder: runs.join(&experiment.name),
+    let root = runs.join(&experiment.name);
+    let (folder, settings) = match part {
+        None => (root.clone(), BTreeMap::new()),
+        Some(part) => (root.join(part.name), part.settings),
+    };
+    let mut study = Study {
+        folder,
+        root,
+        settings,
+        identity: String::new(),
         experiment_sha256: sha256(source.text.as_bytes()),
         text: source.text,
         experiment,
@@ -119,7 +148,9 @@ pub(crate) fn load(path: &Path, runs: &Path) -> Result<Study, Failure> {
         designs,
         clock_ps,
         faulty_memory,
-    })
+    };
+    study.identity = study.identify();
+    Ok(study)
 }
 
 /// Reads a design file whose multiplier must have gates.
@@ -198,6 +229,15 @@ pub(crate) fn dataset(experiment: &Experiment, folder: &Path) -> Result<Dataset,
 }
 
 impl Study {
+    /// Hash of what all records depend on, besides design, network and operating point.
+    pub(crate) fn identify(&self) -> String {
+        let Study { technology, memories, array, clock_ps, .. } = self;
+        let (test, operation) = (&self.dataset.test, &self.experiment.operation);
+        let images = sha256(test.pixels()) + &sha256(test.labels());
+        let how = format!("{} {}", operation.batch, operation.fidelity);
+        sha256(format!("{technology:?} {memories:?} {array:?} {images} {clock_ps} {how}").as_bytes())
+    }
+
     /// Name of the network, as records show it.
     pub(crate) fn model(&self) -> String {
         self.experiment.model.name.clone().unwrap_or_else(|| self.architecture.to_string())
@@ -225,22 +265,35 @@ impl Study {
         }
     }
 
+    /// The operating points of the experiment.
+    fn operating_points(&self) -> Vec<OperatingPoint> {
+        let supplies = self.experiment.operation.supplies.iter();
+        supplies.map(|&supply| OperatingPoint { supply, clock_ps: self.clock_ps }).collect()
+    }
+
+    /// The operating points at which a design can be simulated.
+    pub(crate) fn points_of(&self, design: &Design) -> Vec<OperatingPoint> {
+        let mut points = self.operating_points();
+        points.retain(|point| point.window(&self.technology, &design.physical, design.critical()).is_ok());
+        points
+    }
+
+    /// What one design does at its operating points.
+    pub(crate) fn behaviour(&self, design: usize, console: &Console) -> Result<Behaviour, Failure> {
+        let design = &self.designs[design];
+        let mut behaviour = behaviour(design, &self.technology, &self.operating_points(), console)?;
+        if self.array.on_timing_error() == OnTimingError::Drop {
+            behaviour.table = behaviour.table.dropping_late_products(&design.product);
+        }
+        Ok(behaviour)
+    }
+
     /// Times every transition of every design and writes what was found: `characterization.json` and the profiles.
     pub(crate) fn characterize(&self, console: &Console) -> Result<Vec<Behaviour>, Failure> {
-        let points: Vec<OperatingPoint> = self
-            .experiment
-            .operation
-            .supplies
-            .iter()
-            .map(|&supply| OperatingPoint { supply, clock_ps: self.clock_ps })
-            .collect();
         let mut behaviours = Vec::new();
         let mut reports = Vec::new();
-        for design in &self.designs {
-            let mut behaviour = behaviour(design, &self.technology, &points, console)?;
-            if self.array.on_timing_error() == OnTimingError::Drop {
-                behaviour.table = behaviour.table.dropping_late_products(&design.product);
-            }
+        for (index, design) in self.designs.iter().enumerate() {
+            let behaviour = self.behaviour(index, console)?;
             for reason in &behaviour.refused {
                 console.note(&format!("{}: {reason}", design.name()));
             }

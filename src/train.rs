@@ -8,6 +8,7 @@ use crate::run_lock::RunLock;
 use crate::study::{Study, load};
 use crate::weights::Job;
 use axtrain_sim::config::Training;
+use axtrain_sim::multiplier::ProductTable;
 use axtrain_sim::workload::{FloatLayer, WeightsFile};
 use axtrain_trainer::{Chips, Method, Sensitivity, TrainError, Trained, TrainingSpec, WeightFaults};
 use rayon::prelude::*;
@@ -17,8 +18,8 @@ use std::ops::ControlFlow;
 /// Trains an experiment's networks.
 pub(crate) fn run(options: &ExperimentOptions, console: &Console) -> Result<(), Failure> {
     let study = load(&options.experiment, &options.runs)?;
-    let _lock = RunLock::take(&study.folder)?;
-    networks(&study, console)?;
+    let _lock = RunLock::take(&study.root)?;
+    networks(&study, Job::all(&study), console)?;
     let jobs = Job::all(&study);
     if options.json {
         let entries: Vec<Entry> = jobs.iter().map(|job| Entry::new(&study, job)).collect();
@@ -44,10 +45,10 @@ impl Entry {
     }
 }
 
-/// Trains the networks that are not stored yet, several at once, and writes each as soon as it is done.
-pub(crate) fn networks(study: &Study, console: &Console) -> Result<(), Failure> {
+/// Trains those of `jobs` that are not stored yet, several at once, and writes each as soon as it is done.
+pub(crate) fn networks(study: &Study, jobs: Vec<Job>, console: &Console) -> Result<(), Failure> {
     let mut missing = Vec::new();
-    for job in Job::all(study) {
+    for job in jobs {
         if job.stored(study)?.is_none() {
             missing.push(job);
         }
@@ -56,25 +57,7 @@ pub(crate) fn networks(study: &Study, console: &Console) -> Result<(), Failure> 
     let steps_each = training.epochs * study.dataset.train.len().div_ceil(training.batch);
     let stage = console.stage("training", (missing.len() * steps_each) as u64);
     missing.par_iter().try_for_each(|job| {
-        let method: Method = Training::unclipped(&job.method)
-            .parse()
-            .map_err(|error| Failure::request(error, "correct the method"))?;
-        let spec = TrainingSpec {
-            epochs: training.epochs,
-            warmup_epochs: training.clean_epochs,
-            batch: training.batch,
-            learning_rate: training.learning_rate,
-            weight_clip: training.clip(&job.method).map(|clip| clip as f32),
-            weight_faults: weight_faults(study, job)?,
-            sensitivity: Sensitivity {
-                lambda: training.lambda as f32,
-                epsilon: training.epsilon as f32,
-                ..Sensitivity::default()
-            },
-            seed: job.seed,
-            ..TrainingSpec::new(study.architecture.clone(), method)
-        };
-        let table = &study.designs[job.design].product;
+        let (spec, table) = spec(study, job)?;
         let mut observer = |progress: &axtrain_trainer::Progress| {
             stage.step();
             if let Some(epoch) = progress.completed {
@@ -87,6 +70,30 @@ pub(crate) fn networks(study: &Study, console: &Console) -> Result<(), Failure> 
             axtrain_trainer::train(&spec, &study.dataset, table, &mut observer).map_err(training_failure)?;
         store(study, job, trained)
     })
+}
+
+/// How a network is trained, and the products it is trained with.
+pub(crate) fn spec<'a>(study: &'a Study, job: &Job) -> Result<(TrainingSpec, &'a ProductTable), Failure> {
+    let training = &study.experiment.training;
+    let method: Method =
+        Training::unclipped(&job.method).parse().map_err(|error| Failure::request(error, "correct the method"))?;
+    let spec = TrainingSpec {
+        epochs: training.epochs,
+        warmup_epochs: training.clean_epochs,
+        batch: training.batch,
+        learning_rate: training.learning_rate,
+        weight_clip: training.clip(&job.method).map(|clip| clip as f32),
+        weight_faults: weight_faults(study, job)?,
+        sensitivity: Sensitivity {
+            lambda: training.lambda as f32,
+            epsilon: training.epsilon as f32,
+            ..Sensitivity::default()
+        },
+        seed: job.seed,
+        ..TrainingSpec::new(study.architecture.clone(), method)
+    };
+    let table = &study.designs[job.design].product;
+    Ok((spec, table))
 }
 
 /// The memory that a job trains for, if it trains for one.
@@ -111,7 +118,7 @@ fn weight_faults(study: &Study, job: &Job) -> Result<Option<WeightFaults>, Failu
     Ok(Some(faults))
 }
 
-fn training_failure(error: TrainError) -> Failure {
+pub(crate) fn training_failure(error: TrainError) -> Failure {
     Failure::request(error, "change the settings under [training] or [model]")
 }
 

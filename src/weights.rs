@@ -1,6 +1,7 @@
 //! Where a run keeps its trained networks, and how it knows that they are the right ones.
 
 use crate::failure::Failure;
+use crate::output::write_atomically;
 use crate::study::{Study, sha256};
 use axtrain_sim::config::Training;
 use axtrain_sim::workload::WeightsFile;
@@ -62,8 +63,17 @@ impl Job {
         jobs
     }
 
-    /// Where its weights are.
+    /// Where its weights are: under their name in a run; under their hash, too, where variations of a sweep share them.
     pub(crate) fn path(&self, study: &Study) -> PathBuf {
+        if study.folder == study.root {
+            return self.own_path(study);
+        }
+        let name = format!("{}_s{}-{}.safetensors", self.method, self.seed, &self.fingerprint(study)[..16]);
+        study.root.join("weights").join(name)
+    }
+
+    /// Where its weights are in the study's own folder.
+    fn own_path(&self, study: &Study) -> PathBuf {
         let design = if depends_on_multiplier(&self.method) {
             format!("{}_", study.designs[self.design].name())
         } else {
@@ -73,6 +83,21 @@ impl Job {
         let chip = self.chip.map_or(String::new(), |chip| format!("_c{chip}"));
         let name = format!("{design}{}{scheme}{chip}_s{}.safetensors", self.method, self.seed);
         study.folder.join("weights").join(name)
+    }
+
+    /// Puts weights that are shared, and their learning curve, into the study's own folder.
+    pub(crate) fn show(&self, study: &Study) -> Result<(), Failure> {
+        let (shared, own) = (self.path(study), self.own_path(study));
+        if shared == own {
+            return Ok(());
+        }
+        for extension in ["safetensors", "csv"] {
+            let (from, to) = (shared.with_extension(extension), own.with_extension(extension));
+            let bytes = std::fs::read(&from)
+                .map_err(|error| Failure::other(format!("cannot read {}: {error}", from.display())))?;
+            write_atomically(&to, &bytes)?;
+        }
+        Ok(())
     }
 
     /// Hash of everything that determines the weights; a stored network with another one is stale.

@@ -115,6 +115,21 @@ fn an_experiment_takes_formats_and_drops_late_products() {
         }
     }
     assert!(late > 0, "no point with late products");
+    // Drawn errors come from the same table; gates know neither format nor detection.
+    let simulate = |level: &str| axtrain(&folder, &["simulate", "e.toml", "--json", "-q", "--fidelity", level]);
+    let rates = |records: &Value, design: &str| -> Vec<f64> {
+        let of_design = records.as_array().unwrap().iter().filter(|record| record["point"]["design"] == design);
+        of_design.map(|record| record["product_error_rate"].as_f64().unwrap()).collect()
+    };
+    let drawn = json(&simulate("profile-by-product"));
+    for (drawn, looked_up) in rates(&drawn, "sm").iter().zip(rates(&dropping.clone().into(), "sm")) {
+        // The law is of operands that no error has reached.
+        assert_eq!(*drawn > 0.0, looked_up > 0.0);
+        assert!(looked_up == 0.0 || (drawn / looked_up - 1.0).abs() < 0.3, "{drawn} and {looked_up}");
+    }
+    let refused = simulate("gate");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("fidelity gate does not simulate"));
     let profile = |name: &str| fs::read(folder.join(format!("runs/{name}/profiles/sm@0.800V.npz"))).unwrap();
     assert_ne!(profile("capture"), profile("dropping"));
 }

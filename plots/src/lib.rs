@@ -37,6 +37,7 @@ pub mod error_voltage;
 pub mod layer_utilization;
 pub mod operand_map;
 pub mod roofline;
+pub mod savings;
 pub mod supply_map;
 pub mod training_curves;
 

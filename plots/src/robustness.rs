@@ -6,7 +6,7 @@ use crate::{Caption, Estimate, PlotError, scene::Scene, synthetic};
 use crate::{accuracy_bit_errors, bit_flips, error_fit, operand_map, supply_map};
 use crate::{
     accuracy_voltage, energy_accuracy, energy_breakdown, error_histogram, error_voltage, layer_utilization, roofline,
-    training_curves,
+    savings, training_curves,
 };
 
 #[test]
@@ -20,6 +20,7 @@ fn no_text_collides_or_leaves_the_picture() {
         accuracy_voltage::scene(&synthetic::accuracy_voltage(None)),
         accuracy_voltage::scene(&synthetic::accuracy_voltage(Some(0.8))),
         energy_breakdown::scene(&synthetic::energy_breakdown()),
+        savings::scene(&synthetic::savings()),
         layer_utilization::scene(&synthetic::layer_utilization()),
         roofline::scene(&synthetic::roofline()),
         training_curves::scene(&synthetic::training_curves()),
@@ -249,6 +250,22 @@ fn impossible_numbers_are_errors() {
     assert!(is_invalid(energy_breakdown::scene(&data)));
     data.bars[0].energy_uj.pop();
     assert!(matches!(energy_breakdown::scene(&data), Err(PlotError::Length { found: 8, expected: 9, .. })));
+}
+
+#[test]
+fn savings_say_how_much_and_refuse_what_cannot_be() {
+    assert_written(&savings::scene(&synthetic::savings()).unwrap(), "21 % · 28 % · 36 %");
+    let mut data = synthetic::savings();
+    data.bars.truncate(1);
+    data.bars[0].saved.fill(0.0);
+    savings::scene(&data).unwrap().assert_readable();
+    for wrong in [-0.1, 1.1, f64::NAN, 0.1] {
+        let mut data = synthetic::savings();
+        data.bars[2].saved[1] = wrong;
+        assert!(matches!(savings::scene(&data), Err(PlotError::Invalid { .. })), "{wrong}");
+    }
+    data.bars[0].saved.pop();
+    assert!(matches!(savings::scene(&data), Err(PlotError::Length { found: 2, expected: 3, .. })));
 }
 
 #[test]

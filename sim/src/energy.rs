@@ -1,7 +1,7 @@
 //! From toggles to femtojoules.
 
 use crate::engine::{LANES, Lanes, Steps, TimedEngine, multiversion};
-use crate::netlist::Netlist;
+use crate::netlist::{NetId, Netlist};
 use crate::units::{Femtojoules, Nanowatts};
 
 /// Toggles of every net over many transitions.
@@ -55,16 +55,29 @@ impl SwitchingActivity {
         }
     }
 
+    /// Transitions of a net so far, glitches included.
+    pub fn toggles(&self, net: NetId) -> u64 {
+        self.toggles[net.index()]
+    }
+
+    /// Energy of all transitions so far, given that of a transition of each net.
+    pub fn switching(&self, transition_energy: &[Femtojoules]) -> Femtojoules {
+        weighted(&self.toggles, transition_energy)
+    }
+
     /// Mean energy of a transition, given the energy of a transition of each net and leakage over `period_ps`.
     pub fn energy(&self, transition_energy: &[Femtojoules], leakage: Nanowatts, period_ps: f64) -> EnergyBreakdown {
-        let per_transition = |counts: &[u64]| {
-            let sum: f64 = counts.iter().zip(transition_energy).map(|(&count, energy)| count as f64 * energy.0).sum();
-            Femtojoules(sum / self.transitions.max(1) as f64)
-        };
+        let transitions = self.transitions.max(1) as f64;
+        let per_transition = |counts: &[u64]| Femtojoules(weighted(counts, transition_energy).0 / transitions);
         let switching = per_transition(&self.toggles);
         let glitch = switching - per_transition(&self.settled);
         EnergyBreakdown { switching, glitch, leakage: leakage.over(period_ps) }
     }
+}
+
+/// Energy of so many transitions of each net.
+fn weighted(counts: &[u64], transition_energy: &[Femtojoules]) -> Femtojoules {
+    Femtojoules(counts.iter().zip(transition_energy).map(|(&count, energy)| count as f64 * energy.0).sum())
 }
 
 multiversion! {

@@ -1,5 +1,7 @@
 //! Small networks on the array, against every multiplication done one by one and against the stepped array.
 
+mod small_networks;
+
 use axtrain_sim::array::{
     self, Accumulator, Dataflow, ElementMeans, Gemm, SystolicArray, TransitionInference, stepped,
 };
@@ -9,48 +11,12 @@ use axtrain_sim::multiplier::{Coding, Family, MultiplierSpec, ProductTable};
 use axtrain_sim::profile::{OnTimingError, SampledErrors, TransitionSpec, TransitionTable};
 use axtrain_sim::technology::Technology;
 use axtrain_sim::units::Picoseconds;
-use axtrain_sim::workload::{Convolution, Network, Pool, Pooling, QuantizedLayer, Requantize, infer_with};
+use axtrain_sim::workload::{Convolution, QuantizedLayer, infer_with};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use small_networks::{layer, networks};
 
 const FREEPDK45: &str = include_str!("../../hwconfigs/technology/freepdk45.toml");
-
-fn layer(
-    rng: &mut ChaCha8Rng,
-    name: &str,
-    convolution: Convolution,
-    requantize: Option<Requantize>,
-) -> QuantizedLayer {
-    QuantizedLayer {
-        name: name.into(),
-        convolution,
-        pooling: None,
-        weights: (0..convolution.weights()).map(|_| rng.random_range(-127..=127)).collect(),
-        bias: (0..convolution.channels()).map(|_| rng.random_range(-5000..=5000)).collect(),
-        input_scale: 1.0,
-        weight_scale: 1.0,
-        requantize,
-    }
-}
-
-fn perceptron(rng: &mut ChaCha8Rng) -> Network {
-    let first = Convolution::connected([37, 1, 1], 11).unwrap();
-    let second = Convolution::connected([11, 1, 1], 5).unwrap();
-    let first = layer(rng, "fc1", first, Requantize::from_factor(0.002));
-    Network::new(vec![first, layer(rng, "fc2", second, None)]).unwrap()
-}
-
-/// Groups, padding, a stride, pooling, a depthwise layer, and a fully connected one over what is left.
-fn convolutional(rng: &mut ChaCha8Rng) -> Network {
-    let grouped = Convolution::new([2, 7, 6], 4, [3, 2], [1, 2], [1, 0], 2).unwrap();
-    let pool = Pool::new(Pooling::Maximum, grouped.output(), [2, 1], [2, 1]).unwrap();
-    let depthwise = Convolution::new(pool.output(), 4, [2, 2], [1, 1], [0, 1], 4).unwrap();
-    let connected = Convolution::connected(depthwise.output(), 5).unwrap();
-    let mut grouped = layer(rng, "grouped", grouped, Requantize::from_factor(0.003));
-    grouped.pooling = Some(pool);
-    let depthwise = layer(rng, "depthwise", depthwise, Requantize::from_factor(0.006));
-    Network::new(vec![grouped, depthwise, layer(rng, "fc", connected, None)]).unwrap()
-}
 
 /// What the array is given for a layer: activations `[group][image, window][k]` by its own lowering.
 fn array_activations(layer: &QuantizedLayer, images: &[u8]) -> Vec<i32> {
@@ -78,10 +44,10 @@ fn inference_computes_what_the_stepped_array_does() {
     let exact = ProductTable::exact(8, 8, true);
     let table = ProductTable::from_fn(8, 8, true, |a, b| exact.product(a, b) + noise[(a << 8 | b) as usize]);
     let array = SystolicArray::new(5, 3, Dataflow::WeightStationary).unwrap();
-    for network in [perceptron(&mut rng), convolutional(&mut rng)] {
+    for network in &networks(&mut rng)[..2] {
         let images: Vec<u8> = (0..3 * network.inputs()).map(|_| rng.random_range(0..128)).collect();
         let mut layers = 0;
-        infer_with(&network, &TableGemm::new(&table), &images, |pass| {
+        infer_with(network, &TableGemm::new(&table), &images, |pass| {
             let (layer, geometry) = (pass.layer, &pass.layer.convolution);
             let (shape, groups) = (geometry.shape(3), geometry.groups());
             // Weights `[group][k][n]`.
@@ -133,7 +99,7 @@ fn looked_up_inference_equals_multiplying_one_by_one() {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     let (images, batch, bits) = (23, 8, 18);
     let gemm = TableGemm::new(&product);
-    for network in [perceptron(&mut rng), convolutional(&mut rng)] {
+    for network in networks(&mut rng) {
         let codes: Vec<u8> = (0..images * network.inputs()).map(|_| rng.random_range(0..128)).collect();
         let labels: Vec<u8> = (0..images).map(|_| rng.random_range(0..5)).collect();
         let points = captured.points().iter().zip(dropped_table.points()).flat_map(|(late, dropped)| {

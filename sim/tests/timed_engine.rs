@@ -1,5 +1,7 @@
 //! The 512-lane timed engine against a scalar event-driven simulator written from Verilog's rules.
 
+mod scalar_simulator;
+
 use axtrain_sim::engine::{DelayMode, LANES, Lanes, StaticTiming, TimedEngine};
 use axtrain_sim::multiplier::{Family, Multiplier, MultiplierSpec};
 use axtrain_sim::netlist::{CellKind, Delays, EdgeDelay, NetId, Netlist, NetlistBuilder};
@@ -8,86 +10,7 @@ use axtrain_sim::technology::Technology;
 use axtrain_sim::units::Picoseconds;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::collections::BTreeMap;
-
-/// One lane, one event at a time. Returns every change of every net: (time, net, value).
-fn reference(netlist: &Netlist, delays: &Delays, mode: DelayMode, from: &[u64], to: &[u64]) -> Vec<Vec<(u32, bool)>> {
-    let mut value = settled(netlist, from);
-    let mut target: Vec<bool> = value.clone();
-    let mut changes = vec![Vec::new(); netlist.net_count()];
-    // Pending transitions by time and net.
-    let mut queue: BTreeMap<u32, BTreeMap<NetId, bool>> = BTreeMap::new();
-    for (port, word) in netlist.inputs().iter().zip(to) {
-        for (bit, &net) in port.nets().iter().enumerate() {
-            if value[net.index()] != (word >> bit & 1 == 1) {
-                queue.entry(0).or_default().insert(net, word >> bit & 1 == 1);
-            }
-        }
-    }
-    while let Some((now, events)) = queue.pop_first() {
-        for (&net, &level) in &events {
-            assert_ne!(value[net.index()], level, "a change changes");
-            value[net.index()] = level;
-            changes[net.index()].push((now, level));
-        }
-        for cell in netlist.cells() {
-            if !cell.inputs().iter().any(|net| events.contains_key(net)) {
-                continue;
-            }
-            let code = cell.inputs().iter().rev().fold(0, |code, net| code << 1 | u8::from(value[net.index()]));
-            let result = cell.kind().evaluate(code);
-            for (pin, net) in cell.outputs().enumerate() {
-                let level = result >> pin & 1 == 1;
-                if level == target[net.index()] {
-                    continue;
-                }
-                target[net.index()] = level;
-                // Of the pins that change at once the fastest counts.
-                let changed = cell.inputs().iter().enumerate().filter(|(_, input)| events.contains_key(input));
-                let arcs = changed.map(|(input, _)| delays.arc(net, input));
-                let delay = arcs.map(|arc| if level { arc.rise } else { arc.fall }).min().unwrap();
-                let due = now + delay.0;
-                match mode {
-                    DelayMode::Inertial => {
-                        // The pending opposite change, if any, is withdrawn; if there is none, this one is scheduled.
-                        if queue.range_mut(now + 1..).find_map(|(_, nets)| nets.remove(&net)).is_some() {
-                            continue;
-                        }
-                    }
-                    DelayMode::Transport => {
-                        // What was to happen at the same time or later no longer does.
-                        for (_, nets) in queue.range_mut(due..) {
-                            nets.remove(&net);
-                        }
-                        let before = queue.range(now + 1..due).rev().find_map(|(_, nets)| nets.get(&net));
-                        if before.copied().unwrap_or(value[net.index()]) == level {
-                            continue;
-                        }
-                    }
-                }
-                queue.entry(due).or_default().insert(net, level);
-            }
-        }
-    }
-    changes
-}
-
-fn settled(netlist: &Netlist, inputs: &[u64]) -> Vec<bool> {
-    let mut value = vec![false; netlist.net_count()];
-    value[NetId::ONE.index()] = true;
-    for (port, word) in netlist.inputs().iter().zip(inputs) {
-        for (bit, net) in port.nets().iter().enumerate() {
-            value[net.index()] = word >> bit & 1 == 1;
-        }
-    }
-    for cell in netlist.cells() {
-        let code = cell.inputs().iter().rev().fold(0, |code, net| code << 1 | u8::from(value[net.index()]));
-        for (pin, net) in cell.outputs().enumerate() {
-            value[net.index()] = cell.kind().evaluate(code) >> pin & 1 == 1;
-        }
-    }
-    value
-}
+use scalar_simulator::{changes, settled};
 
 /// A random circuit that uses every cell kind and reconverges a lot.
 fn random_circuit(seed: u64) -> Netlist {
@@ -151,7 +74,7 @@ fn every_waveform_equals_the_scalar_simulation() {
             engine.run();
             for lane in (0..LANES).step_by(7) {
                 let split = |code: u32| [u64::from(code & 63), u64::from(code >> 6)];
-                let expected = reference(netlist, delays, mode, &split(from[lane]), &split(to[lane]));
+                let expected = changes(netlist, delays, mode, &split(from[lane]), &split(to[lane]));
                 let start = settled(netlist, &split(from[lane]));
                 for net in netlist.nets() {
                     let lane_of = |lanes: Lanes| lanes.0[lane / 64] >> (lane % 64) & 1 == 1;
@@ -315,7 +238,7 @@ fn sampled_magnitudes_are_those_of_the_scalar_simulation() {
             };
             let [previous, activation, weight] = values.map(port);
             let start = settled(design.multiplier.netlist(), &[previous, weight]);
-            let changes = reference(
+            let changes = changes(
                 design.multiplier.netlist(),
                 &delays,
                 DelayMode::Inertial,

@@ -58,15 +58,22 @@ impl Html {
 pub(super) struct Cell {
     text: String,
     number: Option<f64>,
+    /// Where it leads, from the folder of the page.
+    target: Option<String>,
 }
 
 impl Cell {
     pub(super) fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), number: None }
+        Self { text: text.into(), number: None, target: None }
     }
 
     pub(super) fn number(shown: impl Into<String>, number: f64) -> Self {
-        Self { text: shown.into(), number: Some(number) }
+        Self { text: shown.into(), number: Some(number), target: None }
+    }
+
+    #[cfg(feature = "train")]
+    pub(super) fn link(text: &str, target: &str) -> Self {
+        Self { text: text.to_owned(), number: None, target: Some(target.to_owned()) }
     }
 }
 
@@ -86,8 +93,11 @@ pub(super) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<Cell>>, so
     html += "</tr></thead>\n<tbody>\n";
     for row in rows {
         html += "<tr>";
-        for Cell { text, number } in row {
-            let text = escaped(&text);
+        for Cell { text, number, target } in row {
+            let mut text = escaped(&text);
+            if let Some(target) = target {
+                text = format!("<a href=\"{}\">{text}</a>", escaped(&target));
+            }
             let _ = match number {
                 Some(number) => write!(html, "<td class=\"number\" data-value=\"{number}\">{text}</td>"),
                 None => write!(html, "<td>{text}</td>"),

@@ -3,6 +3,8 @@
 mod answer;
 mod html;
 mod memory;
+#[cfg(feature = "train")]
+mod overview;
 mod tables;
 
 use crate::failure::Failure;
@@ -11,6 +13,8 @@ use crate::memory_figures;
 use crate::output::write_atomically;
 use axtrain_sim::report::{Aggregate, MemoryReport, aggregate};
 use html::{Html, escaped};
+#[cfg(feature = "train")]
+pub(crate) use overview::write_overview;
 use std::path::{Path, PathBuf};
 
 /// What the page's parts are made from.
@@ -41,8 +45,8 @@ pub(crate) fn write(folder: &Path) -> Result<PathBuf, Failure> {
 type Figure = (String, String);
 
 /// Figures in the order in which they answer.
-const ORDER: [&str; 5] =
-    ["energy-accuracy", "accuracy-voltage", "energy-breakdown", "error-voltage", "training-curves"];
+const ORDER: [&str; 6] =
+    ["energy-accuracy", "savings", "accuracy-voltage", "energy-breakdown", "error-voltage", "training-curves"];
 
 fn figures(folder: &Path) -> Result<Vec<Figure>, Failure> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Ok(Vec::new()) };

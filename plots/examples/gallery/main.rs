@@ -4,7 +4,7 @@ mod synthetic;
 
 use axtrain_plots::{
     PlotError, accuracy_bit_errors, accuracy_voltage, bit_flips, energy_accuracy, energy_breakdown, error_fit,
-    error_histogram, error_voltage, layer_utilization, operand_map, roofline, supply_map, training_curves,
+    error_histogram, error_voltage, layer_utilization, operand_map, roofline, savings, supply_map, training_curves,
 };
 use std::path::{Path, PathBuf};
 
@@ -30,6 +30,7 @@ fn draw_all(directory: &Path) -> Result<Vec<PathBuf>, PlotError> {
         energy_breakdown::draw(&synthetic::energy_breakdown(), &stem("energy_breakdown"))?,
         layer_utilization::draw(&synthetic::layer_utilization(), &stem("layer_utilization"))?,
         roofline::draw(&synthetic::roofline(), &stem("roofline"))?,
+        savings::draw(&synthetic::savings(), &stem("savings"))?,
         operand_map::draw(&synthetic::operand_map(), &stem("operand_map"))?,
         bit_flips::draw(&synthetic::bit_flips(), &stem("bit_flips"))?,
         error_fit::draw(&synthetic::error_fit(), &stem("error_fit"))?,

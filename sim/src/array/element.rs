@@ -79,7 +79,7 @@ impl ElementMeans {
 }
 
 /// Mean change between a weight and the one that follows it down the column.
-fn weight_toggles(layer: &QuantizedLayer, coding: Coding) -> f64 {
+pub(super) fn weight_toggles(layer: &QuantizedLayer, coding: Coding) -> f64 {
     let changes = layer.weights.chunks_exact(layer.convolution.shape(1).k).flat_map(|row| row.windows(2));
     let (mut toggles, mut count) = (0u64, 0u64);
     for pair in changes {

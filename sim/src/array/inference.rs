@@ -8,9 +8,13 @@
 //! Left out: transitions of the multiplier while weights pass through it (the activation is zero then), and
 //! accumulators that fail themselves (their slack is checked by the caller).
 
+use super::layers::{LayerSums, PointRun, through_layers, wrapped};
+use crate::engine::multiversion;
 use crate::kernel::TableGemm;
 use crate::profile::{SampledErrors, TransitionTable};
-use crate::workload::{Accuracy, Network, QuantizedLayer, classify};
+use crate::workload::{Network, QuantizedLayer};
+use std::cell::LazyCell;
+use std::ops::Deref;
 
 /// Inference of one network over one set of images, ready to be repeated at every operating point.
 ///
@@ -22,15 +26,14 @@ pub struct TransitionInference<'a> {
     labels: &'a [u8],
     batch: usize,
     accumulator_bits: u32,
+    codes: Vec<u8>,
     first: LayerInput,
     /// Of each layer's groups.
     layouts: Vec<Vec<WeightColumns>>,
 }
 
-/// A layer's activations with what does not depend on sampling.
+/// What does not depend on sampling in a layer with its activations.
 struct LayerInput {
-    /// `[image][channel][row][column]`.
-    codes: Vec<u8>,
     /// Settled sums in the order of [`QuantizedLayer::for_each_product`].
     settled: Vec<i32>,
     energy_units: u64,
@@ -40,21 +43,6 @@ struct LayerInput {
 pub(super) struct WeightColumns {
     outputs: usize,
     codes: Vec<u8>,
-}
-
-/// What came of running all images at one operating point.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PointRun {
-    /// Images classified as labelled.
-    pub accuracy: Accuracy,
-    /// Class chosen for each image; the lowest wins a tie.
-    pub predictions: Vec<u8>,
-    /// Switching energy of each layer's multipliers over all images, fJ at nominal supply.
-    pub multiplier_fj: Vec<f64>,
-    /// Share of multiplications of each layer that sampled a wrong product.
-    pub error_rate: Vec<f64>,
-    /// Activation codes each layer received, `[image][channel][row][column]`.
-    pub activations: Vec<Vec<u8>>,
 }
 
 impl<'a> TransitionInference<'a> {
@@ -74,64 +62,62 @@ impl<'a> TransitionInference<'a> {
         assert_eq!(codes.len(), labels.len() * network.inputs(), "images of the network's size");
         assert!(batch > 0, "a batch holds at least one image");
         let layouts: Vec<_> = network.layers().iter().map(WeightColumns::of).collect();
-        let first = LayerInput::new(table, gemm, (&network.layers()[0], &layouts[0]), codes, batch);
-        Self { network, table, gemm, labels, batch, accumulator_bits, first, layouts }
+        let first = LayerInput::new(table, gemm, (&network.layers()[0], &layouts[0]), &codes, batch);
+        Self { network, table, gemm, labels, batch, accumulator_bits, codes, first, layouts }
     }
 
     /// Runs all images with the products sampled as in `errors`, one of the table's points.
     pub fn run(&self, errors: &SampledErrors) -> PointRun {
-        let (mut multiplier_fj, mut error_rate, mut activations) = (Vec::new(), Vec::new(), Vec::new());
-        let mut predictions = Vec::new();
-        let mut later;
-        let mut input = &self.first;
-        for (index, (layer, layout)) in self.network.layers().iter().zip(&self.layouts).enumerate() {
-            let (sums, wrong) = self.sampled_sums(errors, layer, layout, input);
-            multiplier_fj.push(input.energy_units as f64 * self.table.energy_quantum());
+        // Only if a layer is large enough for it.
+        let by_weight = LazyCell::new(|| errors.by_weight(self.table));
+        through_layers(self.network, &self.codes, self.labels, |index, layer, codes| {
+            let layout = &self.layouts[index];
+            let later;
+            let input = match index {
+                0 => &self.first,
+                _ => {
+                    later = LayerInput::new(self.table, self.gemm, (layer, layout), codes, self.batch);
+                    &later
+                }
+            };
+            let (sums, wrong) = self.sampled_sums((errors, &by_weight), layer, layout, (codes, input));
             let multiplications = self.labels.len() as u64 * layer.convolution.multiply_accumulates();
-            error_rate.push(wrong as f64 / multiplications as f64);
-            activations.push(input.codes.clone());
-            if layer.requantize.is_some() {
-                let next = (&self.network.layers()[index + 1], &self.layouts[index + 1][..]);
-                later = LayerInput::new(self.table, self.gemm, next, layer.activate(&sums), self.batch);
-                input = &later;
-            } else {
-                predictions = classify(&sums, layer.outputs());
+            LayerSums {
+                sums,
+                multiplier_fj: input.energy_units as f64 * self.table.energy_quantum(),
+                error_rate: wrong as f64 / multiplications as f64,
             }
-        }
-        let accuracy = Accuracy::of(&predictions, self.labels);
-        PointRun { accuracy, predictions, multiplier_fj, error_rate, activations }
+        })
     }
 
     /// A layer's accumulators `[image][channel][position]`, bias included, and how many products were sampled wrong.
     fn sampled_sums(
         &self,
-        errors: &SampledErrors,
+        (errors, by_weight): (&SampledErrors, &impl Deref<Target = Vec<i32>>),
         layer: &QuantizedLayer,
         columns: &[WeightColumns],
-        input: &LayerInput,
+        (codes, input): (&[u8], &LayerInput),
     ) -> (Vec<i32>, u64) {
         let mut sums = vec![0; self.labels.len() * layer.outputs()];
         let mut wrong = 0;
         let mut settled = &input.settled[..];
-        for_each_block(layer, &input.codes, self.batch, |image, group, activations| {
+        for_each_block(layer, codes, self.batch, |image, group, activations| {
             let rows = activations.len() / layer.convolution.shape(1).k;
             let (block, rest) = settled.split_at(rows * columns[group].outputs);
             settled = rest;
             let mut block = block.to_vec();
             let batch = self.batch.saturating_mul(layer.convolution.positions());
-            wrong += columns[group].add_errors(self.table, errors, activations, batch, &mut block);
+            wrong += if !errors.is_empty() && rows > pairs(self.table) {
+                add_errors_by_weight(&columns[group], self.table, by_weight, activations, batch, &mut block)
+            } else {
+                columns[group].add_errors(self.table, errors, activations, batch, &mut block)
+            };
             layer.scatter(group, &block, &mut sums[image * layer.outputs()..], |channel, sum| {
                 wrapped(sum, self.accumulator_bits).wrapping_add(layer.bias[channel])
             });
         });
         (sums, wrong)
     }
-}
-
-/// `sum` modulo 2^bits in two's complement.
-fn wrapped(sum: i32, bits: u32) -> i32 {
-    let unused = 32 - bits.min(32);
-    sum << unused >> unused
 }
 
 /// Rows of activations looked at together, at least: as many as make what is found out about a pair of activations worth
@@ -163,17 +149,17 @@ impl LayerInput {
         table: &TransitionTable,
         gemm: &TableGemm,
         (layer, columns): (&QuantizedLayer, &[WeightColumns]),
-        codes: Vec<u8>,
+        codes: &[u8],
         batch: usize,
     ) -> Self {
         let mut settled = Vec::with_capacity(codes.len() / layer.inputs() * layer.outputs());
         let mut energy_units = 0;
         let rows = batch.saturating_mul(layer.convolution.positions());
-        layer.for_each_product(gemm, &codes, block_images(layer, batch), |products| {
+        layer.for_each_product(gemm, codes, block_images(layer, batch), |products| {
             energy_units += columns[products.group].energy_units(table, products.activations, rows);
             settled.extend_from_slice(products.sums);
         });
-        Self { codes, settled, energy_units }
+        Self { settled, energy_units }
     }
 }
 
@@ -246,11 +232,18 @@ impl WeightColumns {
                     counts[pair] += 1;
                 }
             });
-            for pair in met.drain(..) {
-                let row = table.energy_row(pair);
-                let of_outputs = weights.iter().map(|&weight| u64::from(row[usize::from(weight)])).sum::<u64>();
-                units += of_outputs * u64::from(std::mem::take(&mut counts[pair]));
+            if met.len() > counts.len() / DENSE {
+                for &weight in weights {
+                    units += weighted_sum(&counts, table.energy_column(weight));
+                }
+            } else {
+                for &pair in &met {
+                    let row = table.energy_row(pair);
+                    let of_outputs = weights.iter().map(|&weight| u64::from(row[usize::from(weight)])).sum::<u64>();
+                    units += of_outputs * u64::from(counts[pair]);
+                }
             }
+            met.drain(..).for_each(|pair: usize| counts[pair] = 0);
         }
         units
     }
@@ -264,46 +257,136 @@ impl WeightColumns {
         batch: usize,
         sums: &mut [i32],
     ) -> u64 {
-        if errors.is_empty() {
-            return 0;
+        if errors.is_empty() { 0 } else { add_errors(self, table, errors, activations, batch, sums) }
+    }
+}
+
+/// Where more than one pair of so many occurs, all of them are gone through in order.
+const DENSE: usize = 8;
+
+multiversion! {
+    fn weighted_sum(counts: &[u32], energies: &[u16]) -> u64 = sum_of_products
+}
+
+#[inline(always)]
+fn sum_of_products(counts: &[u32], energies: &[u16]) -> u64 {
+    counts.iter().zip(energies).map(|(&count, &energy)| u64::from(count) * u64::from(energy)).sum()
+}
+
+multiversion! {
+    /// As `add_errors`, from the errors of all pairs `[weight][pair]`: for more rows than there are pairs.
+    fn add_errors_by_weight(
+        columns: &WeightColumns,
+        table: &TransitionTable,
+        errors: &[i32],
+        activations: &[u8],
+        batch: usize,
+        sums: &mut [i32],
+    ) -> u64 = look_up_errors_by_weight
+}
+
+#[inline(always)]
+fn look_up_errors_by_weight(
+    columns: &WeightColumns,
+    table: &TransitionTable,
+    errors: &[i32],
+    activations: &[u8],
+    batch: usize,
+    sums: &mut [i32],
+) -> u64 {
+    let (outputs, inputs, all) = (columns.outputs, columns.inputs(), pairs(table));
+    let rows = sums.len() / outputs;
+    let mut of_rows = vec![0u32; rows];
+    let mut added = vec![0i32; sums.len()];
+    let mut wrong = 0;
+    for (input, weights) in columns.codes.chunks_exact(outputs).enumerate() {
+        let mut pairs = of_rows.iter_mut();
+        for rows in activations.chunks(batch.saturating_mul(inputs)) {
+            let mut previous = 0;
+            for (&activation, pair) in rows[input..].iter().step_by(inputs).zip(&mut pairs) {
+                *pair = table.pair(previous, activation) as u32;
+                previous = activation;
+            }
         }
-        let mut slots = vec![Slot::Unknown; pairs(table)];
-        let (mut met, mut deltas, mut wrongs) = (Vec::new(), Vec::new(), Vec::new());
-        let mut by_code = [0i32; 256];
-        let mut wrong = 0;
-        for (input, weights) in self.codes.chunks_exact(self.outputs).enumerate() {
-            for_each_transition(activations, (input, self.inputs()), batch, |row, previous, activation| {
-                // A product that arrives with the bubble belongs to no sum.
-                let Some(row) = row else { return };
+        for (&weight, added) in weights.iter().zip(added.chunks_exact_mut(rows)) {
+            let errors = &errors[usize::from(weight) * all..][..all];
+            for (added, &pair) in added.iter_mut().zip(&of_rows) {
+                let error = errors[pair as usize];
+                *added = added.wrapping_add(error);
+                wrong += u64::from(error != 0);
+            }
+        }
+    }
+    for (row, sums) in sums.chunks_exact_mut(outputs).enumerate() {
+        for (output, sum) in sums.iter_mut().enumerate() {
+            *sum = sum.wrapping_add(added[output * rows + row]);
+        }
+    }
+    wrong
+}
+
+multiversion! {
+    fn add_errors(
+        columns: &WeightColumns,
+        table: &TransitionTable,
+        errors: &SampledErrors,
+        activations: &[u8],
+        batch: usize,
+        sums: &mut [i32],
+    ) -> u64 = look_up_errors
+}
+
+#[inline(always)]
+fn look_up_errors(
+    columns: &WeightColumns,
+    table: &TransitionTable,
+    errors: &SampledErrors,
+    activations: &[u8],
+    batch: usize,
+    sums: &mut [i32],
+) -> u64 {
+    let (outputs, inputs) = (columns.outputs, columns.inputs());
+    let mut slots = vec![Slot::Unknown; pairs(table)];
+    let (mut met, mut deltas, mut wrongs) = (Vec::new(), Vec::new(), Vec::new());
+    let mut wrong = 0;
+    for (input, weights) in columns.codes.chunks_exact(outputs).enumerate() {
+        // As `for_each_transition` without the bubbles, whose products belong to no sum. A closure would not be compiled for
+        // the processor.
+        let mut sums = sums.chunks_exact_mut(outputs);
+        for rows in activations.chunks(batch.saturating_mul(inputs)) {
+            let mut previous = 0;
+            for (&activation, sums) in rows[input..].iter().step_by(inputs).zip(&mut sums) {
                 let pair = table.pair(previous, activation);
+                previous = activation;
                 if slots[pair] == Slot::Unknown {
                     met.push(pair);
                     slots[pair] = Slot::Right;
-                    let (codes, differences) = errors.row(pair);
-                    codes.iter().zip(differences).for_each(|(&code, &delta)| by_code[usize::from(code)] = delta);
-                    let first = deltas.len();
-                    deltas.extend(weights.iter().map(|&weight| by_code[usize::from(weight)]));
-                    codes.iter().for_each(|&code| by_code[usize::from(code)] = 0);
-                    let count = deltas[first..].iter().filter(|&&delta| delta != 0).count();
-                    if count > 0 {
-                        slots[pair] = Slot::Wrong(wrongs.len() as u32);
-                        wrongs.push(count as u64);
-                    } else {
-                        deltas.truncate(first);
+                    if let Some(of_pair) = errors.of_pair(pair) {
+                        let (first, mut count) = (deltas.len(), 0);
+                        deltas.resize(first + outputs, 0);
+                        for (delta, &code) in deltas[first..].iter_mut().zip(weights) {
+                            *delta = of_pair.delta(code);
+                            count += u64::from(*delta != 0);
+                        }
+                        if count > 0 {
+                            slots[pair] = Slot::Wrong(wrongs.len() as u32);
+                            wrongs.push(count);
+                        } else {
+                            deltas.truncate(first);
+                        }
                     }
                 }
                 if let Slot::Wrong(number) = slots[pair] {
                     let number = number as usize;
                     wrong += wrongs[number];
-                    let sums = &mut sums[row * self.outputs..][..self.outputs];
-                    let deltas = &deltas[number * self.outputs..][..self.outputs];
+                    let deltas = &deltas[number * outputs..][..outputs];
                     sums.iter_mut().zip(deltas).for_each(|(sum, delta)| *sum = sum.wrapping_add(*delta));
                 }
-            });
-            met.drain(..).for_each(|pair: usize| slots[pair] = Slot::Unknown);
-            deltas.clear();
-            wrongs.clear();
+            }
         }
-        wrong
+        met.drain(..).for_each(|pair: usize| slots[pair] = Slot::Unknown);
+        deltas.clear();
+        wrongs.clear();
     }
+    wrong
 }

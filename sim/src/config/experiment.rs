@@ -1,8 +1,10 @@
 //! Experiment files: data, model, training, designs and operating points of one study.
 
+use super::cluster::{Cluster, ClusterFile};
 use super::memory_faults::MemoryFaultsFile;
 use super::model::{Model, ModelFile};
 use super::{ConfigError, DesignFile, MemoryFaults};
+use crate::array::Fidelity;
 use crate::multiplier::Multiplier;
 use crate::technology::Technology;
 use crate::units::Volts;
@@ -35,6 +37,8 @@ pub struct Experiment {
     pub designs: Vec<Multiplier>,
     /// Position in `designs` of the one that all are compared with.
     pub baseline: usize,
+    /// Where a sweep's parts run.
+    pub cluster: Option<Cluster>,
 }
 
 /// Training settings.
@@ -76,6 +80,8 @@ pub struct Operation {
     pub batch: usize,
     /// Test images used; all if `None`.
     pub images: Option<usize>,
+    /// How true to the gates inference is.
+    pub fidelity: Fidelity,
 }
 
 #[derive(Deserialize)]
@@ -92,6 +98,10 @@ struct File {
     operation: OperationFile,
     memory_faults: Option<Spanned<MemoryFaultsFile>>,
     designs: Vec<DesignFile>,
+    cluster: Option<ClusterFile>,
+    /// Read where the sweep is expanded.
+    #[serde(rename = "sweep")]
+    _sweep: Option<serde::de::IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -118,6 +128,8 @@ struct OperationFile {
     clock_ps: Option<Spanned<f64>>,
     batch: Spanned<usize>,
     images: Option<Spanned<usize>>,
+    #[serde(default)]
+    fidelity: Fidelity,
 }
 
 /// A list of numbers, or `"lo:hi:step"` with both ends included.
@@ -217,6 +229,7 @@ impl Experiment {
             memory_faults,
             designs,
             baseline,
+            cluster: file.cluster.map(ClusterFile::checked).transpose()?,
         })
     }
 
@@ -317,6 +330,7 @@ impl OperationFile {
             clock_ps: self.clock_ps.map(positive).transpose()?,
             batch: at_least_one(self.batch)?,
             images: self.images.map(at_least_one).transpose()?,
+            fidelity: self.fidelity,
         })
     }
 }

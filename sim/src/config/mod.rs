@@ -1,11 +1,15 @@
 //! Configuration files: as written, with the place of every value kept, and then as meant.
 
+mod axes;
+mod cluster;
 mod design;
 mod experiment;
 mod identity;
 mod memory_faults;
 mod model;
 
+pub use axes::{Axes, Axis, Sampling, Variation};
+pub use cluster::Cluster;
 pub use design::DesignFile;
 pub use experiment::{Experiment, Operation, Range, Training};
 pub use memory_faults::{Chips, MemoryAxis, MemoryFaults};

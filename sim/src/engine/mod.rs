@@ -19,5 +19,5 @@ pub use static_timing::StaticTiming;
 pub use sweep::{Block, ExhaustiveSweep, LANE_BITS, exhaustive_codes};
 pub use tape::{Settled, Tape};
 pub(crate) use timed::Steps;
-pub use timed::{DelayMode, TimedEngine};
+pub use timed::{DelayMode, HeldInputs, TimedEngine};
 pub use verilog::{Inexpressible, timed_verilog};

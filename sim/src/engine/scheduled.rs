@@ -11,11 +11,12 @@ use super::lanes::{Lanes, multiversion};
 use super::schedule::{Capture, CellPlan, OutputPlan, Schedule};
 use super::timed::DelayMode;
 use crate::netlist::{Cell, CellKind, EdgeDelay, NetId, Netlist};
+use std::sync::Arc;
 
 /// Values of all nets at all times at which they can change.
 #[derive(Clone, Debug)]
 pub(super) struct Scheduled {
-    schedule: Schedule,
+    schedule: Arc<Schedule>,
     /// One a slot, then room for the functions of one cell's outputs.
     values: Vec<Lanes>,
     scratch: Scratch,
@@ -30,14 +31,14 @@ struct Scratch {
 }
 
 impl Scheduled {
-    pub(super) fn new(schedule: Schedule) -> Self {
+    pub(super) fn new(schedule: Arc<Schedule>) -> Self {
         let mut scheduled = Self { schedule, values: Vec::new(), scratch: Scratch::default() };
         scheduled.prepare();
         scheduled
     }
 
     /// Goes over to another schedule of the same netlist; inputs held in neither stay as they are.
-    pub(super) fn replace(&mut self, netlist: &Netlist, schedule: Schedule) {
+    pub(super) fn replace(&mut self, netlist: &Netlist, schedule: Arc<Schedule>) {
         let inputs = netlist.inputs().iter().flat_map(|port| port.nets());
         let changes: Vec<(NetId, Lanes, Lanes)> = inputs
             .filter_map(|&net| match *self.values(net) {
@@ -76,7 +77,7 @@ impl Scheduled {
         run_schedule(netlist, &self.schedule, mode, &mut self.values, &mut self.scratch);
     }
 
-    pub(super) fn schedule(&self) -> &Schedule {
+    pub(super) fn schedule(&self) -> &Arc<Schedule> {
         &self.schedule
     }
 

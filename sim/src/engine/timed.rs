@@ -13,6 +13,7 @@ use super::scheduled::Scheduled;
 use super::waveforms::Waveforms;
 use crate::netlist::{Delays, NetId, Netlist};
 use crate::units::Picoseconds;
+use std::sync::Arc;
 
 /// What a cell does with pulses shorter than its delay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,13 @@ pub struct TimedEngine<'n> {
     /// The schedule is of other held inputs than these.
     outdated: bool,
     simulation: Simulation,
+}
+
+/// A choice of held inputs with what follows from it; see [`TimedEngine::plan`].
+#[derive(Clone, Debug)]
+pub struct HeldInputs {
+    held: Vec<Option<bool>>,
+    schedule: Arc<Schedule>,
 }
 
 #[derive(Clone, Debug)]
@@ -65,7 +73,7 @@ impl<'n> TimedEngine<'n> {
         assert_eq!(delays.net_count(), netlist.net_count(), "delays of every net");
         let held = vec![None; netlist.net_count()];
         let simulation = match Schedule::new(netlist, delays, mode, &held) {
-            Some(schedule) => Simulation::Scheduled(Scheduled::new(schedule)),
+            Some(schedule) => Simulation::Scheduled(Scheduled::new(Arc::new(schedule))),
             None => Simulation::Events { arcs: Arcs::of(netlist, delays), waveforms: Waveforms::new(netlist) },
         };
         Self { netlist, delays: delays.clone(), mode, held, outdated: false, simulation }
@@ -107,8 +115,34 @@ impl<'n> TimedEngine<'n> {
         self.outdated = false;
         if let Simulation::Scheduled(scheduled) = &mut self.simulation {
             let schedule = Schedule::new(self.netlist, &self.delays, self.mode, &self.held);
-            scheduled.replace(self.netlist, schedule.expect("delays do not become dependent on pins"));
+            let schedule = schedule.expect("delays do not become dependent on pins");
+            scheduled.replace(self.netlist, Arc::new(schedule));
         }
+    }
+
+    /// What holding inputs has come to, to be taken up again by engines of the same netlist, delays and mode without
+    /// working it out anew. `None` where delays differ by pin, and so there is nothing to work out.
+    pub fn plan(&mut self) -> Option<HeldInputs> {
+        if self.outdated {
+            self.reschedule();
+        }
+        match &self.simulation {
+            Simulation::Scheduled(scheduled) => {
+                Some(HeldInputs { held: self.held.clone(), schedule: Arc::clone(scheduled.schedule()) })
+            }
+            Simulation::Events { .. } => None,
+        }
+    }
+
+    /// Holds the inputs that an engine of the same netlist, delays and mode held when it made this plan, and no others.
+    ///
+    /// # Panics
+    /// If delays differ by pin.
+    pub fn follow(&mut self, plan: &HeldInputs) {
+        let Simulation::Scheduled(scheduled) = &mut self.simulation else { panic!("delays differ by pin") };
+        self.held.clone_from(&plan.held);
+        self.outdated = false;
+        scheduled.replace(self.netlist, Arc::clone(&plan.schedule));
     }
 
     /// Computes every waveform.

@@ -1,9 +1,10 @@
 //! Timing errors of whole sums: two more matrix products and one draw an output.
 
 use super::{Shape, TableGemm};
+use crate::engine::multiversion;
 use crate::multiplier::ProductTable;
-use crate::profile::ErrorProfile;
 use crate::profile::sampler::{Draws, Gaussian, rounded};
+use crate::profile::{ErrorProfile, OperandErrors, ProfileMetadata};
 
 /// Errors of sums of products, normal with the sum of the products' means and the sum of their variances: products err
 /// independently, given their operands.
@@ -25,21 +26,29 @@ struct Scaled {
     unit: f64,
 }
 
+/// The operands of a multiplier's table.
+#[derive(Clone, Copy)]
+struct Operands {
+    width_a: u32,
+    width_b: u32,
+    signed: bool,
+}
+
 impl Scaled {
     /// Largest entry in units: residuals about the middle of a column then are summed in 16 bits, four at a time. An entry
     /// is off by at most 2⁻¹⁴ of the largest.
     const LARGEST: f64 = 8191.0;
 
     /// For sums of at most `products` entries.
-    fn new(profile: &ErrorProfile, values: &[f32], products: usize) -> Self {
+    fn new(values: &[f32], operands: Operands, products: usize) -> Self {
         let largest = values.iter().fold(0f32, |largest, value| largest.max(value.abs()));
         if largest == 0.0 {
             return Self { gemm: None, unit: 0.0 };
         }
         let room = f64::from(i32::MAX) / products as f64 - 1.0;
         let unit = f64::from(largest) / room.floor().min(Self::LARGEST);
-        let width_b = profile.metadata.width_b;
-        let table = ProductTable::from_fn(profile.metadata.width_a, width_b, profile.metadata.signed, |a, b| {
+        let Operands { width_a, width_b, signed } = operands;
+        let table = ProductTable::from_fn(width_a, width_b, signed, |a, b| {
             let value = values.get((a << width_b | b) as usize).copied().unwrap_or(0.0);
             (f64::from(value) / unit).round() as i32
         });
@@ -59,13 +68,24 @@ impl AccumulatedMoments {
     /// # Panics
     /// If `products` is zero or more than 2²⁰.
     pub fn new(profile: &ErrorProfile, products: usize) -> Self {
+        let ProfileMetadata { width_a, width_b, signed, .. } = profile.metadata;
+        let operands = Operands { width_a, width_b, signed };
+        Self::of_moments([&profile.error_mean, &profile.error_var], operands, products)
+    }
+
+    /// The same of errors by operands, those of the multiplier that makes `product`.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    pub fn of_operands(errors: &OperandErrors, product: &ProductTable, products: usize) -> Self {
+        let operands = Operands { width_a: product.width_a(), width_b: product.width_b(), signed: product.signed() };
+        Self::of_moments([errors.mean(), errors.variance()], operands, products)
+    }
+
+    fn of_moments([mean, variance]: [&[f32]; 2], operands: Operands, products: usize) -> Self {
         assert!((1..=1 << 20).contains(&products), "sums of 1 to 2^20 products");
-        Self {
-            mean: Scaled::new(profile, &profile.error_mean, products),
-            variance: Scaled::new(profile, &profile.error_var, products),
-            products,
-            gaussian: Gaussian::new(),
-        }
+        let scaled = |values: &[f32]| Scaled::new(values, operands, products);
+        Self { mean: scaled(mean), variance: scaled(variance), products, gaussian: Gaussian::new() }
     }
 
     /// Adds an error to each of the sums `[m][n]`, output (m, n) of `layer` being number `first_output` + m · N + n.
@@ -89,15 +109,34 @@ impl AccumulatedMoments {
         if mean.is_none() && variance.is_none() {
             return;
         }
-        let at = |sums: &Option<Vec<i32>>, place: usize| sums.as_ref().map_or(0.0, |sums| f64::from(sums[place]));
-        for (place, sum) in sums.iter_mut().enumerate() {
-            let (mean, variance) = (at(&mean, place) * self.mean.unit, at(&variance, place) * self.variance.unit);
-            if mean == 0.0 && variance <= 0.0 {
-                continue;
-            }
-            let bits = draws.stream(layer, first_output + place as u64).bits(0);
-            let error = mean + variance.max(0.0).sqrt() * f64::from(self.gaussian.draw((bits >> 32) as u32));
-            *sum = sum.wrapping_add(rounded(error, bits as u32));
+        let place = (layer, first_output);
+        draw(&self.gaussian, [(&mean, self.mean.unit), (&variance, self.variance.unit)], draws, place, sums);
+    }
+}
+
+/// Integers and their unit, or nothing but zeros.
+type Units<'a> = (&'a Option<Vec<i32>>, f64);
+
+multiversion! {
+    fn draw(gaussian: &Gaussian, moments: [Units<'_>; 2], draws: Draws, place: (u64, u64), sums: &mut [i32]) = draw_errors
+}
+
+#[inline(always)]
+fn draw_errors(
+    gaussian: &Gaussian,
+    [mean, variance]: [Units<'_>; 2],
+    draws: Draws,
+    (layer, first_output): (u64, u64),
+    sums: &mut [i32],
+) {
+    let at = |(sums, unit): Units<'_>, place: usize| sums.as_ref().map_or(0.0, |sums| f64::from(sums[place])) * unit;
+    for (place, sum) in sums.iter_mut().enumerate() {
+        let (mean, variance) = (at(mean, place), at(variance, place));
+        if mean == 0.0 && variance <= 0.0 {
+            continue;
         }
+        let bits = draws.stream(layer, first_output + place as u64).bits(0);
+        let error = mean + variance.max(0.0).sqrt() * f64::from(gaussian.draw((bits >> 32) as u32));
+        *sum = sum.wrapping_add(rounded(error, bits as u32));
     }
 }

@@ -49,6 +49,7 @@ impl SampledErrors {
         let mut dropped = Self {
             window: self.window,
             row_start: Vec::with_capacity(pairs + 1),
+            members: vec![[0; 4]; pairs],
             weight: Vec::with_capacity(self.weight.len()),
             delta: Vec::with_capacity(self.delta.len()),
             bit_errors: vec![[0; 2]; self.bit_errors.len()],
@@ -60,6 +61,7 @@ impl SampledErrors {
                 if product == 0 {
                     continue;
                 }
+                dropped.members[pair][usize::from(weight / 64)] |= 1 << (weight % 64);
                 dropped.weight.push(weight);
                 dropped.delta.push(-product);
                 let [settled, nothing] = coding.format().settled_and_sampled(product, 0, coding.product_bits());

@@ -12,6 +12,7 @@ use crate::technology::Physical;
 use crate::units::Picoseconds;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
 
 /// Which transitions to tabulate, and how.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,7 +63,10 @@ pub struct TransitionTable {
     activation_bits: u32,
     weight_bits: u32,
     energy_quantum: f32,
+    /// `[pair][weight]`.
     energy: Vec<u16>,
+    /// `[weight][pair]`, if anyone asked for it.
+    energy_by_weight: OnceLock<Vec<u16>>,
     pub(super) points: Vec<SampledErrors>,
     pub(super) on_timing_error: OnTimingError,
     activity: SwitchingActivity,
@@ -73,9 +77,35 @@ pub struct TransitionTable {
 pub struct SampledErrors {
     pub(super) window: Picoseconds,
     pub(super) row_start: Vec<u32>,
+    /// For each row, the weight codes in it as a set.
+    pub(super) members: Vec<[u64; 4]>,
     pub(super) weight: Vec<u8>,
     pub(super) delta: Vec<i32>,
     pub(super) bit_errors: Vec<[u64; 2]>,
+}
+
+/// Errors of one (previous activation, activation) pair.
+#[derive(Clone, Copy)]
+pub(crate) struct PairErrors<'a> {
+    /// Weight codes that err.
+    set: [u64; 4],
+    /// How many of them lie in the words before each.
+    before: [u32; 4],
+    /// Of the codes in the set, ascending.
+    deltas: &'a [i32],
+}
+
+impl PairErrors<'_> {
+    /// Sampled − settled with a weight code.
+    #[inline(always)]
+    pub(crate) fn delta(&self, code: u8) -> i32 {
+        let (word, bit) = (usize::from(code / 64), code % 64);
+        if self.set[word] >> bit & 1 == 0 {
+            return 0;
+        }
+        let rank = self.before[word] + (self.set[word] & ((1 << bit) - 1)).count_ones();
+        self.deltas[rank as usize]
+    }
 }
 
 /// Timing errors under the stimulus "weight-stationary exhaustive uniform": every triple once.
@@ -142,7 +172,17 @@ impl TransitionTable {
         }
         let TransitionSpec { coding, activation_bits, .. } = *spec;
         let on_timing_error = OnTimingError::Capture;
-        Self { coding, activation_bits, weight_bits, energy_quantum, energy, points, on_timing_error, activity }
+        Self {
+            coding,
+            activation_bits,
+            weight_bits,
+            energy_quantum,
+            energy,
+            energy_by_weight: OnceLock::new(),
+            points,
+            on_timing_error,
+            activity,
+        }
     }
 
     /// What becomes of late products, as the errors at [`Self::points`] take it.
@@ -180,6 +220,21 @@ impl TransitionTable {
     #[inline]
     pub fn energy_row(&self, pair: usize) -> &[u16] {
         &self.energy[pair << self.weight_bits..][..1 << self.weight_bits]
+    }
+
+    /// Switching energy of every pair with a weight code, in units of [`Self::energy_quantum`].
+    pub fn energy_column(&self, weight: u8) -> &[u16] {
+        let pairs = self.energy.len() >> self.weight_bits;
+        let columns = self.energy_by_weight.get_or_init(|| {
+            let mut columns = vec![0; self.energy.len()];
+            columns.par_chunks_mut(pairs).enumerate().for_each(|(weight, column)| {
+                for (energy, row) in column.iter_mut().zip(self.energy.chunks_exact(1 << self.weight_bits)) {
+                    *energy = row[weight];
+                }
+            });
+            columns
+        });
+        &columns[usize::from(weight) * pairs..][..pairs]
     }
 
     /// Unit of [`Self::energy_row`], fJ at nominal supply.
@@ -258,6 +313,12 @@ impl SampledErrors {
                 }
             }
         }
+        let mut members = vec![[0u64; 4]; pairs];
+        for (row, set) in row_start.windows(2).zip(&mut members) {
+            for &code in &weight[row[0] as usize..row[1] as usize] {
+                set[usize::from(code / 64)] |= 1 << (code % 64);
+            }
+        }
         let mut bit_errors = vec![[0; 2]; results[0].bit_errors[point].len()];
         for result in results {
             for (total, counts) in bit_errors.iter_mut().zip(&result.bit_errors[point]) {
@@ -265,7 +326,7 @@ impl SampledErrors {
                 total[1] += counts[1];
             }
         }
-        Self { window, row_start, weight, delta, bit_errors }
+        Self { window, row_start, members, weight, delta, bit_errors }
     }
 
     /// When the product is sampled, at nominal speed.
@@ -283,6 +344,28 @@ impl SampledErrors {
     pub fn row(&self, pair: usize) -> (&[u8], &[i32]) {
         let range = self.row_start[pair] as usize..self.row_start[pair + 1] as usize;
         (&self.weight[range.clone()], &self.delta[range])
+    }
+
+    /// The errors of a pair, ready to be asked for by weight code; `None` if it makes none.
+    #[inline(always)]
+    pub(crate) fn of_pair(&self, pair: usize) -> Option<PairErrors<'_>> {
+        let set = self.members[pair];
+        if set == [0; 4] {
+            return None;
+        }
+        let deltas = &self.delta[self.row_start[pair] as usize..self.row_start[pair + 1] as usize];
+        let [first, second, third, _] = set.map(u64::count_ones);
+        Some(PairErrors { set, before: [0, first, first + second, first + second + third], deltas })
+    }
+
+    /// Sampled − settled of every triple of a table, `[weight][pair]`.
+    pub(crate) fn by_weight(&self, table: &TransitionTable) -> Vec<i32> {
+        let pairs = self.members.len();
+        let mut deltas = vec![0; table.transitions()];
+        for (pair, weight, delta) in self.iter() {
+            deltas[usize::from(weight) * pairs + pair] = delta;
+        }
+        deltas
     }
 
     /// For each product bit, how many transitions sample 1 for 0, and 0 for 1.

@@ -158,6 +158,7 @@ pub(super) mod tests {
                 chip: None,
                 memory: None,
                 bit_error_rate: None,
+                settings: Default::default(),
             },
             accuracy,
             accuracy_ci95: [0.0, 1.0],
@@ -166,6 +167,7 @@ pub(super) mod tests {
             latency_us: 1.0,
             energy_uj: EnergyComponents { total: energy, ..EnergyComponents::default() },
             product_error_rate: 0.0,
+            stage_errors: None,
             provenance: Provenance {
                 version: "0".into(),
                 experiment_sha256: String::new(),

@@ -167,6 +167,7 @@ mod tests {
                 chip,
                 memory: chip.map(|_| "plain".into()),
                 bit_error_rate: chip.map(|_| 0.01),
+                settings: Default::default(),
             },
             accuracy,
             accuracy_ci95: [accuracy; 2],
@@ -175,6 +176,7 @@ mod tests {
             latency_us: 1.0,
             energy_uj: EnergyComponents { total: energy, dram: energy, ..EnergyComponents::default() },
             product_error_rate: 0.0,
+            stage_errors: None,
             provenance: Provenance {
                 version: String::new(),
                 experiment_sha256: String::new(),

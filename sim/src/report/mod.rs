@@ -16,5 +16,5 @@ pub use characterization::{
 pub use difference::{Difference, RunDifferences, Verdict, differences};
 pub use front::{Standing, knee, pareto_front, standings};
 pub use memory::{MemoryPoint, MemoryReport, Sensitivity};
-pub use record::{Point, Provenance, Record};
+pub use record::{Point, Provenance, Record, StageErrorAverages};
 pub use static_timing::{OutputArrival, PathStep, TimingReport};

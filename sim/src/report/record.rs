@@ -1,7 +1,9 @@
 //! One simulated point: what ran, how accurate it was, and what it cost.
 
-use crate::array::EnergyComponents;
+use crate::array::{EnergyComponents, GateLayer, PointRun, StageErrors};
+use crate::profile::TimingErrors;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What was simulated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +38,9 @@ pub struct Point {
     /// Share of memory cells that fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bit_error_rate: Option<f64>,
+    /// Value of each axis of a sweep, by its key in the experiment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, String>,
 }
 
 /// Where a result comes from.
@@ -51,6 +56,34 @@ pub struct Provenance {
     pub weights_fingerprint: String,
     /// Conditions under which the numbers mean less than they seem to; empty if there are none.
     pub warnings: Vec<String>,
+}
+
+/// Captured less settled results of the pipeline stages of all elements, over all layers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageErrorAverages {
+    /// Products.
+    pub multiplier: TimingErrors,
+    /// Their additions, given the operands that the adder got.
+    pub accumulator: TimingErrors,
+    /// Additions of sums in rows without work, and below the columns to what memory holds.
+    pub passing: TimingErrors,
+}
+
+impl StageErrorAverages {
+    /// Of an inference, if it went through the gates.
+    pub fn of(run: &PointRun) -> Option<Self> {
+        let (first, rest) = run.gates.split_first()?;
+        let total = |of: fn(&GateLayer) -> &StageErrors| {
+            let mut total = of(first).clone();
+            rest.iter().for_each(|layer| total.merge(of(layer)));
+            total.averages()
+        };
+        Some(Self {
+            multiplier: total(|layer| &layer.multiplier),
+            accumulator: total(|layer| &layer.accumulator),
+            passing: total(|layer| &layer.passing),
+        })
+    }
 }
 
 /// Result at one point. Energy, cycles and latency are per image.
@@ -74,6 +107,9 @@ pub struct Record {
     pub energy_uj: EnergyComponents,
     /// Share of multiplications that sampled a wrong product.
     pub product_error_rate: f64,
+    /// Timing errors of both stages of the elements, if they were simulated gate by gate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage_errors: Option<StageErrorAverages>,
     /// Where the result comes from.
     pub provenance: Provenance,
 }
@@ -87,7 +123,7 @@ impl Record {
     pub fn to_csv(records: &[Record]) -> String {
         let mut text = String::from(
             "design,technology,array,dataset,model,method,seed,supply_v,sram_v,clock_ps,fidelity,chip,\
-             memory,bit_error_rate,accuracy,accuracy_low95,accuracy_high95,images,cycles,latency_us,product_error_rate,total_uj",
+             memory,bit_error_rate,settings,accuracy,accuracy_low95,accuracy_high95,images,cycles,latency_us,product_error_rate,total_uj",
         );
         for (name, _) in EnergyComponents::default().parts() {
             text += &format!(",{name}_uj");
@@ -103,7 +139,9 @@ impl Record {
             let [low, high] = record.accuracy_ci95;
             let Record { accuracy, images, cycles, latency_us, product_error_rate, energy_uj, .. } = record;
             text += &format!("{names},{seed},{supply_v},{sram_v},{clock_ps},{},{chip},", quoted(fidelity));
-            text += &format!("{memory},{rate},");
+            let settings = record.point.settings.iter().map(|(key, value)| format!("{key}={value}"));
+            let settings = quoted(&settings.collect::<Vec<_>>().join("; "));
+            text += &format!("{memory},{rate},{settings},");
             text += &format!("{accuracy},{low},{high},{images},{cycles},{latency_us},{product_error_rate},");
             text += &energy_uj.total.to_string();
             for (_, energy) in energy_uj.parts() {

@@ -3,6 +3,7 @@
 use super::{Draws, Stream};
 use crate::engine::multiversion;
 use crate::profile::{SampledErrors, Stimulus, TransitionTable};
+use std::sync::LazyLock;
 
 /// For each activation and weight, how likely an error is and which values it takes, marginal over the previous activation.
 #[derive(Clone, Debug)]
@@ -225,11 +226,31 @@ fn walk(
 
 /// How much hazard passes before the next error: an exponential variate for the products from `k` on, below
 /// [`MassFunctions::CERTAIN`].
-#[cold]
+#[inline(always)]
 fn patience(stream: Stream, k: u64) -> u32 {
     // The upper half of the counter's range is for these.
     let uniform = ((stream.bits(k | 1 << 63) >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
-    (-uniform.ln() * MassFunctions::UNIT).min(f64::from(MassFunctions::CERTAIN - 1)) as u32
+    (negative_logarithm(uniform) * MassFunctions::UNIT).min(f64::from(MassFunctions::CERTAIN - 1)) as u32
+}
+
+/// −ln x of a normal number below 1, to 10⁻⁹: exponent, a table of the mantissa's first bits, and three terms of the series for
+/// the rest.
+#[inline(always)]
+fn negative_logarithm(x: f64) -> f64 {
+    const STEPS: usize = 512;
+    static LOGARITHMS: LazyLock<[[f64; 2]; STEPS]> = LazyLock::new(|| {
+        std::array::from_fn(|step| {
+            // The middle of the step, so that the rest is at most 2⁻¹⁰.
+            let middle = 1.0 + (step as f64 + 0.5) / STEPS as f64;
+            [middle.recip(), middle.ln()]
+        })
+    });
+    let bits = x.to_bits();
+    let exponent = (bits >> 52) as i32 - 1023;
+    let mantissa = f64::from_bits(bits & ((1 << 52) - 1) | 1023 << 52);
+    let [reciprocal, logarithm] = LOGARITHMS[(bits >> (52 - 9)) as usize % STEPS];
+    let rest = mantissa * reciprocal - 1.0;
+    -(f64::from(exponent) * std::f64::consts::LN_2 + logarithm + rest * (1.0 - rest * (0.5 - rest * (1.0 / 3.0))))
 }
 
 /// A probability in units of 2^−32.
@@ -257,6 +278,16 @@ fn aliases(errors: &[(i32, f64)], total: f64) -> Vec<Alias> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn logarithms_are_right() {
+        let mut x = 1.0 - f64::EPSILON;
+        while x > 2f64.powi(-54) {
+            let (found, expected) = (negative_logarithm(x), -x.ln());
+            assert!((found - expected).abs() < 1e-9, "{x}: {found} is not {expected}");
+            x *= 0.999_37;
+        }
+    }
 
     /// The share of 32-bit numbers that give each value, counted by the entries' thresholds.
     #[test]

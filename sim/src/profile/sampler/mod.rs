@@ -27,6 +27,7 @@ pub use mass_functions::{MassFunctions, WeightCodes};
 pub use operand_moments::OperandMoments;
 
 /// One of the two integers around `value`, the nearer the likelier, so that the mean stays.
+#[inline(always)]
 pub(crate) fn rounded(value: f64, bits: u32) -> i32 {
     (value + (f64::from(bits) + 0.5) / 4_294_967_296.0).floor() as i32
 }

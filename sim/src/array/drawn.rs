@@ -1,0 +1,174 @@
+//! A network on a weight-stationary array with settled products, and timing errors drawn from what is known of them:
+//! fidelities `table`, `profile` and `profile-by-product`.
+//!
+//! What switches is known from a sample of the operands: multipliers are charged the mean of some transitions drawn from
+//! those that the array would make.
+
+use super::layer_operands::{LayerOperands, sample};
+use super::layers::{LayerSums, PointRun, through_layers, wrapped};
+use crate::kernel::{AccumulatedMoments, Shape, TableGemm};
+use crate::multiplier::ProductTable;
+use crate::profile::sampler::{Draws, MassFunctions, WeightCodes};
+use crate::profile::{OperandErrors, SampledErrors, Stimulus, StimulusError, TransitionTable};
+use crate::workload::{Network, Products, QuantizedLayer};
+use rayon::prelude::*;
+
+/// Operations a layer whose switching is looked up.
+const ENERGY_SAMPLES: usize = 4096;
+
+/// Inference of networks with settled products.
+#[derive(Clone, Copy, Debug)]
+pub struct DrawnInference<'a> {
+    /// Settled products.
+    pub gemm: &'a TableGemm,
+    /// What transitions cost.
+    pub table: &'a TransitionTable,
+    /// Images that stream through each fold.
+    pub batch: usize,
+    /// Bits of sums, which wrap.
+    pub accumulator_bits: u32,
+    /// Decides all draws, with layer, output and product.
+    pub seed: u64,
+}
+
+/// Timing errors of a layer's sums, to be drawn.
+#[derive(Clone, Debug)]
+pub struct DrawnErrors {
+    rate: f64,
+    law: Law,
+}
+
+#[derive(Clone, Debug)]
+enum Law {
+    Moments(Box<AccumulatedMoments>),
+    /// Weights by group.
+    Products {
+        functions: MassFunctions,
+        weights: Vec<WeightCodes>,
+    },
+}
+
+impl DrawnErrors {
+    /// The operands that each layer of a network makes its multipliers see, for images given as activation codes; errors of
+    /// one layer do not reach the next here.
+    ///
+    /// # Panics
+    /// If the activations are not of whole images, or `batch` is zero.
+    pub fn stimuli(
+        network: &Network,
+        gemm: &TableGemm,
+        images: &[u8],
+        batch: usize,
+    ) -> Result<Vec<Stimulus>, StimulusError> {
+        let operands = LayerOperands::of(network, gemm, images, batch);
+        operands.iter().map(|operands| operands.stimulus(operands.layer().name.clone())).collect()
+    }
+
+    /// Normal errors of whole sums, with the means and variances of their products under `stimulus`; `product` is what
+    /// settles.
+    pub fn of_sums(
+        layer: &QuantizedLayer,
+        table: &TransitionTable,
+        errors: &SampledErrors,
+        stimulus: &Stimulus,
+        product: &ProductTable,
+    ) -> Self {
+        let errors = OperandErrors::new(table, errors, stimulus);
+        let moments = AccumulatedMoments::of_operands(&errors, product, layer.convolution.shape(1).k);
+        Self { rate: errors.rate(), law: Law::Moments(Box::new(moments)) }
+    }
+
+    /// Errors product by product, with the distribution of each pair of operands under `stimulus`.
+    pub fn of_products(
+        layer: &QuantizedLayer,
+        table: &TransitionTable,
+        errors: &SampledErrors,
+        stimulus: &Stimulus,
+    ) -> Self {
+        let Shape { k, n, .. } = layer.convolution.shape(1);
+        let groups = 0..layer.convolution.groups();
+        let weights = groups.map(|group| WeightCodes::new(layer.group_weights(group), k, n)).collect();
+        let rate = OperandErrors::new(table, errors, stimulus).rate();
+        Self { rate, law: Law::Products { functions: MassFunctions::new(table, errors, stimulus), weights } }
+    }
+
+    /// Adds errors to a block of a layer's sums; `first` is the number of its first row among all of its group.
+    fn add(&self, (index, layer): (usize, &QuantizedLayer), products: &mut Products<'_>, first: usize, draws: Draws) {
+        let shape = layer.convolution.shape(1);
+        let rows = products.sums.len() / shape.n;
+        // Groups are far enough apart for outputs to have numbers of their own.
+        let output = (products.group as u64) << 40 | (first * shape.n) as u64;
+        let place = (index as u64, output);
+        match &self.law {
+            Law::Moments(moments) => {
+                let weights = layer.group_weights(products.group);
+                let shape = Shape { m: rows, ..shape };
+                moments.add_errors(products.activations, weights, shape, draws, place, products.sums);
+            }
+            Law::Products { functions, weights } => {
+                let weights = &weights[products.group];
+                functions.add_errors(products.activations, weights, draws, place, products.sums);
+            }
+        }
+    }
+}
+
+impl DrawnInference<'_> {
+    /// Runs images (`[image][channel][row][column]`, a label an image) with errors drawn for each layer, or with none.
+    ///
+    /// The share of wrong products is that of the errors' law, not counted.
+    ///
+    /// # Panics
+    /// If the codes are not `labels.len()` images of the network's inputs, or errors are not given for each layer.
+    pub fn run(&self, network: &Network, codes: &[u8], labels: &[u8], errors: Option<&[DrawnErrors]>) -> PointRun {
+        if let Some(errors) = errors {
+            assert_eq!(errors.len(), network.layers().len(), "errors of each layer");
+        }
+        through_layers(network, codes, labels, |index, layer, codes| {
+            let errors = errors.map(|errors| &errors[index]);
+            LayerSums {
+                sums: self.sums((index, layer), codes, errors),
+                multiplier_fj: self.multiplier_fj((index, layer), codes),
+                error_rate: errors.map_or(0.0, |errors| errors.rate),
+            }
+        })
+    }
+
+    /// A layer's sums with what is drawn for them; images are shared out over threads.
+    fn sums(&self, (index, layer): (usize, &QuantizedLayer), codes: &[u8], errors: Option<&DrawnErrors>) -> Vec<i32> {
+        let images = codes.len() / layer.inputs();
+        let mut sums = vec![0; images * layer.outputs()];
+        let share = images.div_ceil(rayon::current_num_threads()).max(1);
+        let draws = Draws::new(self.seed);
+        let shares = codes.par_chunks(share * layer.inputs()).zip(sums.par_chunks_mut(share * layer.outputs()));
+        shares.enumerate().for_each(|(number, (codes, sums))| {
+            layer.for_each_product(self.gemm, codes, layer.convolution.block_images(), |mut products| {
+                if let Some(errors) = errors {
+                    let first = (number * share + products.image) * layer.convolution.positions();
+                    errors.add((index, layer), &mut products, first, draws);
+                }
+                let to = &mut sums[products.image * layer.outputs()..];
+                layer.scatter(products.group, products.sums, to, |channel, sum| {
+                    wrapped(sum, self.accumulator_bits).wrapping_add(layer.bias[channel])
+                });
+            });
+        });
+        sums
+    }
+
+    /// Switching energy of a layer's multipliers over all images, from a sample of its transitions.
+    fn multiplier_fj(&self, (index, layer): (usize, &QuantizedLayer), codes: &[u8]) -> f64 {
+        let seed = self.seed.wrapping_add(index as u64);
+        let operations = sample((layer, codes), self.batch, ENERGY_SAMPLES, seed);
+        let units = operations.iter().map(|operation| {
+            let pair = self.table.pair(operation.previous, operation.activation);
+            u64::from(self.table.energy_row(pair)[usize::from(operation.weight)])
+        });
+        let mean = units.sum::<u64>() as f64 / operations.len().max(1) as f64 * self.table.energy_quantum();
+        let shape = layer.convolution.shape(codes.len() / layer.inputs());
+        // A batch ends with a transition to zero.
+        let batch = self.batch.saturating_mul(layer.convolution.positions());
+        let steps = shape.m + shape.m.div_ceil(batch);
+        mean * steps as f64 * shape.k as f64 * layer.convolution.channels() as f64
+    }
+}

@@ -1,0 +1,246 @@
+//! Columns of elements at work on one block of rows.
+
+use super::GateInference;
+use super::stage::{Stage, StageTally};
+use super::stream::{Layout, delayed};
+use crate::engine::{LANES, Lanes, lane_values};
+use crate::units::Picoseconds;
+
+/// Steps of a column from which on it has lanes of its own; shorter columns share theirs.
+const LONG: usize = LANES / 2;
+/// Lanes that short columns fill together, at most.
+const SHARED: usize = 4 * LANES;
+
+/// A matrix product of a layer: activations `[row][input]` and the weights of a group `[output][input]`.
+pub(super) struct Work<'a> {
+    weights: &'a [i8],
+    inputs: usize,
+    outputs: usize,
+    rows: usize,
+    layout: Layout,
+    /// Bit planes of the activations, `[input][bit][block]`.
+    planes: Vec<Vec<Vec<Lanes>>>,
+}
+
+impl<'a> Work<'a> {
+    /// Rows come in batches of `batch`; activation codes have `bits` bits.
+    pub(super) fn new(activations: &[u8], weights: &'a [i8], inputs: usize, batch: usize, bits: usize) -> Self {
+        let (rows, outputs) = (activations.len() / inputs, weights.len() / inputs);
+        let steps = Layout::steps_of(rows, batch);
+        let columns = if steps >= LONG { 1 } else { (SHARED / steps).clamp(1, outputs) };
+        let layout = Layout::new(rows, batch, columns);
+        let planes = (0..inputs).map(|input| layout.planes(activations, (input, inputs), bits)).collect();
+        Self { weights, inputs, outputs, rows, layout, planes }
+    }
+
+    /// First output of each set of columns that are simulated together.
+    pub(super) fn sets(&self) -> Vec<usize> {
+        (0..self.outputs).step_by(self.layout.columns()).collect()
+    }
+
+    /// Rows of the product.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns of the product.
+    pub(super) fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    fn weight(&self, output: usize, input: usize) -> u8 {
+        self.weights[output * self.inputs + input].cast_unsigned()
+    }
+}
+
+/// What happened in some columns.
+#[derive(Clone, Debug)]
+pub(super) struct Tally {
+    pub(super) multiplier: StageTally,
+    /// Additions of products.
+    pub(super) accumulator: StageTally,
+    /// Additions in rows without work and below the columns.
+    pub(super) passing: StageTally,
+    /// Bits of sum registers that changed, and sums they held.
+    pub(super) sum_toggles: u64,
+    pub(super) sums: u64,
+}
+
+impl Tally {
+    pub(super) fn new(gates: &GateInference<'_>) -> Self {
+        let adder = StageTally::new(gates.spec.accumulator.netlist);
+        let multiplier = StageTally::new(gates.spec.multiplier.netlist);
+        Self { multiplier, passing: adder.clone(), accumulator: adder, sum_toggles: 0, sums: 0 }
+    }
+
+    pub(super) fn merge(&mut self, other: &Tally) {
+        self.multiplier.merge(&other.multiplier);
+        self.accumulator.merge(&other.accumulator);
+        self.passing.merge(&other.passing);
+        self.sum_toggles += other.sum_toggles;
+        self.sums += other.sums;
+    }
+}
+
+/// Bit planes of sums, `[block][bit]`: what a row's registers hold, step by step.
+type Sums = Vec<Vec<Lanes>>;
+
+/// Columns simulated together.
+struct Set {
+    first: usize,
+    /// Lanes of columns that there are, a block after the other.
+    present: Vec<Lanes>,
+    /// Those without bubbles.
+    counted: Vec<Lanes>,
+}
+
+impl Set {
+    fn new(work: &Work<'_>, first: usize) -> Self {
+        let blocks = 0..work.layout.blocks();
+        let present: Vec<Lanes> =
+            blocks.map(|block| work.layout.of_columns(block, |column| first + column < work.outputs)).collect();
+        let counted = present.iter().zip(work.layout.valid()).map(|(&present, &valid)| present & valid).collect();
+        Self { first, present, counted }
+    }
+}
+
+/// The two stages of an element, which is every element of some columns in turn.
+pub(super) struct Element<'g, 'a> {
+    gates: &'g GateInference<'a>,
+    multiplier: Stage<'a>,
+    accumulator: Stage<'a>,
+}
+
+impl<'g, 'a> Element<'g, 'a> {
+    pub(super) fn new(gates: &'g GateInference<'a>, windows: [Picoseconds; 2]) -> Self {
+        let spec = &gates.spec;
+        let multiplier = Stage::new(spec.multiplier, spec.mode, windows[0], spec.signed);
+        Self { gates, multiplier, accumulator: Stage::new(spec.accumulator, spec.mode, windows[1], true) }
+    }
+
+    /// Sums of the set of columns from output `first` on, `[column][row]`, as the memory below the array gets them.
+    pub(super) fn columns(&mut self, work: &Work<'_>, first: usize, tally: &mut Tally) -> Vec<i32> {
+        let set = Set::new(work, first);
+        let columns = work.layout.columns().min(work.outputs - first);
+        let bits = self.accumulator.captured.len();
+        let empty = vec![vec![Lanes::ZERO; bits]; work.layout.blocks()];
+        let mut memory = empty.clone();
+        let rows = self.gates.spec.rows;
+        for fold in (0..work.inputs).step_by(rows) {
+            let mut sums = empty.clone();
+            let mapped = work.inputs.min(fold + rows);
+            self.accumulator.follow(&self.gates.plans.adding);
+            for input in fold..mapped {
+                self.multiply_accumulate(work, &set, input, &mut sums, tally);
+            }
+            self.pass(&set, fold + rows - mapped, &mut sums, tally);
+            self.add_below(&set, &sums, &mut memory, tally);
+        }
+        let mut found = vec![0; columns * work.rows];
+        let unused = 32 - bits as u32;
+        for (block, planes) in memory.iter().enumerate() {
+            let values = lane_values(planes);
+            for (lane, column, row) in work.layout.places(block).filter(|&(_, column, _)| column < columns) {
+                found[column * work.rows + row] = (values[lane] << unused) as i32 >> unused;
+            }
+        }
+        found
+    }
+
+    /// One row of elements: every sum from above gets its product.
+    fn multiply_accumulate(&mut self, work: &Work<'_>, set: &Set, input: usize, sums: &mut Sums, tally: &mut Tally) {
+        let shared = work.layout.columns() > 1;
+        self.multiplier.follow(match shared {
+            true => &self.gates.plans.any_weight,
+            false => &self.gates.plans.of_weight[usize::from(work.weight(set.first, input))],
+        });
+        let product_bits = self.multiplier.captured.len();
+        let bits = self.accumulator.captured.len();
+        let signed = self.gates.spec.signed;
+        let mut product = vec![Lanes::ZERO; product_bits];
+        let (mut above, mut below) = (vec![Lanes::ZERO; bits], vec![Lanes::ZERO; bits]);
+        for (block, (&present, &counted)) in set.present.iter().zip(&set.counted).enumerate() {
+            for (bit, plane) in work.planes[input].iter().enumerate() {
+                let before = if block > 0 { plane[block - 1] & set.present[block - 1] } else { Lanes::ZERO };
+                self.multiplier.stream(0, bit, plane[block] & present, before);
+            }
+            if shared {
+                for bit in 0..self.multiplier.spec.netlist.inputs()[1].width() {
+                    let set = |column: usize| {
+                        let output = set.first + column;
+                        output < work.outputs && work.weight(output, input) >> bit & 1 == 1
+                    };
+                    self.multiplier.keep(1, bit, work.layout.of_columns(block, set));
+                }
+            }
+            self.multiplier.run(counted, &mut tally.multiplier);
+            for bit in 0..bits {
+                self.accumulator.stream(0, bit, sums[block][bit], above[bit]);
+                // Two's complement is extended by its sign. A bubble's product is zero.
+                let source = if signed { bit.min(product_bits - 1) } else { bit };
+                let lanes = self.multiplier.captured.get(source).map_or(Lanes::ZERO, |&captured| captured & counted);
+                let before = product.get(source).copied().unwrap_or(Lanes::ZERO);
+                self.accumulator.stream(1, bit, lanes, before);
+            }
+            for (product, &captured) in product.iter_mut().zip(&self.multiplier.captured) {
+                *product = captured & counted;
+            }
+            above.copy_from_slice(&sums[block]);
+            self.accumulator.run(counted, &mut tally.accumulator);
+            self.capture(&mut sums[block], &mut below, counted, tally);
+        }
+    }
+
+    /// Takes what the sum registers captured; a bubble's sum counts as zero. `before` is that of the block before.
+    fn capture(&self, sums: &mut [Lanes], before: &mut [Lanes], counted: Lanes, tally: &mut Tally) {
+        for ((sum, before), &captured) in sums.iter_mut().zip(before).zip(&self.accumulator.captured) {
+            *sum = captured & counted;
+            tally.sum_toggles += u64::from((*sum ^ delayed(*sum, *before)).count_ones());
+            *before = *sum;
+        }
+        tally.sums += u64::from(counted.count_ones());
+    }
+
+    /// Sums go on through `rows` rows of elements without work, which add nothing to them.
+    fn pass(&mut self, set: &Set, rows: usize, sums: &mut Sums, tally: &mut Tally) {
+        self.accumulator.follow(&self.gates.plans.passing);
+        let bits = self.accumulator.captured.len();
+        let mut left = rows;
+        while left > 0 {
+            let arriving = sums.clone();
+            let mut row = Tally::new(self.gates);
+            let (mut above, mut below) = (vec![Lanes::ZERO; bits], vec![Lanes::ZERO; bits]);
+            for (block, &counted) in set.counted.iter().enumerate() {
+                for bit in 0..bits {
+                    self.accumulator.stream(0, bit, arriving[block][bit], above[bit]);
+                }
+                above.copy_from_slice(&arriving[block]);
+                self.accumulator.run(counted, &mut row.passing);
+                self.capture(&mut sums[block], &mut below, counted, &mut row);
+            }
+            // Where a row changes nothing, those below it do the same.
+            let alike = if *sums == arriving { left } else { 1 };
+            (0..alike).for_each(|_| tally.merge(&row));
+            left -= alike;
+        }
+    }
+
+    /// The adders below the columns add to what earlier folds have left in memory.
+    fn add_below(&mut self, set: &Set, sums: &Sums, memory: &mut Sums, tally: &mut Tally) {
+        self.accumulator.follow(&self.gates.plans.adding);
+        let bits = self.accumulator.captured.len();
+        let (mut sum_before, mut memory_before) = (vec![Lanes::ZERO; bits], vec![Lanes::ZERO; bits]);
+        for (block, &counted) in set.counted.iter().enumerate() {
+            for bit in 0..bits {
+                self.accumulator.stream(0, bit, memory[block][bit], memory_before[bit]);
+                self.accumulator.stream(1, bit, sums[block][bit], sum_before[bit]);
+            }
+            sum_before.copy_from_slice(&sums[block]);
+            memory_before.copy_from_slice(&memory[block]);
+            self.accumulator.run(counted, &mut tally.passing);
+            for (memory, &captured) in memory[block].iter_mut().zip(&self.accumulator.captured) {
+                *memory = captured & counted;
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Inference with drawn errors against looked-up ones, on the same images: what both must have in common.
+
+mod small_networks;
+
+use axtrain_sim::array::{DrawnErrors, DrawnInference, PointRun, TransitionInference};
+use axtrain_sim::engine::DelayMode;
+use axtrain_sim::kernel::TableGemm;
+use axtrain_sim::multiplier::{Family, MultiplierSpec};
+use axtrain_sim::profile::{
+    Design, ErrorProfile, OperandErrors, ProfileMetadata, Stimulus, TransitionSpec, TransitionTable,
+};
+use axtrain_sim::technology::{OperatingPoint, Technology};
+use axtrain_sim::units::{Picoseconds, Volts};
+use axtrain_sim::workload::{Convolution, Network};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use small_networks::{layer, networks};
+
+const FREEPDK45: &str = include_str!("../../hwconfigs/technology/freepdk45.toml");
+
+struct Bench {
+    technology: Technology,
+    design: Design,
+    table: TransitionTable,
+}
+
+impl Bench {
+    /// A quarter of the critical path is missing at the first point, nothing at the second.
+    fn new() -> Self {
+        let technology = Technology::from_toml(FREEPDK45).unwrap();
+        let spec = MultiplierSpec::new("m", Family::OperandTruncated { a: 1, b: 1 }, 8, 8, true).unwrap();
+        let design = Design::new(spec.into(), &technology).unwrap();
+        let critical = design.critical().0;
+        let windows = [critical * 3 / 4, critical + 1].map(Picoseconds);
+        let spec = TransitionSpec {
+            netlist: design.multiplier.netlist(),
+            physical: &design.physical,
+            coding: design.multiplier.coding(),
+            activation_bits: 7,
+            mode: DelayMode::Inertial,
+            windows: &windows,
+        };
+        let table = TransitionTable::build(spec, &|| ()).unwrap();
+        Self { technology, design, table }
+    }
+}
+
+/// Mean and variance with the squared standard errors of both.
+fn moments(sample: &[f64]) -> [(f64, f64); 2] {
+    let n = sample.len() as f64;
+    let mean = sample.iter().sum::<f64>() / n;
+    let central = |power: i32| sample.iter().map(|value| (value - mean).powi(power)).sum::<f64>() / n;
+    let variance = central(2);
+    [(mean, variance / n), (variance, (central(4) - variance * variance) / n)]
+}
+
+/// Errors of the only sum of every second image: an activation is part of two transitions, so neighbours are not independent.
+fn errors(run: &PointRun, settled: &PointRun) -> Vec<f64> {
+    let errors = run.scores.iter().zip(&settled.scores).map(|(found, settled)| f64::from(found - settled));
+    errors.step_by(2).collect()
+}
+
+/// Means and variances within 4.5 standard errors: a chance of 7·10⁻⁶ each for equal distributions to differ by more.
+#[test]
+fn drawn_errors_have_the_mean_and_variance_of_looked_up_ones() {
+    let Bench { design, table, .. } = &Bench::new();
+    let (images, batch) = (12_000, 12_000);
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let geometry = Convolution::connected([37, 1, 1], 1).unwrap();
+    let network = Network::new(vec![layer(&mut rng, "only", geometry, None)]).unwrap();
+    let codes: Vec<u8> =
+        (0..images * 37).map(|_| if rng.random_bool(0.4) { 0 } else { rng.random_range(0..128) }).collect();
+    let labels = vec![0; images];
+    let gemm = TableGemm::new(&design.product);
+    let drawn = DrawnInference { gemm: &gemm, table, batch, accumulator_bits: 24, seed: 4 };
+    let settled = drawn.run(&network, &codes, &labels, None);
+    let looked_up = TransitionInference::new(&network, table, &gemm, (codes.clone(), &labels), batch, 24);
+    let stimulus = &DrawnErrors::stimuli(&network, &gemm, &codes, batch).unwrap()[0];
+    let only = &network.layers()[0];
+    let (late, never) = (&table.points()[0], &table.points()[1]);
+    let truth = looked_up.run(late);
+    for law in [
+        DrawnErrors::of_sums(only, table, late, stimulus, &design.product),
+        DrawnErrors::of_products(only, table, late, stimulus),
+    ] {
+        let run = drawn.run(&network, &codes, &labels, Some(&[law]));
+        let (found, expected) = (run.error_rate[0], truth.error_rate[0]);
+        assert!(expected > 0.01 && (found / expected - 1.0).abs() < 0.05, "{found} is not {expected}");
+        let [drawn, expected] = [&run, &truth].map(|run| moments(&errors(run, &settled)));
+        for ((found, error), (expected, other_error)) in drawn.into_iter().zip(expected) {
+            let z = (found - expected) / (error + other_error).sqrt();
+            assert!(z.abs() < 4.5, "{found} is {z} standard errors from {expected}");
+            assert_ne!(found, expected);
+        }
+        // A sample of 4,096 transitions has a standard error of less than 2 %.
+        assert!((run.multiplier_fj[0] / truth.multiplier_fj[0] - 1.0).abs() < 0.08);
+        assert_eq!(run.multiplier_fj, settled.multiplier_fj);
+    }
+    assert_eq!(looked_up.run(never).scores, settled.scores);
+    for law in [
+        DrawnErrors::of_sums(only, table, never, stimulus, &design.product),
+        DrawnErrors::of_products(only, table, never, stimulus),
+    ] {
+        assert_eq!(drawn.run(&network, &codes, &labels, Some(&[law])).scores, settled.scores);
+    }
+}
+
+/// Every output of every layer and group has draws of its own, whatever is computed on which thread.
+#[test]
+fn draws_depend_on_seed_and_place_alone() {
+    let Bench { design, table, .. } = &Bench::new();
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    let network = &networks(&mut rng)[1];
+    let codes: Vec<u8> = (0..40 * network.inputs()).map(|_| rng.random_range(0..128)).collect();
+    let labels = [0; 40];
+    let gemm = TableGemm::new(&design.product);
+    let stimuli = DrawnErrors::stimuli(network, &gemm, &codes, 8).unwrap();
+    let late = &table.points()[0];
+    let layers = || network.layers().iter().zip(&stimuli);
+    for laws in [
+        layers().map(|(layer, of)| DrawnErrors::of_sums(layer, table, late, of, &design.product)).collect(),
+        layers().map(|(layer, of)| DrawnErrors::of_products(layer, table, late, of)).collect::<Vec<_>>(),
+    ] {
+        let run = |threads: usize, seed: u64, images: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let drawn = DrawnInference { gemm: &gemm, table, batch: 8, accumulator_bits: 24, seed };
+            let codes = &codes[..images * network.inputs()];
+            pool.install(|| drawn.run(network, codes, &labels[..images], Some(&laws)))
+        };
+        let once = run(1, 3, 40);
+        assert_eq!(once, run(3, 3, 40));
+        assert_ne!(once.scores, run(1, 4, 40).scores);
+        let few = run(2, 3, 17).scores;
+        assert_eq!(once.scores[..few.len()], few, "images do not depend on those after them");
+    }
+}
+
+#[test]
+fn errors_by_operands_are_those_of_a_profile() {
+    let Bench { technology, design, table } = &Bench::new();
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    // Some activations never occur.
+    let transitions: Vec<f64> = (0..1 << 14)
+        .map(|pair| if pair % 128 % 3 == 0 || pair >> 7 & 1 == 1 { 0.0 } else { rng.random::<f64>() })
+        .collect();
+    let weights: Vec<f64> = (0..256).map(|_| rng.random::<f64>()).collect();
+    let measured = Stimulus::measured("some", [7, 8], &transitions, &weights).unwrap();
+    let point = OperatingPoint { supply: Volts(1.1), clock_ps: design.minimum_clock_ps() };
+    let late = &table.points()[0];
+    for stimulus in [measured, Stimulus::uniform(7, 8)] {
+        let metadata = ProfileMetadata::new(design, technology, point, late.window(), &stimulus);
+        let profile = ErrorProfile::new(metadata, &design.product, table, late, &stimulus, 1.0);
+        let errors = OperandErrors::new(table, late, &stimulus);
+        assert!((errors.rate() - profile.timing.error_rate()).abs() < 1e-9);
+        for (found, expected) in [(errors.mean(), &profile.error_mean), (errors.variance(), &profile.error_var)] {
+            assert_eq!(found.len(), expected.len());
+            for (found, expected) in found.iter().zip(expected) {
+                assert!((found - expected).abs() <= 1e-4 * expected.abs().max(1.0), "{found} is not {expected}");
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Networks of random weights, small enough to be computed product by product.
+
+use axtrain_sim::workload::{Convolution, Network, Pool, Pooling, QuantizedLayer, Requantize};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+/// A layer of random weights and biases.
+pub(crate) fn layer(
+    rng: &mut ChaCha8Rng,
+    name: &str,
+    convolution: Convolution,
+    requantize: Option<Requantize>,
+) -> QuantizedLayer {
+    QuantizedLayer {
+        name: name.into(),
+        convolution,
+        pooling: None,
+        weights: (0..convolution.weights()).map(|_| rng.random_range(-127..=127)).collect(),
+        bias: (0..convolution.channels()).map(|_| rng.random_range(-5000..=5000)).collect(),
+        input_scale: 1.0,
+        weight_scale: 1.0,
+        requantize,
+    }
+}
+
+/// A perceptron, a convolutional network, and one with a layer of more rows than there are pairs of activations.
+pub(crate) fn networks(rng: &mut ChaCha8Rng) -> [Network; 3] {
+    [perceptron(rng), convolutional(rng), wide(rng)]
+}
+
+/// Two fully connected layers, 37 to 11 to 5.
+fn perceptron(rng: &mut ChaCha8Rng) -> Network {
+    let first = Convolution::connected([37, 1, 1], 11).unwrap();
+    let second = Convolution::connected([11, 1, 1], 5).unwrap();
+    let first = layer(rng, "fc1", first, Requantize::from_factor(0.002));
+    Network::new(vec![first, layer(rng, "fc2", second, None)]).unwrap()
+}
+
+/// Groups, padding, a stride, pooling, a depthwise layer, and a fully connected one over what is left.
+fn convolutional(rng: &mut ChaCha8Rng) -> Network {
+    let grouped = Convolution::new([2, 7, 6], 4, [3, 2], [1, 2], [1, 0], 2).unwrap();
+    let pool = Pool::new(Pooling::Maximum, grouped.output(), [2, 1], [2, 1]).unwrap();
+    let depthwise = Convolution::new(pool.output(), 4, [2, 2], [1, 1], [0, 1], 4).unwrap();
+    let connected = Convolution::connected(depthwise.output(), 5).unwrap();
+    let mut grouped = layer(rng, "grouped", grouped, Requantize::from_factor(0.003));
+    grouped.pooling = Some(pool);
+    let depthwise = layer(rng, "depthwise", depthwise, Requantize::from_factor(0.006));
+    Network::new(vec![grouped, depthwise, layer(rng, "fc", connected, None)]).unwrap()
+}
+
+/// A convolution with more output pixels than most, and a fully connected layer.
+fn wide(rng: &mut ChaCha8Rng) -> Network {
+    let convolution = Convolution::new([1, 32, 32], 2, [3, 3], [1, 1], [0, 0], 1).unwrap();
+    let connected = Convolution::connected(convolution.output(), 5).unwrap();
+    let convolution = layer(rng, "conv", convolution, Requantize::from_factor(0.003));
+    Network::new(vec![convolution, layer(rng, "fc", connected, None)]).unwrap()
+}

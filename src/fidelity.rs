@@ -1,0 +1,178 @@
+//! Networks on a design, as true to the gates as asked for.
+
+use crate::arguments::FidelityOptions;
+use crate::failure::Failure;
+use crate::study::{Behaviour, Study};
+use axtrain_sim::array::{
+    DrawnErrors, DrawnInference, Fidelity, GateInference, GateSpec, OnTimingError, PointRun, StageSpec,
+    TransitionInference,
+};
+use axtrain_sim::engine::{DelayMode, StaticTiming};
+use axtrain_sim::kernel::TableGemm;
+use axtrain_sim::multiplier::NumberFormat;
+use axtrain_sim::profile::{Design, Stimulus};
+use axtrain_sim::units::Picoseconds;
+use axtrain_sim::workload::{Network, QuantizedLayer};
+
+impl FidelityOptions {
+    /// Puts what the command line says in the place of what the experiment says.
+    pub(crate) fn apply(&self, study: &mut Study) {
+        if let Some(fidelity) = self.fidelity {
+            study.experiment.operation.fidelity = fidelity;
+        }
+        if let Some(limit) = self.limit {
+            study.dataset.test = study.dataset.test.first(limit.get());
+        }
+        study.identity = study.identify();
+    }
+}
+
+/// A design, ready for inference of any network.
+pub(crate) struct Evaluator<'a> {
+    study: &'a Study,
+    pub(crate) design: &'a Design,
+    pub(crate) behaviour: &'a Behaviour,
+    pub(crate) fidelity: Fidelity,
+    pub(crate) gemm: TableGemm,
+    gates: Option<GateInference<'a>>,
+    /// Of the accumulator, at each of the behaviour's points.
+    windows: Vec<Picoseconds>,
+    seed: u64,
+}
+
+impl<'a> Evaluator<'a> {
+    /// Prepares inference at `fidelity`; what is drawn is drawn with `seed`.
+    pub(crate) fn new(
+        study: &'a Study,
+        design: &'a Design,
+        behaviour: &'a Behaviour,
+        fidelity: Fidelity,
+        seed: u64,
+    ) -> Result<Self, Failure> {
+        let gemm = TableGemm::new(&design.product);
+        let mut evaluator = Self { study, design, behaviour, fidelity, gemm, gates: None, windows: Vec::new(), seed };
+        if fidelity == Fidelity::Gate {
+            evaluator.prepare_gates()?;
+        }
+        Ok(evaluator)
+    }
+
+    fn prepare_gates(&mut self) -> Result<(), Failure> {
+        let (study, accumulator) = (self.study, self.study.accumulator(self.design));
+        if !study.array.product_register() {
+            let help = "set product_register = true in the array's file, or choose fidelity = \"transition\"";
+            let message =
+                "fidelity gate times multiplier and accumulator apart, and this array has no register between";
+            return Err(Failure::request(message, help));
+        }
+        let unknown = [
+            (self.design.multiplier.coding().format() == NumberFormat::SignMagnitude, "sign-magnitude multipliers"),
+            (study.array.on_timing_error() == OnTimingError::Drop, "arrays that drop late products"),
+        ];
+        if let Some((_, what)) = unknown.into_iter().find(|(met, _)| *met) {
+            let help = "choose fidelity = \"transition\", which samples every product of this design as its gates do";
+            return Err(Failure::request(format!("fidelity gate does not simulate {what}"), help));
+        }
+        let critical = StaticTiming::new(&accumulator.netlist, &accumulator.physical.delay).critical_delay();
+        for (point, _) in &self.behaviour.points {
+            let window = point.window(&study.technology, &accumulator.physical, critical).map_err(|error| {
+                let help =
+                    "leave out this supply or lengthen clock_ps; fidelity transition takes accumulators as right";
+                Failure::request(format!("the accumulator cannot be simulated: {error}"), help)
+            })?;
+            self.windows.push(window);
+        }
+        let stage = |netlist, physical| StageSpec { netlist, physical };
+        self.gates = Some(GateInference::new(GateSpec {
+            multiplier: stage(self.design.multiplier.netlist(), &self.design.physical),
+            accumulator: stage(&accumulator.netlist, &accumulator.physical),
+            signed: self.design.multiplier.signed(),
+            mode: DelayMode::Inertial,
+            rows: study.array.rows() as usize,
+        }));
+        Ok(())
+    }
+
+    /// Whether every product and every sum is the settled one at a position of the behaviour's points.
+    pub(crate) fn settles(&self, position: usize) -> bool {
+        let sums = |study: &Study| !study.accumulator_fails(self.design, self.behaviour.points[position].0.supply);
+        match self.fidelity {
+            Fidelity::Table => true,
+            Fidelity::Gate => self.behaviour.errors(position).is_empty() && sums(self.study),
+            _ => self.behaviour.errors(position).is_empty(),
+        }
+    }
+
+    /// Prepares inference of `network` on images given as activation codes, a label each.
+    pub(crate) fn prepare<'n>(
+        &'n self,
+        network: &'n Network,
+        codes: Vec<u8>,
+        labels: &'n [u8],
+    ) -> Result<Inference<'n>, Failure> {
+        let (batch, bits) = (self.study.experiment.operation.batch, self.study.array.accumulator_bits());
+        let law = match self.fidelity {
+            Fidelity::Table => Law::Settled,
+            Fidelity::Profile | Fidelity::ProfileByProduct => {
+                let stimuli = DrawnErrors::stimuli(network, &self.gemm, &codes, batch);
+                Law::Drawn(stimuli.map_err(|error| Failure::other(error.to_string()))?)
+            }
+            Fidelity::Transition => {
+                let images = (codes.clone(), labels);
+                let table = &self.behaviour.table;
+                Law::LookedUp(TransitionInference::new(network, table, &self.gemm, images, batch, bits))
+            }
+            Fidelity::Gate => Law::Gates,
+        };
+        Ok(Inference { evaluator: self, network, codes, labels, law })
+    }
+}
+
+/// Inference of one network over one set of images, at any operating point.
+pub(crate) struct Inference<'n> {
+    evaluator: &'n Evaluator<'n>,
+    network: &'n Network,
+    codes: Vec<u8>,
+    labels: &'n [u8],
+    law: Law<'n>,
+}
+
+enum Law<'n> {
+    Settled,
+    /// Operands of each layer.
+    Drawn(Vec<Stimulus>),
+    LookedUp(TransitionInference<'n>),
+    Gates,
+}
+
+impl Inference<'_> {
+    /// Runs all images at a position of the behaviour's points.
+    pub(crate) fn run(&self, position: usize) -> PointRun {
+        let Evaluator { study, design, behaviour, gemm, seed, .. } = self.evaluator;
+        let drawn = DrawnInference {
+            gemm,
+            table: &behaviour.table,
+            batch: study.experiment.operation.batch,
+            accumulator_bits: study.array.accumulator_bits(),
+            seed: *seed,
+        };
+        let errors = behaviour.errors(position);
+        match &self.law {
+            Law::Settled => drawn.run(self.network, &self.codes, self.labels, None),
+            Law::Drawn(stimuli) => {
+                let of_layer = |(layer, stimulus): (&QuantizedLayer, &Stimulus)| match self.evaluator.fidelity {
+                    Fidelity::ProfileByProduct => DrawnErrors::of_products(layer, &behaviour.table, errors, stimulus),
+                    _ => DrawnErrors::of_sums(layer, &behaviour.table, errors, stimulus, &design.product),
+                };
+                let laws: Vec<DrawnErrors> = self.network.layers().iter().zip(stimuli).map(of_layer).collect();
+                drawn.run(self.network, &self.codes, self.labels, Some(&laws))
+            }
+            Law::LookedUp(inference) => inference.run(errors),
+            Law::Gates => {
+                let gates = self.evaluator.gates.as_ref().expect("gates were prepared");
+                let windows = [errors.window(), self.evaluator.windows[position]];
+                gates.run(windows, self.network, (&self.codes, self.labels), drawn.batch)
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! `report.html` of a sweep: which variation saves how much, each with a link to its own page.
+
+use super::answer::{percent, signed_percent};
+use super::figures;
+use super::html::{Cell, Html, escaped, table};
+use crate::failure::Failure;
+use crate::output::write_atomically;
+use crate::summary::{ACCEPTED_LOSSES, loss_in_points, nanojoules};
+use crate::sweep::Line;
+use axtrain_sim::config::Axis;
+use std::path::{Path, PathBuf};
+
+/// Writes the page of the sweep in `root`.
+pub(crate) fn write_overview(root: &Path, axes: &[Axis], lines: &[Line]) -> Result<PathBuf, Failure> {
+    let name = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut page = Html::default();
+    page.element("h1", &format!("Energy against accuracy: {}", escaped(&name)));
+    let swept: Vec<String> = axes.iter().map(|axis| format!("{} ({})", axis.key, axis.values.len())).collect();
+    page.paragraph(&escaped(&format!("{} variations over {}", lines.len(), swept.join(", "))));
+    page.section("answer", "Answer", &answer(lines));
+    for (_, svg) in figures(&root.join("figures"))? {
+        page.figure(&svg);
+    }
+    page.section("variations", "Variations", &variations(lines));
+    let path = root.join("report.html");
+    write_atomically(&path, page.document(&name).as_bytes())?;
+    Ok(path)
+}
+
+fn answer(lines: &[Line]) -> String {
+    let mut html = String::from("<ul class=\"answer\">\n");
+    for (index, loss) in ACCEPTED_LOSSES.into_iter().enumerate() {
+        let within = loss_in_points(loss);
+        let best = lines.iter().max_by(|a, b| a.saved[index].total_cmp(&b.saved[index]));
+        html += &match best.and_then(|line| Some((line, line.best[index].as_ref()?))) {
+            Some((line, point)) if line.saved[index] > 0.0 => format!(
+                "<li><b>{:.0} % less energy</b> within {within} of accuracy: {}, {} training, {:.2} V in {}. {}, {} an image.</li>\n",
+                100.0 * line.saved[index],
+                escaped(&point.design),
+                escaped(&point.method),
+                point.supply_v,
+                link(&line.folder),
+                percent(point),
+                nanojoules(point.energy_uj.total)
+            ),
+            _ => format!("<li class=\"none\">No variation saves energy within {within} of accuracy.</li>\n"),
+        };
+    }
+    html + "</ul>\n<p class=\"note\">Each variation is compared with its own baseline at full supply, trained the first way.</p>\n"
+}
+
+/// A link to a variation's own page.
+fn link(folder: &str) -> String {
+    format!("<a href=\"{0}/report.html\">{0}</a>", escaped(folder))
+}
+
+fn variations(lines: &[Line]) -> String {
+    let keys: Vec<String> =
+        lines.first().map(|line| line.settings.iter().map(|(key, _)| key.clone()).collect()).unwrap_or_default();
+    let losses = ACCEPTED_LOSSES.map(|loss| format!("within {}", loss_in_points(loss)));
+    let mut head = vec!["variation"];
+    head.extend(keys.iter().map(String::as_str));
+    head.extend(["baseline", "its energy"]);
+    head.extend(losses.iter().map(String::as_str));
+    let rows = lines.iter().map(|line| {
+        let mut row = vec![Cell::link(&line.folder, &format!("{}/report.html", line.folder))];
+        row.extend(keys.iter().map(|key| {
+            let value = line.settings.iter().find(|(own, _)| own == key).map_or("–", |(_, value)| value);
+            value.parse::<f64>().map_or_else(|_| Cell::text(value), |number| Cell::number(value, number))
+        }));
+        row.push(Cell::number(percent(&line.reference), line.reference.accuracy.mean));
+        row.push(Cell::number(nanojoules(line.reference.energy_uj.total), line.reference.energy_uj.total));
+        row.extend((0..losses.len()).map(|loss| match (line.saved[loss], &line.best[loss]) {
+            (saved, Some(best)) if saved > 0.0 => Cell::number(
+                format!(
+                    "{} {} {} {:.2} V",
+                    signed_percent(-100.0 * saved, 0),
+                    best.design,
+                    best.method,
+                    best.supply_v
+                ),
+                saved,
+            ),
+            _ => Cell::text("none"),
+        }));
+        row
+    });
+    table(&head, rows, true)
+}

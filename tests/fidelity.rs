@@ -1,0 +1,157 @@
+//! Inference at every level of fidelity, as a user asks for it.
+#![cfg(feature = "train")]
+
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn axtrain(folder: &Path, arguments: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_axtrain");
+    Command::new(program).args(arguments).current_dir(folder).output().expect("the program starts")
+}
+
+fn json(folder: &Path, arguments: &[&str]) -> Value {
+    let output = axtrain(folder, arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("one JSON document and nothing else")
+}
+
+/// A folder with a small experiment whose networks are trained; `changes` are made to its text.
+fn trained(name: &str, changes: &[(&str, &str)]) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    let smoke = Path::new(env!("CARGO_MANIFEST_DIR")).join("hwconfigs/experiment/smoke.toml");
+    let text = changes.iter().fold(fs::read_to_string(smoke).unwrap(), |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replacen(from, to, 1)
+    });
+    fs::write(folder.join("e.toml"), text).unwrap();
+    let output = axtrain(&folder, &["train", "e.toml", "-q"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    folder
+}
+
+const SMALL: [(&str, &str); 2] = [("seeds = [1, 2]", "seeds = [1]"), ("[\"plain\", \"passive\"]", "[\"plain\"]")];
+
+/// A number of every record.
+fn numbers(records: &Value, pointer: &str) -> Vec<f64> {
+    let number = |record: &Value| record.pointer(pointer).and_then(Value::as_f64);
+    let found: Option<Vec<f64>> = records.as_array().unwrap().iter().map(number).collect();
+    found.unwrap_or_else(|| panic!("no {pointer} in {records}"))
+}
+
+/// Equal but for rounding.
+fn close(found: &[f64], expected: &[f64]) -> bool {
+    found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 1e-12 * b)
+}
+
+#[test]
+fn records_say_at_which_fidelity_they_were_made() {
+    let folder = trained("fidelity-records", &SMALL);
+    let at = |level: &str, more: &[&str]| {
+        let records = json(&folder, &[&["simulate", "e.toml", "--json", "-q", "--fidelity", level], more].concat());
+        for record in records.as_array().unwrap() {
+            assert_eq!(record["point"]["fidelity"], level);
+            assert_eq!(record.get("stage_errors").is_some(), level == "gate");
+        }
+        records
+    };
+    let [table, profile, by_product, transition, gate] =
+        ["table", "profile", "profile-by-product", "transition", "gate"].map(|level| at(level, &[]));
+    // Accumulators have slack here: gates agree with looked-up products in everything but what is sampled.
+    for exact in ["/accuracy", "/product_error_rate", "/cycles", "/images"] {
+        assert_eq!(numbers(&transition, exact), numbers(&gate, exact), "{exact}");
+    }
+    let of_stage = numbers(&gate, "/stage_errors/multiplier/error_rate");
+    assert!(close(&numbers(&gate, "/product_error_rate"), &of_stage));
+    assert!(numbers(&gate, "/stage_errors/accumulator/error_rate").iter().all(|&rate| rate == 0.0));
+    assert!(numbers(&gate, "/product_error_rate").iter().any(|&rate| rate > 0.0));
+    // Additions without a product are charged by gates alone, and wrong sums switch more.
+    let energy = |records: &Value| numbers(records, "/energy_uj/mac_switching");
+    for level in [&table, &profile, &by_product, &transition] {
+        let rates = numbers(&gate, "/product_error_rate");
+        for ((found, truth), rate) in energy(level).into_iter().zip(energy(&gate)).zip(rates) {
+            let least = if rate == 0.0 { 0.9 } else { 0.7 };
+            assert!((least..1.0).contains(&(found / truth)), "{found} is not {truth} µJ");
+        }
+    }
+    assert!(numbers(&table, "/product_error_rate").iter().all(|&rate| rate == 0.0));
+    assert_eq!(numbers(&profile, "/product_error_rate"), numbers(&by_product, "/product_error_rate"));
+
+    // Neither threads nor a second run change anything; what is drawn depends on the seed.
+    assert_eq!(at("gate", &["--threads", "1"]), gate);
+    assert_eq!(at("profile", &["--threads", "1"]), profile);
+    assert_eq!(at("profile-by-product", &["--threads", "1"]), by_product);
+    assert_ne!(numbers(&at("profile", &["--seed", "2"]), "/accuracy"), numbers(&profile, "/accuracy"));
+    let few = at("gate", &["--limit", "10"]);
+    assert!(numbers(&few, "/images").iter().all(|&images| images == 10.0));
+
+    // The experiment's own key means the same.
+    let text = fs::read_to_string(folder.join("e.toml")).unwrap();
+    fs::write(folder.join("e.toml"), text.replace("[operation]\n", "[operation]\nfidelity = \"gate\"\n")).unwrap();
+    let own = json(&folder, &["simulate", "e.toml", "--json", "-q"]);
+    for pointer in ["/accuracy", "/energy_uj/total"] {
+        assert_eq!(numbers(&own, pointer), numbers(&gate, pointer));
+    }
+    assert!(own.as_array().unwrap().iter().all(|record| record["point"]["fidelity"] == "gate"));
+}
+
+#[test]
+fn levels_are_compared_with_the_gates() {
+    let folder = trained("fidelity-comparison", &SMALL);
+    let arguments = ["simulate", "e.toml", "--compare", "--limit", "40", "-q"];
+    let report = json(&folder, &[&arguments[..], &["--json"]].concat());
+    assert_eq!((&report["schema"], &report["images"]), (&"axtrain/fidelity/1".into(), &40.into()));
+    let points = report["points"].as_array().unwrap();
+    assert_eq!(points.len(), 2 * 3, "two designs at three supplies");
+    let mut errors = 0.0;
+    for point in points {
+        let levels = point["levels"].as_array().unwrap();
+        let names: Vec<&str> = levels.iter().map(|level| level["fidelity"].as_str().unwrap()).collect();
+        assert_eq!(names, ["table", "profile", "profile-by-product", "transition", "gate"]);
+        for level in &levels[3..] {
+            assert_eq!(level["disagreements"], 0, "{point}");
+            let rates = [&level["product_error_rate"], &point["stage_errors"]["multiplier"]["error_rate"]];
+            let [found, counted] = rates.map(|rate| rate.as_f64().unwrap());
+            assert!(close(&[found], &[counted]), "{point}");
+            errors += found;
+        }
+        if point["stage_errors"]["multiplier"]["error_rate"] == 0.0 {
+            assert!(levels.iter().all(|level| level["accuracy"] == levels[4]["accuracy"]), "{point}");
+        }
+    }
+    assert!(errors > 0.0);
+    let printed = axtrain(&folder, &arguments);
+    let printed = String::from_utf8_lossy(&printed.stdout).into_owned();
+    for part in ["exact: 40 images", "profile-by-product", "No addition went wrong", "0.75 V"] {
+        assert!(printed.contains(part), "{part} in\n{printed}");
+    }
+    assert!(folder.join("runs/smoke/fidelity.json").exists());
+    assert!(!folder.join("runs/smoke/records.jsonl").exists(), "a comparison leaves the run's records alone");
+}
+
+#[test]
+fn wrong_fidelities_are_refused() {
+    let array = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("hwconfigs/array/edge-16x16.toml"));
+    let folder = trained("fidelity-refused", &SMALL);
+    let refused = |arguments: &[&str], parts: &[&str]| {
+        let output = axtrain(&folder, arguments);
+        let message: String =
+            String::from_utf8_lossy(&output.stderr).chars().filter(|c| !c.is_whitespace() && *c != '│').collect();
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        parts.iter().for_each(|part| assert!(message.contains(part), "{part} in {message}"));
+        assert!(output.stdout.is_empty());
+    };
+    refused(&["simulate", "e.toml", "--fidelity", "gates"], &["gates", "profile-by-product"]);
+    refused(&["simulate", "e.toml", "--limit", "0"], &["--limit"]);
+    refused(&["simulate", "e.toml", "--compare", "--fidelity", "gate"], &["--compare", "--fidelity"]);
+    let text = fs::read_to_string(folder.join("e.toml")).unwrap();
+    fs::write(folder.join("e.toml"), text.replace("[operation]\n", "[operation]\nfidelity = \"exact\"\n")).unwrap();
+    refused(&["check", "e.toml"], &["e.toml:", "exact", "profile-by-product"]);
+    let array = array.unwrap().replace("product_register = true", "product_register = false");
+    fs::write(folder.join("a.toml"), array).unwrap();
+    fs::write(folder.join("e.toml"), text.replace("array = \"edge-16x16\"", "array = \"a.toml\"")).unwrap();
+    refused(&["simulate", "e.toml", "--fidelity", "gate"], &["product_register=true", "transition"]);
+}

@@ -1,0 +1,299 @@
+//! Sweeps as a user runs them: whole, in parts, interrupted, and after every kind of change.
+#![cfg(feature = "train")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_axtrain"));
+    command.args(arguments).current_dir(folder);
+    command
+}
+
+fn axtrain(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().expect("the program starts")
+}
+
+fn succeed(folder: &Path, arguments: &[&str]) -> String {
+    let output = axtrain(folder, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// A fresh folder for one test.
+fn scratch(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Without the line breaks and borders of messages.
+fn unwrapped(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace() && *c != '│').collect()
+}
+
+/// Two networks of one epoch on 200 digits, at two supplies, with one design beside the baseline.
+const SMALL: &str = r#"
+name = "small"
+dataset = "digits"
+technology = "freepdk45"
+memory = "cacti7-45nm-lstp"
+array = "edge-16x16"
+baseline = "exact"
+[model]
+hidden = [8]
+[training]
+methods = ["plain", "passive"]
+seeds = [1]
+epochs = 1
+batch = 32
+learning_rate = 5e-3
+lambda = 0.003
+epsilon = 0.02
+images = 200
+[operation]
+supply_v = [0.85, 1.1]
+batch = 16
+images = 60
+[[designs]]
+name = "exact"
+family = "array"
+signed = true
+[[designs]]
+name = "truncated"
+family = "operand-truncated"
+parameters = { a = 3, b = 3 }
+signed = true
+"#;
+
+fn edited(edits: &[(&str, &str)]) -> String {
+    edits.iter().fold(SMALL.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replacen(from, to, 1)
+    })
+}
+
+/// Four variations; the two that differ in the array only share their networks.
+fn sweep() -> String {
+    edited(&[("\"edge-16x16\"", "[\"edge-16x16\", \"edge-32x32\"]"), ("hidden = [8]", "hidden = [[8], [4]]")])
+}
+
+/// Every file below a folder but the store of points, locks and what only tells who computed it.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                if name != "slurm" {
+                    folders.push(path);
+                }
+            } else if name != ".lock" {
+                found.insert(path.strip_prefix(folder).unwrap().to_owned(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+fn assert_same(first: &Path, second: &Path) {
+    let (first, second) = (files(first), files(second));
+    assert_eq!(first.keys().collect::<Vec<_>>(), second.keys().collect::<Vec<_>>());
+    for (path, content) in first {
+        assert!(second[&path] == content, "{} differs", path.display());
+    }
+}
+
+#[test]
+fn parts_give_what_the_whole_gives() {
+    let folder = scratch("sweep-parts");
+    fs::write(folder.join("s.toml"), sweep()).unwrap();
+    let plan = succeed(&folder, &["sweep", "s.toml", "--dry-run", "-q"]);
+    assert!(plan.contains("array: \"edge-16x16\", \"edge-32x32\""), "{plan}");
+    assert!(plan.contains("variations   4") && plan.contains("networks     4 (4 to train)"), "{plan}");
+    assert!(plan.contains("records      24 (24 to compute)"), "{plan}");
+
+    let shown = succeed(&folder, &["sweep", "s.toml", "--runs", "whole", "-q"]);
+    assert!(shown.contains("1-edge-16x16_8") && shown.contains("4-edge-32x32_4"), "{shown}");
+    let lines = fs::read_to_string(folder.join("whole/small/records.jsonl")).unwrap();
+    let records: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(records.len(), 24);
+    assert_eq!(records[0]["point"]["settings"]["model.hidden"], "[8]");
+    assert_eq!(records[23]["point"]["settings"]["array"], "edge-32x32");
+    assert_eq!(records[23]["point"]["array"], "edge-32x32");
+    for file in ["report.html", "figures/savings.png", "records.csv", "1-edge-16x16_8/report.html"] {
+        assert!(folder.join("whole/small").join(file).is_file(), "{file}");
+    }
+    let networks = fs::read_dir(folder.join("whole/small/weights")).unwrap();
+    let networks = networks.filter(|entry| entry.as_ref().unwrap().path().extension().unwrap() == "safetensors");
+    assert_eq!(networks.count(), 4, "networks are shared by variations that differ in the array only");
+
+    // A variation gives what its own experiment gives.
+    let own = edited(&[("\"edge-16x16\"", "\"edge-32x32\""), ("hidden = [8]", "hidden = [4]")]);
+    fs::write(folder.join("own.toml"), own).unwrap();
+    succeed(&folder, &["run", "own.toml", "--runs", "own", "-q"]);
+    let own = fs::read_to_string(folder.join("own/small/records.jsonl")).unwrap();
+    let own: Vec<serde_json::Value> = own.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(own.len(), 6);
+    for (own, swept) in own.iter().zip(&records[18..]) {
+        for key in ["accuracy", "energy_uj", "cycles", "product_error_rate"] {
+            assert_eq!(own[key], swept[key], "{key}");
+        }
+    }
+
+    // In parts, at once in one folder and on two machines.
+    let parts: Vec<_> = (1..=3)
+        .map(|part| {
+            let shard = format!("{part}/3");
+            let arguments = ["sweep", "s.toml", "--runs", "shared", "--shard", &shard, "-q", "--threads", "1"];
+            command(&folder, &arguments).stdout(Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    for mut part in parts {
+        assert!(part.wait().unwrap().success());
+    }
+    succeed(&folder, &["merge", "s.toml", "--runs", "shared", "-q"]);
+    assert_same(&folder.join("whole"), &folder.join("shared"));
+
+    succeed(&folder, &["sweep", "s.toml", "--runs", "here", "--shard", "1/2", "-q"]);
+    let incomplete = axtrain(&folder, &["merge", "s.toml", "--runs", "here", "-q"]);
+    assert_eq!(incomplete.status.code(), Some(1));
+    assert!(unwrapped(&text(&incomplete.stderr)).contains("aremissing,firstof:"), "{}", text(&incomplete.stderr));
+    succeed(&folder, &["sweep", "s.toml", "--runs", "there", "--shard", "2/2", "-q"]);
+    succeed(&folder, &["merge", "s.toml", "--runs", "here", "--from", "there/small", "-q"]);
+    assert_same(&folder.join("whole"), &folder.join("here"));
+}
+
+#[test]
+fn a_run_that_is_killed_again_and_again_ends_like_one_that_is_not() {
+    let folder = scratch("sweep-killed");
+    fs::write(folder.join("s.toml"), sweep()).unwrap();
+    succeed(&folder, &["sweep", "s.toml", "--runs", "calm", "-q"]);
+    // Moments without a pattern, the same in every run of the test.
+    let mut state = 12345u64;
+    let mut killed = 0;
+    for _ in 0..20 {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        let milliseconds = 20 + (state >> 33) % 700;
+        let mut child =
+            command(&folder, &["sweep", "s.toml", "--runs", "killed", "-q"]).stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        if child.try_wait().unwrap().is_none() {
+            child.kill().unwrap();
+            killed += 1;
+        }
+        child.wait().unwrap();
+    }
+    assert!(killed > 5, "only {killed} were killed");
+    succeed(&folder, &["sweep", "s.toml", "--runs", "killed", "-q"]);
+    // Whatever a killed process was writing stays under its own temporary name.
+    let mut left = files(&folder.join("killed"));
+    left.retain(|path, _| path.file_name().unwrap().to_string_lossy().starts_with('.'));
+    for path in left.keys() {
+        fs::remove_file(folder.join("killed").join(path)).unwrap();
+    }
+    assert_same(&folder.join("calm"), &folder.join("killed"));
+}
+
+#[test]
+fn no_change_of_a_key_leaves_a_stale_result() {
+    let folder = scratch("sweep-stale");
+    let array = fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("hwconfigs/array/edge-16x16.toml"))
+        .unwrap();
+    fs::write(folder.join("own.toml"), &array).unwrap();
+    let edits: &[(&str, &str)] = &[
+        ("# nothing changes", "# nothing changes"),
+        ("dataset = \"digits\"", "dataset = \"fashion-mnist\""),
+        ("cacti7-45nm-lstp", "cacti7-45nm-hp"),
+        ("\"edge-16x16\"", "\"own.toml\""),
+        ("baseline = \"exact\"", "baseline = \"truncated\""),
+        ("hidden = [8]", "hidden = [7]"),
+        ("[\"plain\", \"passive\"]", "[\"plain\", \"active\", \"passive\"]"),
+        ("seeds = [1]", "seeds = [2]"),
+        ("epochs = 1", "epochs = 2"),
+        ("batch = 32", "batch = 20"),
+        ("learning_rate = 5e-3", "learning_rate = 4e-3"),
+        ("images = 200", "images = 190"),
+        ("[0.85, 1.1]", "[0.86, 1.1]"),
+        ("batch = 16", "batch = 15"),
+        ("images = 60", "images = 50"),
+        ("[operation]", "[operation]\nclock_ps = 1500"),
+        ("family = \"array\"", "family = \"wallace\""),
+        ("{ a = 3, b = 3 }", "{ a = 3, b = 2 }"),
+        ("name = \"truncated\"", "name = \"cut\""),
+    ];
+    fs::write(folder.join("e.toml"), format!("# nothing changes\n{SMALL}")).unwrap();
+    succeed(&folder, &["run", "e.toml", "--runs", "used", "-q"]);
+    for (from, to) in edits {
+        let text = fs::read_to_string(folder.join("e.toml")).unwrap();
+        let text = if text.contains("# nothing changes") { text } else { format!("# nothing changes\n{SMALL}") };
+        assert!(text.contains(from), "{from}");
+        fs::write(folder.join("edited.toml"), text.replacen(from, to, 1)).unwrap();
+        succeed(&folder, &["run", "edited.toml", "--runs", "used", "-q"]);
+        let _ = fs::remove_dir_all(folder.join("fresh"));
+        succeed(&folder, &["run", "edited.toml", "--runs", "fresh", "-q"]);
+        for file in ["records.jsonl", "records.csv", "characterization.json"] {
+            let read = |runs: &str| fs::read_to_string(folder.join(runs).join("small").join(file)).unwrap();
+            assert!(read("used") == read("fresh"), "{file} is stale after {from} became {to}");
+        }
+    }
+
+    // A file that is named changes, not its name.
+    fs::write(folder.join("edited.toml"), SMALL.replacen("\"edge-16x16\"", "\"own.toml\"", 1)).unwrap();
+    assert!(array.contains("rows = 16"));
+    fs::write(folder.join("own.toml"), array.replacen("rows = 16", "rows = 8", 1)).unwrap();
+    let _ = fs::remove_dir_all(folder.join("fresh"));
+    for runs in ["used", "fresh"] {
+        succeed(&folder, &["run", "edited.toml", "--runs", runs, "-q"]);
+    }
+    let read = |runs: &str| fs::read_to_string(folder.join(runs).join("small/records.jsonl")).unwrap();
+    assert_eq!(read("used"), read("fresh"));
+}
+
+#[test]
+fn what_cannot_be_swept_is_refused_with_its_place() {
+    let folder = scratch("sweep-refused");
+    let refused = |text: &str, arguments: &[&str], parts: &[&str]| {
+        fs::write(folder.join("s.toml"), text).unwrap();
+        let output = axtrain(&folder, arguments);
+        let message = unwrapped(&self::text(&output.stderr));
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        for part in parts {
+            assert!(message.contains(part), "{part} is not in {message}");
+        }
+        assert!(!folder.join("runs").exists(), "nothing is written");
+    };
+    refused(&sweep(), &["run", "s.toml"], &["arrayisalist", "axtrainsweep", "[\"edge-16x16\","]);
+    refused(&edited(&[("epochs = 1", "epochs = []")]), &["sweep", "s.toml"], &["axiswithoutpoints", "epochs=[]"]);
+    refused(
+        &edited(&[("epochs = 1", "epochs = [1, 0]")]),
+        &["sweep", "s.toml"],
+        &["training.epochs=0", "mustnotbe0"],
+    );
+    refused(&edited(&[("\"small\"", "[\"a\", \"b\"]")]), &["sweep", "s.toml"], &["twonames"]);
+    refused(SMALL, &["sweep", "s.toml", "--shard", "3/2"], &["1/4to4/4"]);
+    let many = edited(&[
+        ("epochs = 1", &format!("epochs = [{}]", (1..400).map(|n| n.to_string()).collect::<Vec<_>>().join(","))),
+        ("batch = 32", &format!("batch = [{}]", (1..400).map(|n| n.to_string()).collect::<Vec<_>>().join(","))),
+    ]);
+    refused(&many, &["sweep", "s.toml"], &["morethan100000variations"]);
+    let cluster = |line: &str| format!("{SMALL}[cluster]\n{line}\n");
+    refused(&cluster("shards = 0"), &["sweep", "s.toml"], &["mustnotbe0"]);
+    refused(&cluster("time = \"1\\n2\""), &["sweep", "s.toml"], &["cannotstandinajobscript"]);
+    let unwritable = folder.join("file");
+    fs::write(&unwritable, "").unwrap();
+    fs::write(folder.join("s.toml"), SMALL).unwrap();
+    let output = axtrain(&folder, &["sweep", "s.toml", "--runs", "file"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(unwrapped(&text(&output.stderr)).contains("cannotwritefile/small"), "{}", text(&output.stderr));
+}
