@@ -4,15 +4,16 @@ use crate::arguments::FidelityOptions;
 use crate::failure::Failure;
 use crate::study::{Behaviour, Study};
 use axtrain_sim::array::{
-    DrawnErrors, DrawnInference, Fidelity, GateInference, GateSpec, OnTimingError, PointRun, StageSpec,
-    TransitionInference,
+    Compensation, Compensator, DrawnErrors, DrawnInference, Fidelity, GateInference, GateSpec, OnTimingError,
+    PointRun, StageSpec, TransitionInference,
 };
 use axtrain_sim::engine::{DelayMode, StaticTiming};
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::multiplier::NumberFormat;
 use axtrain_sim::profile::{Design, Stimulus};
 use axtrain_sim::units::Picoseconds;
-use axtrain_sim::workload::{Network, QuantizedLayer};
+use axtrain_sim::workload::{Network, QuantizedLayer, pixel_code};
+use std::borrow::Cow;
 
 impl FidelityOptions {
     /// Puts what the command line says in the place of what the experiment says.
@@ -26,6 +27,9 @@ impl FidelityOptions {
         study.identity = study.identify();
     }
 }
+
+/// Training images that compensations are found from.
+const COMPENSATION_IMAGES: usize = 512;
 
 /// A design, ready for inference of any network.
 pub(crate) struct Evaluator<'a> {
@@ -101,6 +105,30 @@ impl<'a> Evaluator<'a> {
             Fidelity::Gate => self.behaviour.errors(position).is_empty() && sums(self.study),
             _ => self.behaviour.errors(position).is_empty(),
         }
+    }
+
+    /// What a trained network becomes before it runs at a position of the behaviour's points.
+    pub(crate) fn compensated<'n>(
+        &self,
+        network: &'n Network,
+        position: usize,
+        how: Compensation,
+    ) -> Cow<'n, Network> {
+        if how == Compensation::default() {
+            return Cow::Borrowed(network);
+        }
+        let train = self.study.dataset.train.first(COMPENSATION_IMAGES);
+        let images: Vec<u8> = train.pixels().iter().map(|&pixel| pixel_code(pixel)).collect();
+        let compensator = Compensator {
+            product: &self.design.product,
+            gemm: &self.gemm,
+            table: &self.behaviour.table,
+            batch: self.study.experiment.operation.batch,
+            accumulator_bits: self.study.array.accumulator_bits(),
+            images: &images,
+        };
+        let errors = (self.fidelity != Fidelity::Table).then(|| self.behaviour.errors(position));
+        Cow::Owned(compensator.compensate(network, errors, how))
     }
 
     /// Prepares inference of `network` on images given as activation codes, a label each.

@@ -90,7 +90,8 @@ fn an_experiment_takes_formats_and_drops_late_products() {
             .replace(line("name ="), &format!("name = \"{name}\""))
             .replace(line("array ="), &format!("array = \"{array}\""))
             .replace(line("supply_v ="), "supply_v = [0.8, 1.1]")
-            .replace(line("baseline ="), "baseline = \"tc\"");
+            .replace(line("baseline ="), "baseline = \"tc\"")
+            .replace("[operation]", "[operation]\ncompensations = [\"none\", \"remap+gain\"]");
         let designs = "[[designs]]\nname = \"tc\"\nfamily = \"array\"\nsigned = true\n\n[[designs]]\nname = \"sm\"\n\
             family = \"array\"\nwidth = 7\nformat = \"sign-magnitude\"\n";
         fs::write(folder.join("e.toml"), text + designs).unwrap();
@@ -101,6 +102,15 @@ fn an_experiment_takes_formats_and_drops_late_products() {
     };
     let (capture, dropping) = (study("capture", "edge-32x32"), study("dropping", "edge-drop-32x32"));
     assert_eq!(capture.len(), dropping.len());
+    // The baseline runs as it is; every other network also compensated, from the same weights.
+    let methods = |design: &str| -> Vec<&str> {
+        let own = capture.iter().filter(|record| record["point"]["design"] == design);
+        own.map(|record| record["point"]["method"].as_str().unwrap()).collect()
+    };
+    let compensated = methods("sm").iter().filter(|method| method.ends_with("+remap+gain")).count();
+    assert_eq!((2 * compensated, methods("tc").contains(&"plain+remap+gain")), (methods("sm").len(), false));
+    let weights = fs::read_dir(folder.join("runs/capture/weights")).unwrap();
+    assert!(weights.flatten().all(|file| !file.file_name().to_string_lossy().contains("gain")));
     let mut late = 0;
     for (capture, dropping) in capture.iter().zip(&dropping) {
         let rate = |record: &Value| record["product_error_rate"].as_f64().unwrap();

@@ -148,6 +148,7 @@ fn run_folder(folder: &Path) {
         input_scale: 1.0,
         weight_scale: 1.0,
         requantize,
+        channel_requantize: None,
     };
     let layers = vec![dense("fc1", 64, 6, Requantize::from_factor(0.004)), dense("fc2", 6, 10, None)];
     let float = layers.iter().map(|layer| FloatLayer {

@@ -159,6 +159,7 @@ fn layer(rng: &mut ChaCha8Rng, convolution: Convolution, requantize: Option<Requ
         input_scale: 1.0,
         weight_scale: 1.0,
         requantize,
+        channel_requantize: None,
     }
 }
 

@@ -63,6 +63,7 @@
 
 mod accumulator;
 mod activity;
+mod compensation;
 mod convolution;
 mod cycles;
 mod dataflow;
@@ -90,6 +91,7 @@ pub mod topology;
 pub use crate::profile::OnTimingError;
 pub use accumulator::Accumulator;
 pub use activity::{Activity, ElementShares, RegisterWrites};
+pub use compensation::{Compensation, Compensator, Correction, UnknownCompensation};
 pub use convolution::{Convolution, ConvolutionError};
 pub use cycles::{LayerCycles, SramTraffic};
 pub use dataflow::Dataflow;

@@ -23,6 +23,7 @@ const LISTS: &[&str] = &[
     "training.methods",
     "training.seeds",
     "operation.supply_v",
+    "operation.compensations",
     "memory_faults.sram_v",
     "memory_faults.bit_error_rate",
     "memory_faults.chip_maps",
@@ -218,7 +219,7 @@ fn visit(
         }
         DeValue::Array(elements) => {
             let taken = LISTS.contains(&shape);
-            if taken && !(elements.iter().all(|element| element.get_ref().is_array()) && !elements.is_empty()) {
+            if taken && (elements.is_empty() || elements.iter().any(|element| !element.get_ref().is_array())) {
                 for (index, element) in elements.iter().enumerate() {
                     visit(text, &format!("{key}[{index}]"), shape, element, axes)?;
                 }

@@ -4,7 +4,7 @@ use super::cluster::{Cluster, ClusterFile};
 use super::memory_faults::MemoryFaultsFile;
 use super::model::{Model, ModelFile};
 use super::{ConfigError, DesignFile, MemoryFaults};
-use crate::array::Fidelity;
+use crate::array::{Compensation, Fidelity};
 use crate::multiplier::Multiplier;
 use crate::technology::Technology;
 use crate::units::Volts;
@@ -82,6 +82,8 @@ pub struct Operation {
     pub images: Option<usize>,
     /// How true to the gates inference is.
     pub fidelity: Fidelity,
+    /// What is done to trained networks before they run; every network runs with each.
+    pub compensations: Vec<Compensation>,
 }
 
 #[derive(Deserialize)]
@@ -130,6 +132,7 @@ struct OperationFile {
     images: Option<Spanned<usize>>,
     #[serde(default)]
     fidelity: Fidelity,
+    compensations: Option<Spanned<Vec<Spanned<Compensation>>>>,
 }
 
 /// A list of numbers, or `"lo:hi:step"` with both ends included.
@@ -216,6 +219,11 @@ impl Experiment {
             let help = "add [memory_faults]: it says which cells fail and how weights are stored";
             let message = format!("{} need a memory that fails", FAULTY_METHODS.join(" and "));
             return Err(ConfigError::at(methods_span, message, help));
+        }
+        if let (Some(_), Some(list)) = (&memory_faults, &file.operation.compensations) {
+            let help =
+                "leave out compensations, or [memory_faults]: faults would change what corrections were found for";
+            return Err(ConfigError::at(list.span(), "compensation on failing memories is not simulated", help));
         }
         Ok(Self {
             name: file.name.into_inner(),
@@ -331,7 +339,23 @@ impl OperationFile {
             batch: at_least_one(self.batch)?,
             images: self.images.map(at_least_one).transpose()?,
             fidelity: self.fidelity,
+            compensations: self.compensations.map_or(Ok(vec![Compensation::default()]), compensations)?,
         })
+    }
+}
+
+fn compensations(list: Spanned<Vec<Spanned<Compensation>>>) -> Result<Vec<Compensation>, ConfigError> {
+    let mut found = Vec::new();
+    for compensation in list.get_ref() {
+        if found.contains(compensation.get_ref()) {
+            let message = format!("\"{}\" a second time", compensation.get_ref());
+            return Err(ConfigError::at(compensation.span(), message, "name each compensation once"));
+        }
+        found.push(*compensation.get_ref());
+    }
+    match found.is_empty() {
+        true => Err(ConfigError::at(list.span(), "no compensations", "leave it out, or name \"none\"")),
+        false => Ok(found),
     }
 }
 
@@ -413,6 +437,9 @@ signed = true
             ("\"0.7:1.1:0.1\"", "[0.9, 0.0]", "[0.9, 0.0]"),
             ("\"0.7:1.1:0.1\"", "\"0:1:1e-12\"", "0:1:1e-12"),
             ("supply_v", "suply_v", "suply_v"),
+            ("batch = 64", "batch = 64\ncompensations = [\"none\", \"gian\"]", "gian"),
+            ("batch = 64", "batch = 64\ncompensations = [\"bias\", \"bias\"]", "bias"),
+            ("batch = 64", "batch = 64\ncompensations = []", "[]"),
             ("baseline = \"exact\"", "baseline = \"exakt\"", "exakt"),
             ("family = \"array\"", "family = \"arry\"", "arry"),
         ];
@@ -491,6 +518,7 @@ word_bits = 32
             ("bit_error_rate = 0.01\n[operation]", "bit_error_rate = 0.0\n[operation]", "0.0"),
             ("bit_error_rate = 0.01\n[operation]", "[operation]", "random-bit-error+clip"),
             ("weight_clip = 0.1", "", "plain+clip"),
+            ("[operation]", "[operation]\ncompensations = [\"bias\"]", "bias"),
         ];
         for (from, to, place) in cases {
             assert!(faulty().contains(from), "{from}");
