@@ -10,7 +10,7 @@ use axtrain_sim::array::Gemm;
 use axtrain_sim::config::Range;
 use axtrain_sim::engine::StaticTiming;
 use axtrain_sim::kernel::{Plan, Shape, TableGemm};
-use axtrain_sim::multiplier::{AnyMultiplier, Family, Multiplier, MultiplierSpec, ProductTable, TabulatedMultiplier};
+use axtrain_sim::multiplier::{AnyMultiplier, Multiplier, NumberFormat, ProductTable, TabulatedMultiplier};
 use axtrain_sim::profile::{
     Design, ErrorMetrics, MetricIntervals, MetricOptions, Normaliser, OperandDistribution, Sampled, SampledMetrics,
     ZeroPolicy, product_table,
@@ -217,6 +217,12 @@ impl ErrorRequest {
     }
 
     fn measure(&self, products: Products<'_>) -> Result<MeasuredError, Failure> {
+        if let Products::Gates(multiplier) = products
+            && multiplier.coding().format() == NumberFormat::SignMagnitude
+        {
+            // Operands are distributed over the codes that numbers have outside the gates.
+            return self.measure(Products::Table(multiplier.name(), &product_table(multiplier)));
+        }
         let conventions = self.conventions;
         let [(first_name, first), (second_name, second)] = &self.operands;
         let (operands, named) = ([first, second], Some([first_name.clone(), second_name.clone()]));
@@ -310,17 +316,19 @@ pub(crate) fn supplies(text: Option<&str>, technology: &Technology) -> Result<Ve
 
 /// What the exact array multiplier of equal width and format needs at nominal supply.
 pub(crate) fn exact_clock(design: &Design, technology: &Technology) -> Result<f64, Failure> {
-    let multiplier = &design.multiplier;
-    let (width_a, width_b) = (multiplier.width_a(), multiplier.width_b());
-    let exact = MultiplierSpec::new("exact", Family::Array, width_a, width_b, multiplier.signed())
-        .map_err(|error| Failure::request(error, "give --clock-ps: there is no exact array of this shape"))?;
-    Ok(build(exact.into(), technology)?.minimum_clock_ps())
+    let exact = design.multiplier.exact();
+    let exact =
+        exact.map_err(|error| Failure::request(error, "give --clock-ps: there is no exact array of this shape"))?;
+    Ok(build(exact, technology)?.minimum_clock_ps())
 }
 
 fn print(report: &Characterization) {
     let design = &report.design;
-    let sign = if design.signed { "signed" } else { "unsigned" };
-    print_line(&format!("{} ({}, {sign} {}×{})", design.name, design.family, design.width_a, design.width_b));
+    let format = match design.format {
+        NumberFormat::TwosComplement => "signed",
+        format => format.name(),
+    };
+    print_line(&format!("{} ({}, {format} {}×{})", design.name, design.family, design.width_a, design.width_b));
     let MeasuredError { method, vectors, error, ci95, .. } = &report.approximation;
     print_line(&format!(
         "  error ({method}, {vectors} pairs): MAE {:.4} ({:.4} %), WCE {} ({:.4} %), EP {:.2} %,",

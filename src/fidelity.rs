@@ -4,13 +4,16 @@ use crate::arguments::FidelityOptions;
 use crate::failure::Failure;
 use crate::study::{Behaviour, Study};
 use axtrain_sim::array::{
-    DrawnErrors, DrawnInference, Fidelity, GateInference, GateSpec, PointRun, StageSpec, TransitionInference,
+    Compensation, Compensator, DrawnErrors, DrawnInference, Fidelity, GateInference, GateSpec, OnTimingError,
+    PointRun, StageSpec, TransitionInference,
 };
 use axtrain_sim::engine::{DelayMode, StaticTiming};
 use axtrain_sim::kernel::TableGemm;
+use axtrain_sim::multiplier::NumberFormat;
 use axtrain_sim::profile::{Design, Stimulus};
 use axtrain_sim::units::Picoseconds;
-use axtrain_sim::workload::{Network, QuantizedLayer};
+use axtrain_sim::workload::{Network, QuantizedLayer, pixel_code};
+use std::borrow::Cow;
 
 impl FidelityOptions {
     /// Puts what the command line says in the place of what the experiment says.
@@ -24,6 +27,9 @@ impl FidelityOptions {
         study.identity = study.identify();
     }
 }
+
+/// Training images that compensations are found from.
+const COMPENSATION_IMAGES: usize = 512;
 
 /// A design, ready for inference of any network.
 pub(crate) struct Evaluator<'a> {
@@ -56,12 +62,20 @@ impl<'a> Evaluator<'a> {
     }
 
     fn prepare_gates(&mut self) -> Result<(), Failure> {
-        let (study, accumulator) = (self.study, &self.study.accumulator);
+        let (study, accumulator) = (self.study, self.study.accumulator(self.design));
         if !study.array.product_register() {
             let help = "set product_register = true in the array's file, or choose fidelity = \"transition\"";
             let message =
                 "fidelity gate times multiplier and accumulator apart, and this array has no register between";
             return Err(Failure::request(message, help));
+        }
+        let unknown = [
+            (self.design.multiplier.coding().format() == NumberFormat::SignMagnitude, "sign-magnitude multipliers"),
+            (study.array.on_timing_error() == OnTimingError::Drop, "arrays that drop late products"),
+        ];
+        if let Some((_, what)) = unknown.into_iter().find(|(met, _)| *met) {
+            let help = "choose fidelity = \"transition\", which samples every product of this design as its gates do";
+            return Err(Failure::request(format!("fidelity gate does not simulate {what}"), help));
         }
         let critical = StaticTiming::new(&accumulator.netlist, &accumulator.physical.delay).critical_delay();
         for (point, _) in &self.behaviour.points {
@@ -85,12 +99,36 @@ impl<'a> Evaluator<'a> {
 
     /// Whether every product and every sum is the settled one at a position of the behaviour's points.
     pub(crate) fn settles(&self, position: usize) -> bool {
-        let sums = |study: &Study| !study.accumulator_fails(self.behaviour.points[position].0.supply);
+        let sums = |study: &Study| !study.accumulator_fails(self.design, self.behaviour.points[position].0.supply);
         match self.fidelity {
             Fidelity::Table => true,
             Fidelity::Gate => self.behaviour.errors(position).is_empty() && sums(self.study),
             _ => self.behaviour.errors(position).is_empty(),
         }
+    }
+
+    /// What a trained network becomes before it runs at a position of the behaviour's points.
+    pub(crate) fn compensated<'n>(
+        &self,
+        network: &'n Network,
+        position: usize,
+        how: Compensation,
+    ) -> Cow<'n, Network> {
+        if how == Compensation::default() {
+            return Cow::Borrowed(network);
+        }
+        let train = self.study.dataset.train.first(COMPENSATION_IMAGES);
+        let images: Vec<u8> = train.pixels().iter().map(|&pixel| pixel_code(pixel)).collect();
+        let compensator = Compensator {
+            product: &self.design.product,
+            gemm: &self.gemm,
+            table: &self.behaviour.table,
+            batch: self.study.experiment.operation.batch,
+            accumulator_bits: self.study.array.accumulator_bits(),
+            images: &images,
+        };
+        let errors = (self.fidelity != Fidelity::Table).then(|| self.behaviour.errors(position));
+        Cow::Owned(compensator.compensate(network, errors, how))
     }
 
     /// Prepares inference of `network` on images given as activation codes, a label each.

@@ -48,7 +48,8 @@ pub(crate) struct Study {
     pub(crate) technology: Technology,
     pub(crate) memories: Memories,
     pub(crate) array: SystolicArray,
-    pub(crate) accumulator: Accumulator,
+    /// The accumulator behind each design.
+    pub(crate) accumulators: Vec<Accumulator>,
     pub(crate) dataset: Dataset,
     pub(crate) architecture: Architecture,
     pub(crate) designs: Vec<Design>,
@@ -97,7 +98,10 @@ impl Behaviour {
         stimulus: &Stimulus,
     ) -> ErrorProfile {
         let (point, errors) = (self.points[position].0, self.errors(position));
-        let metadata = ProfileMetadata::new(design, technology, point, errors.window(), stimulus);
+        let metadata = ProfileMetadata {
+            on_timing_error: self.table.on_timing_error(),
+            ..ProfileMetadata::new(design, technology, point, errors.window(), stimulus)
+        };
         let factor = technology.switching_factor(point.supply);
         ErrorProfile::new(metadata, &design.product, &self.table, errors, stimulus, factor)
     }
@@ -130,7 +134,9 @@ pub(crate) fn prepare(source: Source, path: &Path, runs: &Path, part: Option<Par
     let designs: Vec<Design> = designs
         .collect::<Result<_, _>>()
         .map_err(|error| Failure::request(error, "choose other designs or complete the technology file"))?;
-    let accumulator = Accumulator::new(array.accumulator_bits(), &technology)
+    let accumulators = designs.iter().map(|design| Accumulator::of(&array, design.multiplier.coding(), &technology));
+    let accumulators = accumulators
+        .collect::<Result<_, _>>()
         .map_err(|error| Failure::request(error, "complete the technology file"))?;
     let clock_ps = experiment.operation.clock_ps.unwrap_or(designs[experiment.baseline].minimum_clock_ps());
     let root = runs.join(&experiment.name);
@@ -149,7 +155,7 @@ pub(crate) fn prepare(source: Source, path: &Path, runs: &Path, part: Option<Par
         technology,
         memories,
         array,
-        accumulator,
+        accumulators,
         dataset,
         architecture,
         designs,
@@ -201,7 +207,6 @@ fn array(array: &str, memory: &str, folder: &Path) -> Result<(SystolicArray, Mem
     let options = [
         (array.overflow() == Overflow::Saturate, "saturating accumulators", "overflow = \"wrap\""),
         (array.data_gating(), "data gating", "data_gating = false"),
-        (array.on_timing_error() == OnTimingError::Drop, "dropped products", "on_timing_error = \"capture\""),
     ];
     if let Some((_, option, remedy)) = options.into_iter().find(|(set, ..)| *set) {
         let message = format!("experiments do not simulate {option}");
@@ -256,12 +261,18 @@ impl Study {
         &self.designs[self.experiment.baseline]
     }
 
-    /// Whether the accumulator itself would fail at a supply.
-    pub(crate) fn accumulator_fails(&self, supply: Volts) -> bool {
-        let critical =
-            StaticTiming::new(&self.accumulator.netlist, &self.accumulator.physical.delay).critical_delay();
+    /// The accumulator behind a design.
+    pub(crate) fn accumulator(&self, design: &Design) -> &Accumulator {
+        let position = self.designs.iter().position(|own| own.name() == design.name());
+        &self.accumulators[position.expect("a design of the study")]
+    }
+
+    /// Whether the accumulator behind a design would itself fail at a supply.
+    pub(crate) fn accumulator_fails(&self, design: &Design, supply: Volts) -> bool {
+        let accumulator = self.accumulator(design);
+        let critical = StaticTiming::new(&accumulator.netlist, &accumulator.physical.delay).critical_delay();
         let point = OperatingPoint { supply, clock_ps: self.clock_ps };
-        match point.window(&self.technology, &self.accumulator.physical, critical) {
+        match point.window(&self.technology, &accumulator.physical, critical) {
             Ok(window) => window <= critical,
             Err(_) => true,
         }
@@ -282,7 +293,12 @@ impl Study {
 
     /// What one design does at its operating points.
     pub(crate) fn behaviour(&self, design: usize, console: &Console) -> Result<Behaviour, Failure> {
-        behaviour(&self.designs[design], &self.technology, &self.operating_points(), console)
+        let design = &self.designs[design];
+        let mut behaviour = behaviour(design, &self.technology, &self.operating_points(), console)?;
+        if self.array.on_timing_error() == OnTimingError::Drop {
+            behaviour.table = behaviour.table.dropping_late_products(&design.product);
+        }
+        Ok(behaviour)
     }
 
     /// Times every transition of every design and writes what was found: `characterization.json` and the profiles.
@@ -390,7 +406,7 @@ pub(crate) fn transition_spec<'a>(
     TransitionSpec {
         netlist: design.multiplier.netlist(),
         physical: &design.physical,
-        signed: design.multiplier.signed(),
+        coding: design.multiplier.coding(),
         activation_bits,
         mode: DelayMode::Inertial,
         windows,

@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::output::write_atomically;
 use crate::study::{Study, sha256};
+use axtrain_sim::array::Compensation;
 use axtrain_sim::config::Training;
 use axtrain_sim::workload::WeightsFile;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,8 @@ pub(crate) struct Job {
     pub(crate) scheme: Option<usize>,
     /// The chip trained for, if the method trains for one.
     pub(crate) chip: Option<u64>,
+    /// What is done to the trained network before it runs.
+    pub(crate) compensation: Compensation,
 }
 
 impl Job {
@@ -25,7 +28,8 @@ impl Job {
     pub(crate) fn new(study: &Study, method: &str, seed: u64, design: usize) -> Vec<Self> {
         let training = &study.experiment.training;
         let design = if training.depends_on_multiplier(method) { design } else { study.experiment.baseline };
-        let job = Self { method: method.to_owned(), seed, design, scheme: None, chip: None };
+        let compensation = Compensation::default();
+        let job = Self { method: method.to_owned(), seed, design, scheme: None, chip: None, compensation };
         let Some(faulty) = study.faulty_memory.as_ref().filter(|_| Training::depends_on_memory(method)) else {
             return vec![job];
         };
@@ -38,6 +42,14 @@ impl Job {
         schemes.flat_map(of_scheme).map(|(scheme, chip)| Self { scheme, chip, ..job.clone() }).collect()
     }
 
+    /// Method and compensation, as records name them.
+    pub(crate) fn name(&self) -> String {
+        match self.compensation == Compensation::default() {
+            true => self.method.clone(),
+            false => format!("{}+{}", self.method, self.compensation),
+        }
+    }
+
     /// Name of the memory scheme trained for.
     pub(crate) fn scheme_name<'a>(&self, study: &'a Study) -> Option<&'a str> {
         Some(study.faulty_memory.as_ref()?.faults.schemes[self.scheme?].name())
@@ -47,6 +59,7 @@ impl Job {
     pub(crate) fn all(study: &Study) -> Vec<Job> {
         let mut jobs: Vec<Job> = Vec::new();
         for (_, job) in pairings(study) {
+            let job = Job { compensation: Compensation::default(), ..job };
             if !jobs.contains(&job) {
                 jobs.push(job);
             }
@@ -147,8 +160,8 @@ fn damaged(path: &Path, error: impl std::fmt::Display) -> Failure {
     Failure::request(format!("{}: {error}", path.display()), "delete the file; the next run trains it again")
 }
 
-/// Every (design, network) pair that runs: all methods on every design, but on the baseline the first method only, unless
-/// memories fail.
+/// Every (design, network) pair that runs: all methods with all compensations on every design, but on the baseline the first
+/// method only and as it is, unless memories fail.
 pub(crate) fn pairings(study: &Study) -> Vec<(usize, Job)> {
     let training = &study.experiment.training;
     let mut pairs = Vec::new();
@@ -156,9 +169,17 @@ pub(crate) fn pairings(study: &Study) -> Vec<(usize, Job)> {
         // Where memories fail, the baseline is of interest itself.
         let first_only = design == study.experiment.baseline && study.faulty_memory.is_none();
         let methods = if first_only { &training.methods[..1] } else { &training.methods[..] };
+        let compensations = match first_only {
+            true => &[Compensation::default()][..],
+            false => &study.experiment.operation.compensations,
+        };
         for method in methods {
             for &seed in &training.seeds {
-                pairs.extend(Job::new(study, method, seed, design).into_iter().map(|job| (design, job)));
+                for job in Job::new(study, method, seed, design) {
+                    pairs.extend(
+                        compensations.iter().map(|&compensation| (design, Job { compensation, ..job.clone() })),
+                    );
+                }
             }
         }
     }

@@ -293,7 +293,7 @@ impl Sweep {
         let shown: Vec<String> = missing
             .iter()
             .take(3)
-            .map(|(design, job)| format!("{} seed {} on {}", job.method, job.seed, study.designs[*design].name()))
+            .map(|(design, job)| format!("{} seed {} on {}", job.name(), job.seed, study.designs[*design].name()))
             .collect();
         Err(Failure::incomplete(
             format!(

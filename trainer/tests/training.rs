@@ -171,7 +171,7 @@ fn timing(supply: Volts) -> TimingErrors {
     let spec = TransitionSpec {
         netlist: design.multiplier.netlist(),
         physical: &design.physical,
-        signed: true,
+        coding: design.multiplier.coding(),
         activation_bits: 7,
         mode: DelayMode::Inertial,
         windows: &[window],

@@ -23,6 +23,7 @@ const LISTS: &[&str] = &[
     "training.methods",
     "training.seeds",
     "operation.supply_v",
+    "operation.compensations",
     "memory_faults.sram_v",
     "memory_faults.bit_error_rate",
     "memory_faults.chip_maps",

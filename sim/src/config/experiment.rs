@@ -5,7 +5,7 @@ use super::memory_faults::MemoryFaultsFile;
 use super::model::{Model, ModelFile};
 use super::training::{FAULTY_METHODS, TrainingFile};
 use super::{ConfigError, DesignFile, MemoryFaults, Training};
-use crate::array::Fidelity;
+use crate::array::{Compensation, Fidelity};
 use crate::multiplier::Multiplier;
 use crate::technology::Technology;
 use crate::units::Volts;
@@ -56,6 +56,8 @@ pub struct Operation {
     pub images: Option<usize>,
     /// How true to the gates inference is.
     pub fidelity: Fidelity,
+    /// What is done to trained networks before they run; every network runs with each.
+    pub compensations: Vec<Compensation>,
 }
 
 #[derive(Deserialize)]
@@ -87,6 +89,7 @@ struct OperationFile {
     images: Option<Spanned<usize>>,
     #[serde(default)]
     fidelity: Fidelity,
+    compensations: Option<Spanned<Vec<Spanned<Compensation>>>>,
 }
 
 /// A list of numbers, or `"lo:hi:step"` with both ends included.
@@ -151,7 +154,8 @@ impl Experiment {
             let fits = design.width_a() == 8 && design.width_b() == 8 && design.signed();
             if !fits || designs[..index].iter().any(|other| other.name() == design.name()) {
                 let message = format!("design {} cannot be used in this experiment", design.name());
-                let help = "an experiment needs designs with different names, signed = true and width = 8";
+                let help = "an experiment needs designs with different names, and signed = true and width = 8, or \
+                    format = \"sign-magnitude\" and width = 7 or 8";
                 return Err(ConfigError { message, span: None, help: Some(help.into()), other_file: None });
             }
         }
@@ -172,6 +176,11 @@ impl Experiment {
             let help = "add [memory_faults]: it says which cells fail and how weights are stored";
             let message = format!("{} need a memory that fails", FAULTY_METHODS.join(" and "));
             return Err(ConfigError::at(methods_span, message, help));
+        }
+        if let (Some(_), Some(list)) = (&memory_faults, &file.operation.compensations) {
+            let help =
+                "leave out compensations, or [memory_faults]: faults would change what corrections were found for";
+            return Err(ConfigError::at(list.span(), "compensation on failing memories is not simulated", help));
         }
         Ok(Self {
             name: file.name.into_inner(),
@@ -219,7 +228,23 @@ impl OperationFile {
             batch: at_least_one(self.batch)?,
             images: self.images.map(at_least_one).transpose()?,
             fidelity: self.fidelity,
+            compensations: self.compensations.map_or(Ok(vec![Compensation::default()]), compensations)?,
         })
+    }
+}
+
+fn compensations(list: Spanned<Vec<Spanned<Compensation>>>) -> Result<Vec<Compensation>, ConfigError> {
+    let mut found = Vec::new();
+    for compensation in list.get_ref() {
+        if found.contains(compensation.get_ref()) {
+            let message = format!("\"{}\" a second time", compensation.get_ref());
+            return Err(ConfigError::at(compensation.span(), message, "name each compensation once"));
+        }
+        found.push(*compensation.get_ref());
+    }
+    match found.is_empty() {
+        true => Err(ConfigError::at(list.span(), "no compensations", "leave it out, or name \"none\"")),
+        false => Ok(found),
     }
 }
 
@@ -293,6 +318,9 @@ signed = true
             ("\"0.7:1.1:0.1\"", "[0.9, 0.0]", "[0.9, 0.0]"),
             ("\"0.7:1.1:0.1\"", "\"0:1:1e-12\"", "0:1:1e-12"),
             ("supply_v", "suply_v", "suply_v"),
+            ("batch = 64", "batch = 64\ncompensations = [\"none\", \"gian\"]", "gian"),
+            ("batch = 64", "batch = 64\ncompensations = [\"bias\", \"bias\"]", "bias"),
+            ("batch = 64", "batch = 64\ncompensations = []", "[]"),
             ("baseline = \"exact\"", "baseline = \"exakt\"", "exakt"),
             ("family = \"array\"", "family = \"arry\"", "arry"),
         ];
@@ -371,6 +399,7 @@ word_bits = 32
             ("bit_error_rate = 0.01\n[operation]", "bit_error_rate = 0.0\n[operation]", "0.0"),
             ("bit_error_rate = 0.01\n[operation]", "[operation]", "random-bit-error+clip"),
             ("weight_clip = 0.1", "", "plain+clip"),
+            ("[operation]", "[operation]\ncompensations = [\"bias\"]", "bias"),
         ];
         for (from, to, place) in cases {
             assert!(faulty().contains(from), "{from}");
