@@ -488,8 +488,11 @@ pub(crate) struct DiffOptions {
     #[arg(value_name = "RUN_A")]
     pub(crate) first: PathBuf,
     /// Folder of the run to compare
-    #[arg(value_name = "RUN_B")]
-    pub(crate) second: PathBuf,
+    #[arg(value_name = "RUN_B", required_unless_present = "methods")]
+    pub(crate) second: Option<PathBuf>,
+    /// Compare the training methods of RUN_A with this one, on networks of the same seeds
+    #[arg(long, value_name = "METHOD", conflicts_with = "second")]
+    pub(crate) methods: Option<String>,
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,

@@ -88,6 +88,23 @@ impl Behaviour {
         Ok(Behaviour { points: tabulated, tables, overlapping, refused })
     }
 
+    /// The same where late products are noticed and dropped.
+    pub(crate) fn dropping_late_products(mut self, design: &Design) -> Self {
+        let tables = self.tables.into_iter();
+        self.tables = tables.map(|table| table.dropping_late_products(&design.product)).collect();
+        self
+    }
+
+    /// The transitions at the one operating point that was asked for, and its place among their sampling times; or why there
+    /// are none.
+    #[cfg(feature = "train")]
+    pub(crate) fn into_single(mut self) -> Result<(TransitionTable, usize), String> {
+        match self.points.first() {
+            Some(tabulated) => Ok((self.tables.swap_remove(tabulated.table), tabulated.index)),
+            None => Err(self.not_tabulated().collect::<Vec<String>>().join("; ")),
+        }
+    }
+
     /// Why some operating points cannot be simulated at all.
     pub(crate) fn refused(&self) -> &[String] {
         &self.refused
@@ -156,7 +173,10 @@ impl Behaviour {
         stimulus: &Stimulus,
     ) -> ErrorProfile {
         let (point, errors) = (self.points[position].pass.point(), self.errors(position));
-        let metadata = ProfileMetadata::new(design, technology, point, errors.window(), stimulus);
+        let metadata = ProfileMetadata {
+            on_timing_error: self.table(position).on_timing_error(),
+            ..ProfileMetadata::new(design, technology, point, errors.window(), stimulus)
+        };
         let factor = technology.switching_factor(point.supply);
         ErrorProfile::new(metadata, &design.product, self.table(position), errors, stimulus, factor)
     }
@@ -200,7 +220,7 @@ pub(crate) fn transition_spec<'a>(
     TransitionSpec {
         netlist: design.multiplier.netlist(),
         physical,
-        signed: design.multiplier.signed(),
+        coding: design.multiplier.coding(),
         activation_bits,
         mode: DelayMode::Inertial,
         windows,
@@ -262,7 +282,7 @@ impl Circuit<'_> {
             let circuit = TransitionSpec {
                 netlist: self.multiplier.netlist(),
                 physical: pass.own_physical().unwrap_or(self.physical),
-                signed: self.multiplier.signed(),
+                coding: self.multiplier.coding(),
                 activation_bits: self.activation_bits,
                 mode: DelayMode::Inertial,
                 windows: &[],

@@ -12,7 +12,7 @@ use axtrain_sim::array::Gemm;
 use axtrain_sim::config::Range;
 use axtrain_sim::engine::StaticTiming;
 use axtrain_sim::kernel::{Plan, Shape, TableGemm};
-use axtrain_sim::multiplier::{AnyMultiplier, Family, Multiplier, MultiplierSpec, ProductTable, TabulatedMultiplier};
+use axtrain_sim::multiplier::{AnyMultiplier, Multiplier, NumberFormat, ProductTable, TabulatedMultiplier};
 use axtrain_sim::profile::{
     Changing, Design, ErrorMetrics, MetricOptions, Normaliser, OperandDistribution, Pass, Sampled, SampledMetrics,
     ZeroPolicy, product_table,
@@ -270,6 +270,12 @@ impl ErrorRequest {
     }
 
     fn measure(&self, products: Products<'_>) -> Result<MeasuredError, Failure> {
+        if let Products::Gates(multiplier) = products
+            && multiplier.coding().format() == NumberFormat::SignMagnitude
+        {
+            // Operands are distributed over the codes that numbers have outside the gates.
+            return self.measure(Products::Table(multiplier.name(), &product_table(multiplier)));
+        }
         let conventions = self.conventions;
         let [(first_name, first), (second_name, second)] = &self.operands;
         let (operands, named) = ([first, second], Some([first_name.clone(), second_name.clone()]));
@@ -363,10 +369,10 @@ pub(crate) fn supplies(text: Option<&str>, technology: &Technology) -> Result<Ve
 
 /// What the exact array multiplier of equal width and format needs at nominal supply.
 pub(crate) fn exact_clock(multiplier: &Multiplier, technology: &Technology) -> Result<f64, Failure> {
-    let (width_a, width_b) = (multiplier.width_a(), multiplier.width_b());
-    let exact = MultiplierSpec::new("exact", Family::Array, width_a, width_b, multiplier.signed())
-        .map_err(|error| Failure::request(error, "give --clock-ps: there is no exact array of this shape"))?;
+    let exact = multiplier.exact();
+    let exact =
+        exact.map_err(|error| Failure::request(error, "give --clock-ps: there is no exact array of this shape"))?;
     let netlist = exact.netlist();
-    let physical = technology.weigh(&netlist).map_err(incomplete)?;
-    Ok(physical.minimum_clock_ps(StaticTiming::new(&netlist, &physical.delay).critical_delay()))
+    let physical = technology.weigh(netlist).map_err(incomplete)?;
+    Ok(physical.minimum_clock_ps(StaticTiming::new(netlist, &physical.delay).critical_delay()))
 }

@@ -1,6 +1,7 @@
 //! Characterisations as tables.
 
 use crate::output::print_line;
+use axtrain_sim::multiplier::NumberFormat;
 use axtrain_sim::profile::MetricIntervals;
 use axtrain_sim::report::{Characterization, MeasuredError, TimingReport, VariationReport};
 use comfy_table::{CellAlignment, Table, presets};
@@ -8,8 +9,11 @@ use comfy_table::{CellAlignment, Table, presets};
 /// Prints what is known of a design.
 pub(crate) fn print(report: &Characterization) {
     let design = &report.design;
-    let sign = if design.signed { "signed" } else { "unsigned" };
-    print_line(&format!("{} ({}, {sign} {}×{})", design.name, design.family, design.width_a, design.width_b));
+    let format = match design.format {
+        NumberFormat::TwosComplement => "signed",
+        format => format.name(),
+    };
+    print_line(&format!("{} ({}, {format} {}×{})", design.name, design.family, design.width_a, design.width_b));
     let MeasuredError { method, vectors, error, ci95, .. } = &report.approximation;
     print_line(&format!(
         "  error ({method}, {vectors} pairs): MAE {:.4} ({:.4} %), WCE {} ({:.4} %), EP {:.2} %,",

@@ -5,6 +5,7 @@ use crate::catalogue::Source;
 use crate::failure::Failure;
 use crate::output::print_line;
 use crate::study;
+use axtrain_sim::config::Axes;
 use axtrain_sim::memory::{FaultModel, MemoryTechnology};
 use axtrain_sim::units::Volts;
 use std::path::Path;
@@ -45,7 +46,11 @@ fn check(path: &Path) -> Result<&'static str, Failure> {
         source.array()?.array.build().map_err(|error| Failure::in_file(file, None, error, None))?;
         Ok("array")
     } else {
-        study::load(path, Path::new("runs"))?;
-        Ok("experiment")
+        let axes = Axes::of(&source.text).map_err(|error| Failure::config(file, error))?;
+        for variation in &axes.variations {
+            let source = Source { name: variation.name_in(&source.name), text: variation.text.clone() };
+            study::prepare(source, path, Path::new("runs"), None)?;
+        }
+        Ok(if axes.variations.len() > 1 { "sweep" } else { "experiment" })
     }
 }

@@ -1,4 +1,4 @@
-//! How far each level of fidelity is from the gates, on the same networks, images and operating points.
+//! How far each level of fidelity is from the gates, on the same networks as they are trained, images and operating points.
 
 use crate::behaviour::Behaviour;
 use crate::failure::Failure;
@@ -8,7 +8,7 @@ use crate::simulate::{Evaluated, evaluate, evaluators, test_codes};
 use crate::study::Study;
 use crate::summary::{new_table, percentage};
 use crate::weights::pairings;
-use axtrain_sim::array::Fidelity;
+use axtrain_sim::array::{Compensation, Fidelity};
 use axtrain_sim::report::{Point, StageErrorAverages};
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
@@ -75,7 +75,8 @@ fn points(
     seed: u64,
     console: &Console,
 ) -> Result<Vec<ComparedPoint>, Failure> {
-    let pairs = pairings(study);
+    let mut pairs = pairings(study);
+    pairs.retain(|(_, job)| job.compensation == Compensation::default());
     let stage = console.stage("fidelity", (pairs.len() * Fidelity::ALL.len()) as u64);
     let codes = test_codes(study);
     // Networks one after the other, so that each has all threads and times mean something.

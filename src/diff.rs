@@ -1,22 +1,29 @@
-//! What changed between two runs, and whether it is more than noise.
+//! What changed between two runs or from one training method to another, and whether it is more than noise.
 
 use crate::arguments::DiffOptions;
 use crate::failure::Failure;
 use crate::figures::Run;
 use crate::output::{print_json, print_line};
 use crate::summary::{nanojoules, new_table};
-use axtrain_sim::report::{Difference, RunDifferences, Verdict, differences};
+use axtrain_sim::report::{
+    Difference, Interval, MethodComparison, Record, RunDifferences, Verdict, compare_methods, differences,
+};
 use comfy_table::CellAlignment;
 
-/// Compares two runs.
+/// Compares two runs, or the methods of one.
 pub(crate) fn run(options: &DiffOptions) -> Result<(), Failure> {
-    let [first, second] = [Run::read(&options.first)?, Run::read(&options.second)?];
+    let first = Run::read(&options.first)?;
+    let Some(path) = &options.second else {
+        let reference = options.methods.as_deref().expect("one of the two is required");
+        return methods(&first.records, reference, options);
+    };
+    let second = Run::read(path)?;
     let found = differences(&first.records, &second.records);
     if found.common.is_empty() {
         let message = format!(
             "{} and {} have no point in common: {} and {} records",
             options.first.display(),
-            options.second.display(),
+            path.display(),
             first.records.len(),
             second.records.len()
         );
@@ -77,4 +84,63 @@ fn print(found: &RunDifferences) {
         print_line(&table.to_string());
         print_line("Change: mean over the networks both runs have ± half its 95 % interval, in points.");
     }
+}
+
+/// Compares the methods of one run.
+fn methods(records: &[Record], reference: &str, options: &DiffOptions) -> Result<(), Failure> {
+    let known: std::collections::BTreeSet<&str> = records.iter().map(|record| record.point.method.as_str()).collect();
+    if !known.contains(reference) {
+        let message = format!("{} has no records of method \"{reference}\"", options.first.display());
+        let known: Vec<&str> = known.into_iter().collect();
+        return Err(Failure::request(message, format!("its methods are {}", known.join(", "))));
+    }
+    let found = compare_methods(records, reference);
+    if options.json {
+        print_json(&found);
+    } else {
+        print_methods(&found, reference);
+    }
+    Ok(())
+}
+
+fn print_methods(found: &[MethodComparison], reference: &str) {
+    // Only what differs between points is worth a line.
+    let all: Vec<Vec<String>> = found.iter().map(|method| method.point.conditions()).collect();
+    let differs = |condition: &String| all.iter().any(|conditions| !conditions.contains(condition));
+    let mut table = new_table();
+    table.set_header([
+        "design",
+        "supply",
+        "training",
+        "accuracy, %",
+        "worst",
+        &format!("less {reference}"),
+        "p",
+        "Holm",
+    ]);
+    for (method, conditions) in found.iter().zip(&all) {
+        let points = |share: f64| share * 100.0;
+        let half = |interval: &Interval| points(interval.high - interval.mean);
+        let probability = |p: Option<f64>| p.map_or(String::new(), |p| format!("{p:.4}"));
+        let differing = conditions.iter().filter(|condition| differs(condition)).map(String::as_str);
+        let design: Vec<&str> = std::iter::once(method.point.design.as_str()).chain(differing).collect();
+        table.add_row([
+            design.join("\n"),
+            format!("{:.3} V", method.point.supply_v),
+            method.point.method.clone(),
+            format!("{:.2} ±{:.2}", points(method.accuracy.mean), half(&method.accuracy)),
+            format!("{:.1}", points(method.worst)),
+            method.gain.map_or(String::new(), |gain| format!("{:+.2} ±{:.2}", points(gain.mean), half(&gain))),
+            probability(method.p),
+            probability(method.p_holm),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(3) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    print_line(&table.to_string());
+    print_line(
+        "Means over seeds ± half their 95 % interval; p: Student's test in pairs of networks of one seed, two-sided;",
+    );
+    print_line("Holm: the same for all methods of a point together.");
 }

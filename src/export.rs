@@ -11,7 +11,7 @@ use crate::waveforms::value_change_dump;
 use axtrain_sim::array::Gemm;
 use axtrain_sim::array::rtl::ArrayRtl;
 use axtrain_sim::engine::{DelayMode, timed_verilog};
-use axtrain_sim::multiplier::Multiplier;
+use axtrain_sim::multiplier::{Multiplier, NumberFormat};
 use axtrain_sim::netlist::export::{to_blif, to_verilog};
 use axtrain_sim::netlist::{Delays, Netlist};
 use axtrain_sim::technology::DelayModel;
@@ -57,6 +57,11 @@ fn export_array(wanted: &str, options: &ExportOptions, seed: u64) -> Result<(), 
         None => exact_multiplier(),
     };
     let help = "`axtrain export --help` says what arrays, multipliers and layers may be";
+    if multiplier.coding().format() == NumberFormat::SignMagnitude {
+        let message =
+            format!("{} is sign-magnitude; arrays in Verilog add two's complement products", multiplier.name());
+        return Err(Failure::request(message, "leave --array out to export the multiplier, or give signed = true"));
+    }
     let rtl = ArrayRtl::new(array, multiplier.netlist(), multiplier.signed())
         .map_err(|error| Failure::request(error, help))?;
     let mut files = Vec::new();
@@ -111,7 +116,7 @@ fn operands(text: &str, multiplier: &Multiplier) -> Result<Vec<[u32; 2]>, Failur
         let refused = |reason: String| Failure::request(format!("\"{pair}\": {reason}"), help);
         let (a, b) = pair.split_once(',').ok_or_else(|| refused("not a pair".into()))?;
         let code = |number: &str, width| code(number, width, multiplier.signed()).map_err(&refused);
-        Ok([code(a, multiplier.width_a())?, code(b, multiplier.width_b())?])
+        Ok(multiplier.coding().operands([code(a, multiplier.width_a())?, code(b, multiplier.width_b())?]))
     });
     let pairs = pairs.collect::<Result<Vec<_>, Failure>>()?;
     if pairs.len() < 2 {

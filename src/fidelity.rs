@@ -5,14 +5,17 @@ use crate::behaviour::{Behaviour, Run};
 use crate::failure::Failure;
 use crate::study::Study;
 use axtrain_sim::array::{
-    DrawnErrors, DrawnInference, Fidelity, GateInference, GateSpec, PointRun, StageSpec, TransitionInference,
+    Compensation, Compensator, DrawnErrors, DrawnInference, Fidelity, GateInference, GateSpec, OnTimingError,
+    PointRun, StageSpec, TransitionInference,
 };
 use axtrain_sim::engine::DelayMode;
 use axtrain_sim::kernel::TableGemm;
+use axtrain_sim::multiplier::NumberFormat;
 use axtrain_sim::profile::{Design, Pass, Stimulus};
 use axtrain_sim::technology::PointError;
 use axtrain_sim::units::Picoseconds;
-use axtrain_sim::workload::{Network, QuantizedLayer};
+use axtrain_sim::workload::{Network, QuantizedLayer, pixel_code};
+use std::borrow::Cow;
 
 impl FidelityOptions {
     /// Puts what the command line says in the place of what the experiment says.
@@ -26,6 +29,9 @@ impl FidelityOptions {
         study.identity = study.identify();
     }
 }
+
+/// Training images that compensations are found from.
+const COMPENSATION_IMAGES: usize = 512;
 
 /// A design, ready for inference of any network.
 pub(crate) struct Evaluator<'a> {
@@ -60,12 +66,20 @@ impl<'a> Evaluator<'a> {
     }
 
     fn prepare_gates(&mut self) -> Result<(), Failure> {
-        let (study, accumulator) = (self.study, &self.study.accumulator);
+        let (study, accumulator) = (self.study, self.study.accumulator(self.design));
         if !study.array.product_register() {
             let help = "set product_register = true in the array's file, or choose fidelity = \"transition\"";
             let message =
                 "fidelity gate times multiplier and accumulator apart, and this array has no register between";
             return Err(Failure::request(message, help));
+        }
+        let unknown = [
+            (self.design.multiplier.coding().format() == NumberFormat::SignMagnitude, "sign-magnitude multipliers"),
+            (study.array.on_timing_error() == OnTimingError::Drop, "arrays that drop late products"),
+        ];
+        if let Some((_, what)) = unknown.into_iter().find(|(met, _)| *met) {
+            let help = "choose fidelity = \"transition\", which samples every product of this design as its gates do";
+            return Err(Failure::request(format!("fidelity gate does not simulate {what}"), help));
         }
         for point in self.behaviour.operating_points() {
             let refused = |error: &PointError| {
@@ -73,7 +87,7 @@ impl<'a> Evaluator<'a> {
                     "leave out this supply or lengthen clock_ps; fidelity transition takes accumulators as right";
                 Failure::request(format!("the accumulator cannot be simulated: {error}"), help)
             };
-            let pass = study.accumulator_pass(point.supply).map_err(refused)?;
+            let pass = study.accumulator_pass(self.design, point.supply).map_err(refused)?;
             if pass.overlaps() {
                 return Err(refused(&pass.overlap()));
             }
@@ -83,7 +97,7 @@ impl<'a> Evaluator<'a> {
         for Run { physical, positions, .. } in self.behaviour.runs(self.design) {
             // Positions that share a simulation of the multiplier share one of the accumulator.
             let supply = self.behaviour.point(positions[0]).supply;
-            let own = study.accumulator_pass(supply).ok().and_then(Pass::own_physical);
+            let own = study.accumulator_pass(self.design, supply).ok().and_then(Pass::own_physical);
             self.gates.push(GateInference::new(GateSpec {
                 multiplier: stage(self.design.multiplier.netlist(), physical),
                 accumulator: stage(&accumulator.netlist, own.unwrap_or(&accumulator.physical)),
@@ -97,12 +111,36 @@ impl<'a> Evaluator<'a> {
 
     /// Whether every product and every sum is the settled one at a position of the behaviour's points.
     pub(crate) fn settles(&self, position: usize) -> bool {
-        let sums = |study: &Study| !study.accumulator_fails(self.behaviour.point(position).supply);
+        let sums = |study: &Study| !study.accumulator_fails(self.design, self.behaviour.point(position).supply);
         match self.fidelity {
             Fidelity::Table => true,
             Fidelity::Gate => self.behaviour.errors(position).is_empty() && sums(self.study),
             _ => self.behaviour.errors(position).is_empty(),
         }
+    }
+
+    /// What a trained network becomes before it runs at a position of the behaviour's points.
+    pub(crate) fn compensated<'n>(
+        &self,
+        network: &'n Network,
+        position: usize,
+        how: Compensation,
+    ) -> Cow<'n, Network> {
+        if how == Compensation::default() {
+            return Cow::Borrowed(network);
+        }
+        let train = self.study.dataset.train.first(COMPENSATION_IMAGES);
+        let images: Vec<u8> = train.pixels().iter().map(|&pixel| pixel_code(pixel)).collect();
+        let compensator = Compensator {
+            product: &self.design.product,
+            gemm: &self.gemm,
+            table: self.behaviour.table(position),
+            batch: self.study.experiment.operation.batch,
+            accumulator_bits: self.study.array.accumulator_bits(),
+            images: &images,
+        };
+        let errors = (self.fidelity != Fidelity::Table).then(|| self.behaviour.errors(position));
+        Cow::Owned(compensator.compensate(network, errors, how))
     }
 
     /// Prepares inference of `network` on images given as activation codes, a label each.

@@ -180,6 +180,7 @@ impl Run {
                 .collect(),
         });
         energy_accuracy::EnergyAccuracy {
+            groups: "training",
             caption: Caption::new("Energy against accuracy", format!("{}; {}", self.conditions(), self.circuit())),
             series: series.collect(),
             exact_at_nominal: self.reference_accuracy(points),
@@ -417,6 +418,6 @@ fn estimate(interval: Interval) -> Estimate {
 }
 
 /// The interval of a share's mean may reach beyond 0…1; the share does not.
-fn share(interval: Interval) -> Estimate {
+pub(crate) fn share(interval: Interval) -> Estimate {
     Estimate { mean: interval.mean, low: interval.low.max(0.0), high: interval.high.min(1.0) }
 }

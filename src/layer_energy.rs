@@ -79,11 +79,13 @@ pub(crate) fn network_energy(
         None => exact_clock(&design.multiplier, &technology)?,
     };
     let incomplete = |error| Failure::request(error, "complete the technology file");
-    let accumulator = Accumulator::new(array.accumulator_bits(), &technology).map_err(incomplete)?;
+    let coding = design.multiplier.coding();
+    let accumulator = Accumulator::of(array, coding, &technology).map_err(incomplete)?;
     let (operands, [activations, weights]) = operands(options, &design)?;
     let statistics = OperandStatistics {
         netlist: design.multiplier.netlist(),
         physical: &design.physical,
+        coding,
         product: &design.product,
         probabilities: [&activations, &weights],
     };
@@ -100,7 +102,6 @@ pub(crate) fn network_energy(
         multiplier: &design.physical,
         accumulator: &accumulator,
         memories: &memories,
-        operand_bits: [design.multiplier.width_a(), design.multiplier.width_b()],
         clock_ps,
     };
     let energies = model

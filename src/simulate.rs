@@ -13,7 +13,9 @@ use crate::store::{Key, Keys, Store};
 use crate::study::{Study, load};
 use crate::weights::{Job, pairings};
 use crate::{summary, summary_memory};
-use axtrain_sim::array::{ElementMeans, EnergyModel, Fidelity, LayerWork, PointRun, Supplies, loading_energy};
+use axtrain_sim::array::{
+    Compensation, ElementMeans, EnergyModel, Fidelity, LayerWork, PointRun, Supplies, loading_energy,
+};
 use axtrain_sim::profile::Design;
 use axtrain_sim::report::{Point, Provenance, Record, StageErrorAverages};
 use axtrain_sim::technology::OperatingPoint;
@@ -194,12 +196,24 @@ fn run_network(study: &Study, evaluator: &Evaluator<'_>, design: usize, job: &Jo
     let all = failing.as_ref().is_some_and(|(_, chips)| !chips.is_empty());
     let weights = job.required(study)?;
     let codes = test_codes(study);
-    let inference = evaluator.prepare(&weights.network, codes.clone(), study.dataset.test.labels())?;
+    let labels = study.dataset.test.labels();
+    let prepared = match job.compensation == Compensation::default() {
+        true => Some(evaluator.prepare(&weights.network, codes.clone(), labels)?),
+        false => None,
+    };
     let mut points = Vec::new();
     for (position, &point) in operating.iter().enumerate() {
         let key = keys.sound(point);
         if all || store.record(&key).is_none() {
-            let evaluated = evaluate(study, evaluator, &inference, (job, &weights), position, seed)?;
+            let evaluated = match &prepared {
+                Some(inference) => evaluate(study, evaluator, inference, (job, &weights), position, seed)?,
+                None => {
+                    let network = evaluator.compensated(&weights.network, position, job.compensation).into_owned();
+                    let weights = WeightsFile { network, ..weights.clone() };
+                    let inference = evaluator.prepare(&weights.network, codes.clone(), labels)?;
+                    evaluate(study, evaluator, &inference, (job, &weights), position, seed)?
+                }
+            };
             store.keep(&key, &evaluated.record)?;
             points.push((evaluated.record, evaluated.layers));
         }
@@ -223,9 +237,8 @@ fn energy_model<'a>(study: &'a Study, design: &'a Design) -> EnergyModel<'a> {
         array: &study.array,
         technology: &study.technology,
         multiplier: &design.physical,
-        accumulator: &study.accumulator,
+        accumulator: study.accumulator(design),
         memories: &study.memories,
-        operand_bits: [design.multiplier.width_a(), design.multiplier.width_b()],
         clock_ps: study.clock_ps,
     }
 }
@@ -300,7 +313,7 @@ fn layer_works(
             convolution: layer.convolution,
             multiplier_fj: run.multiplier_fj[index] / images,
             loading_fj: loading_energy(
-                design.multiplier.netlist(),
+                &design.multiplier,
                 &design.physical,
                 layer,
                 (ELEMENT_SAMPLES, seed.wrapping_add(index as u64)),
@@ -312,7 +325,7 @@ fn layer_works(
                     &design.product,
                     &run.activations[index],
                     study.array.rows() as usize,
-                    &study.accumulator,
+                    study.accumulator(design),
                     (ELEMENT_SAMPLES, seed.wrapping_add(index as u64)),
                 ),
             },
@@ -327,7 +340,7 @@ fn record_point(study: &Study, evaluator: &Evaluator<'_>, job: &Job, point: Oper
         array: study.experiment.array.clone(),
         dataset: study.experiment.dataset.clone(),
         model: study.model(),
-        method: job.method.clone(),
+        method: job.name(),
         seed: job.seed,
         supply_v: point.supply.0,
         sram_v: study.memories.technology.nominal_supply_v(),
@@ -342,7 +355,7 @@ fn record_point(study: &Study, evaluator: &Evaluator<'_>, job: &Job, point: Oper
 
 fn provenance(study: &Study, evaluator: &Evaluator<'_>, weights: &WeightsFile, point: OperatingPoint) -> Provenance {
     let mut warnings = Vec::new();
-    if evaluator.fidelity != Fidelity::Gate && study.accumulator_fails(point.supply) {
+    if evaluator.fidelity != Fidelity::Gate && study.accumulator_fails(evaluator.design, point.supply) {
         warnings.push("the accumulator itself would miss this clock; its errors are not simulated".to_owned());
     }
     if study.array.double_buffering() {

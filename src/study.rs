@@ -23,7 +23,20 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 /// Names of the training methods, whether or not this build can train.
-pub(crate) const METHODS: [&str; 6] = ["plain", "active", "passive", "hybrid", "random-bit-error", "memory-adaptive"];
+pub(crate) const METHODS: [&str; 12] = [
+    "plain",
+    "post-training",
+    "active",
+    "passive",
+    "hybrid",
+    "table-gradient",
+    "sam",
+    "asam",
+    "gaussian",
+    "random-bit-error",
+    "hybrid-bit-error",
+    "memory-adaptive",
+];
 
 /// Activations are never negative: 7 bits.
 const ACTIVATION_BITS: u32 = 7;
@@ -35,9 +48,10 @@ pub(crate) struct Study {
     pub(crate) technology: Technology,
     pub(crate) memories: Memories,
     pub(crate) array: SystolicArray,
-    pub(crate) accumulator: Accumulator,
-    /// How it is simulated at each supply of the experiment.
-    accumulator_passes: Vec<Result<Pass, PointError>>,
+    /// The accumulator behind each design.
+    pub(crate) accumulators: Vec<Accumulator>,
+    /// How each is simulated at each supply of the experiment.
+    accumulator_passes: Vec<Vec<Result<Pass, PointError>>>,
     pub(crate) dataset: Dataset,
     pub(crate) architecture: Architecture,
     pub(crate) designs: Vec<Design>,
@@ -92,14 +106,21 @@ pub(crate) fn prepare(source: Source, path: &Path, runs: &Path, part: Option<Par
     let designs: Vec<Design> = designs
         .collect::<Result<_, _>>()
         .map_err(|error| Failure::request(error, "choose other designs or complete the technology file"))?;
-    let accumulator = Accumulator::new(array.accumulator_bits(), &technology)
+    let accumulators = designs.iter().map(|design| Accumulator::of(&array, design.multiplier.coding(), &technology));
+    let accumulators = accumulators
+        .collect::<Result<_, _>>()
         .map_err(|error| Failure::request(error, "complete the technology file"))?;
     let clock_ps = experiment.operation.clock_ps.unwrap_or(designs[experiment.baseline].minimum_clock_ps());
-    let Accumulator { netlist, physical, .. } = &accumulator;
-    let critical = StaticTiming::new(netlist, &physical.delay).critical_delay();
-    let at =
-        |&supply: &Volts| Pass::new(&technology, netlist, physical, critical, OperatingPoint { supply, clock_ps });
-    let accumulator_passes = experiment.operation.supplies.iter().map(at).collect();
+    let passes = |accumulator: &Accumulator| -> Vec<Result<Pass, PointError>> {
+        let Accumulator { netlist, physical, .. } = accumulator;
+        let critical = StaticTiming::new(netlist, &physical.delay).critical_delay();
+        let at = |&supply: &Volts| {
+            Pass::new(&technology, netlist, physical, critical, OperatingPoint { supply, clock_ps })
+        };
+        experiment.operation.supplies.iter().map(at).collect()
+    };
+    let accumulators: Vec<Accumulator> = accumulators;
+    let accumulator_passes = accumulators.iter().map(passes).collect();
     let root = runs.join(&experiment.name);
     let (folder, settings) = match part {
         None => (root.clone(), BTreeMap::new()),
@@ -116,7 +137,7 @@ pub(crate) fn prepare(source: Source, path: &Path, runs: &Path, part: Option<Par
         technology,
         memories,
         array,
-        accumulator,
+        accumulators,
         accumulator_passes,
         dataset,
         architecture,
@@ -200,7 +221,6 @@ fn array(array: &str, memory: &str, folder: &Path) -> Result<(SystolicArray, Mem
     let options = [
         (array.overflow() == Overflow::Saturate, "saturating accumulators", "overflow = \"wrap\""),
         (array.data_gating(), "data gating", "data_gating = false"),
-        (array.on_timing_error() == OnTimingError::Drop, "dropped products", "on_timing_error = \"capture\""),
     ];
     if let Some((_, option, remedy)) = options.into_iter().find(|(set, ..)| *set) {
         let message = format!("experiments do not simulate {option}");
@@ -255,15 +275,24 @@ impl Study {
         &self.designs[self.experiment.baseline]
     }
 
-    /// Whether the accumulator itself would fail at a supply.
-    pub(crate) fn accumulator_fails(&self, supply: Volts) -> bool {
-        self.accumulator_pass(supply).map_or(true, |pass| !pass.settles())
+    /// The accumulator behind a design.
+    pub(crate) fn accumulator(&self, design: &Design) -> &Accumulator {
+        &self.accumulators[self.place(design)]
     }
 
-    /// How the accumulator is simulated at one of the experiment's supplies.
-    pub(crate) fn accumulator_pass(&self, supply: Volts) -> Result<&Pass, &PointError> {
+    fn place(&self, design: &Design) -> usize {
+        self.designs.iter().position(|own| own.name() == design.name()).expect("a design of the study")
+    }
+
+    /// Whether the accumulator behind a design would itself fail at a supply.
+    pub(crate) fn accumulator_fails(&self, design: &Design, supply: Volts) -> bool {
+        self.accumulator_pass(design, supply).map_or(true, |pass| !pass.settles())
+    }
+
+    /// How the accumulator behind a design is simulated at one of the experiment's supplies.
+    pub(crate) fn accumulator_pass(&self, design: &Design, supply: Volts) -> Result<&Pass, &PointError> {
         let place = self.experiment.operation.supplies.iter().position(|&own| own == supply);
-        self.accumulator_passes[place.expect("a supply of the experiment")].as_ref()
+        self.accumulator_passes[self.place(design)][place.expect("a supply of the experiment")].as_ref()
     }
 
     /// The operating points of the experiment.
@@ -281,14 +310,27 @@ impl Study {
 
     /// What one design does at its operating points; tables of transitions are kept in the run's folder.
     pub(crate) fn behaviour(&self, design: usize, console: &Console) -> Result<Behaviour, Failure> {
-        let cache = TransitionCache::of(&self.root);
-        behaviour(&self.designs[design], &self.technology, &self.operating_points(), Some(&cache), console)
+        self.simulated(design, Some(&TransitionCache::of(&self.root)), console)
     }
 
     /// The same, simulated whether or not it is known, and nothing written.
     #[cfg(feature = "train")]
     pub(crate) fn fresh_behaviour(&self, design: usize, console: &Console) -> Result<Behaviour, Failure> {
-        behaviour(&self.designs[design], &self.technology, &self.operating_points(), None, console)
+        self.simulated(design, None, console)
+    }
+
+    fn simulated(
+        &self,
+        design: usize,
+        cache: Option<&TransitionCache>,
+        console: &Console,
+    ) -> Result<Behaviour, Failure> {
+        let design = &self.designs[design];
+        let behaviour = behaviour(design, &self.technology, &self.operating_points(), cache, console)?;
+        Ok(match self.array.on_timing_error() {
+            OnTimingError::Drop => behaviour.dropping_late_products(design),
+            OnTimingError::Capture => behaviour,
+        })
     }
 
     /// Times every transition of every design and writes what was found: `characterization.json` and the profiles.

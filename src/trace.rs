@@ -117,8 +117,7 @@ impl Job<'_> {
         let mut activations = stimulus.activations();
         activations.resize(1 << multiplier.width_a(), 0.0);
         let [first, second] = [activations, stimulus.weights().to_vec()].map(OperandDistribution::Histogram);
-        let (netlist, signed) = (multiplier.netlist(), multiplier.signed());
-        let metrics = ErrorMetrics::weighted(netlist, signed, [&first, &second], MetricOptions::default());
+        let metrics = ErrorMetrics::weighted_table(&self.design.product, [&first, &second], MetricOptions::default());
         metrics.expect("distributions of the operands' widths").nmed
     }
 

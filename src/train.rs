@@ -7,13 +7,20 @@ use crate::progress::Console;
 use crate::run_lock::RunLock;
 use crate::study::{Study, load};
 use crate::weights::Job;
-use axtrain_sim::config::Training;
+use axtrain_sim::config::{NoiseKind, SensitivityKind, SensitivityPlace, TimingDraws, Training};
 use axtrain_sim::multiplier::ProductTable;
+use axtrain_sim::profile::{ProfileMetadata, Stimulus};
+use axtrain_sim::technology::OperatingPoint;
 use axtrain_sim::workload::{FloatLayer, WeightsFile};
-use axtrain_trainer::{Chips, Method, Sensitivity, TrainError, Trained, TrainingSpec, WeightFaults};
+use axtrain_trainer::{
+    Chips, Estimator, Method, Sensitivity, SensitivityPass, TimingErrors, TimingSampler, TrainError, Trained,
+    TrainingSpec, WeightFaults, WeightNoise,
+};
 use rayon::prelude::*;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// Trains an experiment's networks.
 pub(crate) fn run(options: &ExperimentOptions, console: &Console) -> Result<(), Failure> {
@@ -56,8 +63,9 @@ pub(crate) fn networks(study: &Study, jobs: Vec<Job>, console: &Console) -> Resu
     let training = &study.experiment.training;
     let steps_each = training.epochs * study.dataset.train.len().div_ceil(training.batch);
     let stage = console.stage("training", (missing.len() * steps_each) as u64);
+    let timing = timing_errors(study, &missing, console)?;
     missing.par_iter().try_for_each(|job| {
-        let (spec, table) = spec(study, job)?;
+        let (spec, table) = spec(study, job, &timing)?;
         let mut observer = |progress: &axtrain_trainer::Progress| {
             stage.step();
             if let Some(epoch) = progress.completed {
@@ -72,28 +80,91 @@ pub(crate) fn networks(study: &Study, jobs: Vec<Job>, console: &Console) -> Resu
     })
 }
 
-/// How a network is trained, and the products it is trained with.
-pub(crate) fn spec<'a>(study: &'a Study, job: &Job) -> Result<(TrainingSpec, &'a ProductTable), Failure> {
+/// Late products of designs, by position.
+pub(crate) type TimingOfDesigns = BTreeMap<usize, Arc<TimingErrors>>;
+
+/// How a network is trained, and the products it is trained with, of which some may be late.
+pub(crate) fn spec<'a>(
+    study: &'a Study,
+    job: &Job,
+    timing: &TimingOfDesigns,
+) -> Result<(TrainingSpec, &'a ProductTable), Failure> {
     let training = &study.experiment.training;
     let method: Method =
         Training::unclipped(&job.method).parse().map_err(|error| Failure::request(error, "correct the method"))?;
+    let timing = timing.get(&job.design).cloned();
     let spec = TrainingSpec {
         epochs: training.epochs,
         warmup_epochs: training.clean_epochs,
+        ramp_epochs: training.ramp_epochs,
         batch: training.batch,
         learning_rate: training.learning_rate,
         weight_clip: training.clip(&job.method).map(|clip| clip as f32),
         weight_faults: weight_faults(study, job)?,
-        sensitivity: Sensitivity {
-            lambda: training.lambda as f32,
-            epsilon: training.epsilon as f32,
-            ..Sensitivity::default()
-        },
+        sensitivity: sensitivity(training),
+        timing: timing.filter(|_| Training::has_multiplier_errors(&job.method)),
+        sharpness_radius: training.sharpness_radius.map(|radius| radius as f32),
+        weight_noise: training.gaussian_weight_noise() as f32,
+        table_smoothing: training.table_smoothing,
         seed: job.seed,
         ..TrainingSpec::new(study.architecture.clone(), method)
     };
-    let table = &study.designs[job.design].product;
-    Ok((spec, table))
+    Ok((spec, &study.designs[job.design].product))
+}
+
+fn sensitivity(training: &Training) -> Sensitivity {
+    Sensitivity {
+        lambda: training.lambda as f32,
+        epsilon: training.epsilon as f32,
+        noise: match training.sensitivity_noise {
+            NoiseKind::Absolute => WeightNoise::Absolute,
+            NoiseKind::Relative => WeightNoise::Relative,
+            NoiseKind::Multiplier => WeightNoise::Multiplier,
+        },
+        estimator: match training.sensitivity {
+            SensitivityKind::GaussNewton => Estimator::GaussNewton,
+            SensitivityKind::GradientNorm => Estimator::GradientNorm,
+            SensitivityKind::Hutchinson => Estimator::Hutchinson,
+        },
+        pass: match training.sensitivity_at {
+            SensitivityPlace::Noisy => SensitivityPass::Noisy,
+            SensitivityPlace::Exact => SensitivityPass::Exact,
+        },
+    }
+}
+
+/// Late products at the supply to train for, of each design that some job trains for.
+pub(crate) fn timing_errors(study: &Study, jobs: &[Job], console: &Console) -> Result<TimingOfDesigns, Failure> {
+    let training = &study.experiment.training;
+    let mut errors = TimingOfDesigns::new();
+    let Some(supply) = training.supply else { return Ok(errors) };
+    for job in jobs.iter().filter(|job| Training::has_multiplier_errors(&job.method)) {
+        if errors.contains_key(&job.design) {
+            continue;
+        }
+        let (design, technology) = (&study.designs[job.design], &study.technology);
+        let point = OperatingPoint { supply, clock_ps: study.clock_ps };
+        let behaviour = crate::behaviour::behaviour(design, technology, &[point], None, console)?;
+        let (table, position) = behaviour.into_single().map_err(|why| {
+            let reason = format!("{}, training.supply_v: {why}", design.name());
+            Failure::request(reason, "train for a higher supply")
+        })?;
+        let stimulus = Stimulus::uniform(table.activation_bits(), table.weight_bits());
+        let window = table.points()[position].window();
+        let sampler = match training.timing_errors {
+            TimingDraws::Sums => TimingSampler::Sums,
+            TimingDraws::Products => TimingSampler::Products,
+        };
+        let of_design = TimingErrors {
+            metadata: ProfileMetadata::new(design, technology, point, window, &stimulus),
+            product: design.product.clone(),
+            transitions: Arc::new(table),
+            point: position,
+            sampler,
+        };
+        errors.insert(job.design, Arc::new(of_design));
+    }
+    Ok(errors)
 }
 
 /// The memory that a job trains for, if it trains for one.

@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::output::write_atomically;
 use crate::study::{Study, sha256};
+use axtrain_sim::array::Compensation;
 use axtrain_sim::config::Training;
 use axtrain_sim::workload::WeightsFile;
 use std::path::{Path, PathBuf};
@@ -18,24 +19,18 @@ pub(crate) struct Job {
     pub(crate) scheme: Option<usize>,
     /// The chip trained for, if the method trains for one.
     pub(crate) chip: Option<u64>,
-}
-
-/// Whether networks differ with the multiplier they are trained for.
-fn depends_on_multiplier(method: &str) -> bool {
-    matches!(Training::unclipped(method), "passive" | "hybrid")
-}
-
-/// Whether networks differ with the memory they are trained for.
-fn depends_on_memory(method: &str) -> bool {
-    matches!(Training::unclipped(method), "random-bit-error" | "memory-adaptive")
+    /// What is done to the trained network before it runs.
+    pub(crate) compensation: Compensation,
 }
 
 impl Job {
     /// The jobs whose networks run on `design`: one, or one a memory scheme, or one a scheme and chip.
     pub(crate) fn new(study: &Study, method: &str, seed: u64, design: usize) -> Vec<Self> {
-        let design = if depends_on_multiplier(method) { design } else { study.experiment.baseline };
-        let job = Self { method: method.to_owned(), seed, design, scheme: None, chip: None };
-        let Some(faulty) = study.faulty_memory.as_ref().filter(|_| depends_on_memory(method)) else {
+        let training = &study.experiment.training;
+        let design = if training.depends_on_multiplier(method) { design } else { study.experiment.baseline };
+        let compensation = Compensation::default();
+        let job = Self { method: method.to_owned(), seed, design, scheme: None, chip: None, compensation };
+        let Some(faulty) = study.faulty_memory.as_ref().filter(|_| Training::depends_on_memory(method)) else {
             return vec![job];
         };
         let chips: Vec<Option<u64>> = match Training::unclipped(method) {
@@ -47,6 +42,14 @@ impl Job {
         schemes.flat_map(of_scheme).map(|(scheme, chip)| Self { scheme, chip, ..job.clone() }).collect()
     }
 
+    /// Method and compensation, as records name them.
+    pub(crate) fn name(&self) -> String {
+        match self.compensation == Compensation::default() {
+            true => self.method.clone(),
+            false => format!("{}+{}", self.method, self.compensation),
+        }
+    }
+
     /// Name of the memory scheme trained for.
     pub(crate) fn scheme_name<'a>(&self, study: &'a Study) -> Option<&'a str> {
         Some(study.faulty_memory.as_ref()?.faults.schemes[self.scheme?].name())
@@ -56,6 +59,7 @@ impl Job {
     pub(crate) fn all(study: &Study) -> Vec<Job> {
         let mut jobs: Vec<Job> = Vec::new();
         for (_, job) in pairings(study) {
+            let job = Job { compensation: Compensation::default(), ..job };
             if !jobs.contains(&job) {
                 jobs.push(job);
             }
@@ -74,7 +78,7 @@ impl Job {
 
     /// Where its weights are in the study's own folder.
     fn own_path(&self, study: &Study) -> PathBuf {
-        let design = if depends_on_multiplier(&self.method) {
+        let design = if study.experiment.training.depends_on_multiplier(&self.method) {
             format!("{}_", study.designs[self.design].name())
         } else {
             String::new()
@@ -105,30 +109,29 @@ impl Job {
         let training = &study.experiment.training;
         let data = &study.dataset.train;
         let mut description = format!(
-            "{} {:?} {} {} {} {} {} {:?} {:?} {} {}",
+            "{} {:?} {} {}",
             env!("CARGO_PKG_VERSION"),
             study.architecture,
-            training.epochs,
-            training.batch,
-            training.learning_rate,
-            training.clean_epochs,
-            training.lambda,
-            training.epsilon,
-            training.clip(&self.method),
-            Training::unclipped(&self.method),
+            training.identity(&self.method),
             self.seed
         );
         description += &sha256(data.pixels());
         description += &sha256(data.labels());
-        if depends_on_multiplier(&self.method) {
-            description += &study.designs[self.design].product.sha256();
+        let design = &study.designs[self.design];
+        if training.depends_on_multiplier(&self.method) {
+            description += &design.product.sha256();
+        }
+        if let Some(supply) = training.supply.filter(|_| Training::has_multiplier_errors(&self.method)) {
+            // The circuit's delays, and the time they are given.
+            let (critical, delays) = (design.critical(), &design.physical.delay);
+            description += &format!("{} {critical:?} {delays:?} {supply:?} {}", design.sha256(), study.clock_ps);
+            description += &format!("{:?}{:?}", study.technology.name(), training.timing_errors);
         }
         if let (Some(faulty), Some(scheme)) = (&study.faulty_memory, self.scheme) {
             let scheme = &faulty.faults.schemes[scheme];
             // What the scheme is called does not matter.
             let scheme = scheme.clone().named("");
             description += &format!("{:?} {:?} {:?} {}", faulty.model, scheme, faulty.array, faulty.bytes);
-            description += &format!("{:?}", training.bit_error_rate);
             if let Some(chip) = self.chip {
                 description += &faulty.identity(chip);
             }
@@ -157,8 +160,8 @@ fn damaged(path: &Path, error: impl std::fmt::Display) -> Failure {
     Failure::request(format!("{}: {error}", path.display()), "delete the file; the next run trains it again")
 }
 
-/// Every (design, network) pair that runs: all methods on every design, but on the baseline the first method only, unless
-/// memories fail.
+/// Every (design, network) pair that runs: all methods with all compensations on every design, but on the baseline the first
+/// method only and as it is, unless memories fail.
 pub(crate) fn pairings(study: &Study) -> Vec<(usize, Job)> {
     let training = &study.experiment.training;
     let mut pairs = Vec::new();
@@ -166,9 +169,17 @@ pub(crate) fn pairings(study: &Study) -> Vec<(usize, Job)> {
         // Where memories fail, the baseline is of interest itself.
         let first_only = design == study.experiment.baseline && study.faulty_memory.is_none();
         let methods = if first_only { &training.methods[..1] } else { &training.methods[..] };
+        let compensations = match first_only {
+            true => &[Compensation::default()][..],
+            false => &study.experiment.operation.compensations,
+        };
         for method in methods {
             for &seed in &training.seeds {
-                pairs.extend(Job::new(study, method, seed, design).into_iter().map(|job| (design, job)));
+                for job in Job::new(study, method, seed, design) {
+                    pairs.extend(
+                        compensations.iter().map(|&compensation| (design, Job { compensation, ..job.clone() })),
+                    );
+                }
             }
         }
     }

@@ -383,6 +383,13 @@ mod training {
         // The same run twice differs in nothing, and one process at a time works on it.
         let same = json(&axtrain(&folder, &["diff", "runs/smoke", "runs/smoke", "--json"]));
         assert!(same["common"].as_array().unwrap().iter().all(|point| point["verdict"] == "same"));
+        let methods = json(&axtrain(&folder, &["diff", "runs/smoke", "--methods", "plain", "--json"]));
+        for compared in methods.as_array().unwrap() {
+            assert_eq!(compared["gain"].is_null(), compared["point"]["method"] == "plain", "{compared}");
+        }
+        let unknown = axtrain(&folder, &["diff", "runs/smoke", "--methods", "magic"]);
+        assert_eq!(unknown.status.code(), Some(2));
+        assert!(text(&unknown.stderr).contains("passive"), "{}", text(&unknown.stderr));
         let held = fs::File::options().write(true).open(run.join(".lock")).unwrap();
         held.lock().unwrap();
         let refused = axtrain(&folder, &["run", "smoke.toml", "-q"]);

@@ -148,6 +148,7 @@ fn run_folder(folder: &Path) {
         input_scale: 1.0,
         weight_scale: 1.0,
         requantize,
+        channel_requantize: None,
     };
     let layers = vec![dense("fc1", 64, 6, Requantize::from_factor(0.004)), dense("fc2", 6, 10, None)];
     let float = layers.iter().map(|layer| FloatLayer {
@@ -234,7 +235,7 @@ fn numpy_reads_a_profile() {
 import hashlib, json, numpy
 profile = numpy.load("traces/small@0.800V_900ps.npz", allow_pickle=False)
 about = json.loads(bytes(profile["metadata"]))
-assert about["schema"] == "axtrain/profile/2" and about["supply_v"] == 0.8 and about["clock_ps"] == 900
+assert about["schema"] == "axtrain/profile/3" and about["supply_v"] == 0.8 and about["clock_ps"] == 900
 a, b = numpy.arange(64)[:, None], numpy.arange(32)[None, :]
 product = profile["product"]
 assert product.dtype == "<i4" and (product == (a & ~1) * (b & ~1)).all()

@@ -19,8 +19,10 @@ use std::path::{Path, PathBuf};
 pub struct EnergyAccuracy {
     /// Title, and data set, model, array, clock and number of seeds.
     pub caption: Caption,
-    /// One line each; colour tells the method, marker shape the design.
+    /// One line each; colour tells the group, marker shape the design.
     pub series: Vec<Series>,
+    /// What a group is, as the legend says it: `training` or `variation`.
+    pub groups: &'static str,
     /// Accuracy, 0…1, of the exact multiplier at nominal supply, as a dashed line.
     pub exact_at_nominal: Option<f64>,
     /// Energy per image, µJ, and accuracy, 0…1, of the points that no other beats, by ascending energy: most accuracy for
@@ -30,10 +32,10 @@ pub struct EnergyAccuracy {
     pub accuracy_from: Option<f64>,
 }
 
-/// One training method on one design.
+/// One training method, or other group, on one design.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// Name of the training method.
+    /// Name of the training method or other group.
     pub method: String,
     /// Name of the multiplier design.
     pub design: String,
@@ -202,7 +204,7 @@ fn legend(data: &EnergyAccuracy, lines: &[Line]) -> [Row; 3] {
         notes.push(Key::new(Sample::Whisker(style::BASELINE), "95 % interval"));
     }
     [
-        Row { heading: "training", keys: methods.collect() },
+        Row { heading: data.groups, keys: methods.collect() },
         Row { heading: "design", keys: designs.collect() },
         Row { heading: "reference", keys: notes },
     ]

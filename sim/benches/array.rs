@@ -12,7 +12,7 @@ use axtrain_sim::array::{
     OperandStatistics, OperationMeans, Supplies, SystolicArray,
 };
 use axtrain_sim::memory::MemoryTechnology;
-use axtrain_sim::multiplier::{Family, MultiplierSpec, ProductTable};
+use axtrain_sim::multiplier::{Coding, Family, MultiplierSpec, ProductTable};
 use axtrain_sim::technology::Technology;
 use rayon::prelude::*;
 use std::hint::black_box;
@@ -86,13 +86,15 @@ fn closed_form_of_a_network() {
     let multiplier = MultiplierSpec::new("exact", Family::Array, 8, 8, true).expect("a valid width");
     let (netlist, product) = (multiplier.netlist(), multiplier.table().expect("a small multiplier"));
     let physical = technology.weigh(&netlist).expect("all cells are there");
-    let accumulator = Accumulator::new(32, &technology).expect("all cells are there");
+    let coding = Coding::plain(8, 8, true);
+    let accumulator = Accumulator::new(32, coding, &technology).expect("all cells are there");
     let sram = MemoryTechnology::from_toml(LSTP).expect("it is valid");
     let supplies = Supplies::new(technology.nominal_supply(), technology.nominal_supply());
     let memories = Memories::new(&memory, sram).expect("large enough");
     let uniform = [1.0 / 256.0; 256];
     let probabilities = [&uniform[..], &uniform];
-    let statistics = OperandStatistics { netlist: &netlist, physical: &physical, product: &product, probabilities };
+    let statistics =
+        OperandStatistics { netlist: &netlist, physical: &physical, coding, product: &product, probabilities };
     for dataflow in Dataflow::ALL {
         let array = SystolicArray::new(128, 128, dataflow).expect("a valid array");
         let measure = || {
@@ -106,7 +108,6 @@ fn closed_form_of_a_network() {
             multiplier: &physical,
             accumulator: &accumulator,
             memories: &memories,
-            operand_bits: [8, 8],
             clock_ps: 1572.0,
         };
         let count = || array.network_cycles(black_box(&layers), &memory).expect("it fits");

@@ -35,7 +35,7 @@ fn run() {
     let technology = Technology::from_toml(FREEPDK45).expect("the built-in technology reads");
     let spec = MultiplierSpec::new("exact", Family::Array, 8, 8, true).expect("a valid design");
     let design = Design::new(spec.into(), &technology).expect("all cells are there");
-    let accumulator = Accumulator::new(24, &technology).expect("all cells are there");
+    let accumulator = Accumulator::new(24, design.multiplier.coding(), &technology).expect("all cells are there");
     gates(&design, &accumulator);
     levels(&design);
 }
@@ -82,7 +82,7 @@ fn levels(design: &Design) {
     let spec = TransitionSpec {
         netlist: design.multiplier.netlist(),
         physical: &design.physical,
-        signed: true,
+        coding: design.multiplier.coding(),
         activation_bits: 7,
         mode: DelayMode::Inertial,
         windows: &windows,
@@ -159,6 +159,7 @@ fn layer(rng: &mut ChaCha8Rng, convolution: Convolution, requantize: Option<Requ
         input_scale: 1.0,
         weight_scale: 1.0,
         requantize,
+        channel_requantize: None,
     }
 }
 

@@ -74,6 +74,7 @@ fn network(rng: &mut ChaCha8Rng, architecture: &Architecture) -> Network {
             input_scale: 1.0,
             weight_scale: 1.0,
             requantize: (index < last).then(|| Requantize::from_factor(factor).expect("a usual factor")),
+            channel_requantize: None,
         }
     };
     Network::new(architecture.layers().iter().enumerate().map(layer).collect()).expect("layers fit together")

@@ -62,7 +62,7 @@ fn main() {
     let transitions = TransitionSpec {
         netlist: design.multiplier.netlist(),
         physical: &design.physical,
-        signed: true,
+        coding: design.multiplier.coding(),
         activation_bits: 7,
         mode: DelayMode::Inertial,
         windows: &windows,

@@ -9,7 +9,7 @@ mod cpu_clock;
 
 use axtrain_sim::energy::SwitchingActivity;
 use axtrain_sim::engine::{DelayMode, LANES, Lanes, StaticTiming, TimedEngine, timed_verilog};
-use axtrain_sim::multiplier::{Family, MultiplierSpec};
+use axtrain_sim::multiplier::{Coding, Family, MultiplierSpec};
 use axtrain_sim::netlist::{Delays, EdgeDelay, Netlist};
 use axtrain_sim::profile::{TransitionSpec, TransitionTable};
 use axtrain_sim::technology::{DelayModel, Physical, Technology};
@@ -110,7 +110,8 @@ fn time_of_pairs(
 }
 
 fn time_of_table(netlist: &Netlist, physical: &Physical, mode: DelayMode, windows: &[Picoseconds]) -> f64 {
-    let spec = TransitionSpec { netlist, physical, signed: true, activation_bits: 8, mode, windows };
+    let spec =
+        TransitionSpec { netlist, physical, coding: Coding::plain(8, 8, true), activation_bits: 8, mode, windows };
     // The pool has one thread, but it is not this one.
     let timed = || {
         let start = cpu_seconds();

@@ -35,7 +35,7 @@ impl Bench {
         let spec = TransitionSpec {
             netlist: design.multiplier.netlist(),
             physical: &design.physical,
-            signed: true,
+            coding: design.multiplier.coding(),
             activation_bits: 7,
             mode: DelayMode::Inertial,
             windows: &windows,

@@ -10,7 +10,7 @@ use axtrain_sim::array::{
 };
 use axtrain_sim::engine::{DelayMode, StaticTiming};
 use axtrain_sim::kernel::TableGemm;
-use axtrain_sim::multiplier::{Family, MultiplierSpec};
+use axtrain_sim::multiplier::{Coding, Family, MultiplierSpec};
 use axtrain_sim::profile::{Design, TransitionSpec, TransitionTable};
 use axtrain_sim::technology::{Physical, Technology};
 use axtrain_sim::units::Picoseconds;
@@ -33,19 +33,22 @@ impl Machine {
         let technology = Technology::from_toml(FREEPDK45).unwrap();
         let spec = MultiplierSpec::new("m", family, 8, 8, true).unwrap();
         let design = Design::new(spec.into(), &technology).unwrap();
-        Self { design, accumulator: Accumulator::new(accumulator_bits, &technology).unwrap() }
+        Self {
+            design,
+            accumulator: Accumulator::new(accumulator_bits, Coding::plain(8, 8, true), &technology).unwrap(),
+        }
     }
 
     fn gates(&self, mode: DelayMode, rows: usize) -> GateInference<'_> {
         let multiplier = StageSpec { netlist: self.design.multiplier.netlist(), physical: &self.design.physical };
-        let Accumulator { netlist, physical } = &self.accumulator;
+        let Accumulator { netlist, physical, .. } = &self.accumulator;
         let accumulator = StageSpec { netlist, physical };
         GateInference::new(GateSpec { multiplier, accumulator, signed: true, mode, rows })
     }
 
     /// Shares of both critical paths, and a picosecond.
     fn windows(&self, [multiplier, accumulator]: [f64; 2]) -> [Picoseconds; 2] {
-        let Accumulator { netlist, physical } = &self.accumulator;
+        let Accumulator { netlist, physical, .. } = &self.accumulator;
         [self.window(multiplier), window(accumulator, physical, netlist)]
     }
 
@@ -80,7 +83,7 @@ fn gates_equal_looked_up_products_while_the_accumulator_has_slack() {
     let spec = TransitionSpec {
         netlist: design.multiplier.netlist(),
         physical: &design.physical,
-        signed: true,
+        coding: Coding::plain(8, 8, true),
         activation_bits: 7,
         mode,
         windows: &windows,

@@ -4,7 +4,7 @@
 //! default keeps the test short. Without `iverilog` the tests say so and pass, except where `CI=true`.
 
 use axtrain_sim::engine::{DelayMode, LANES, Lanes, StaticTiming, TimedEngine, lane_values, timed_verilog};
-use axtrain_sim::multiplier::{Family, MultiplierSpec};
+use axtrain_sim::multiplier::{Family, Multiplier, MultiplierSpec};
 use axtrain_sim::netlist::{Delays, NetId, Netlist};
 use axtrain_sim::technology::{DelayModel, Technology};
 use axtrain_sim::units::Picoseconds;
@@ -31,20 +31,30 @@ fn pair_count() -> usize {
     std::env::var("AXTRAIN_ICARUS_PAIRS").map_or(512, |count| count.parse().expect("a number of pairs"))
 }
 
-/// An array with full and half adders, one with tied operand bits, and a compressor tree of another shape.
+/// An array with full and half adders, one with tied operand bits, a compressor tree of another shape, and sign–magnitude.
 fn circuits() -> Vec<Netlist> {
     let families = [
         ("exact", Family::Array, true),
         ("truncated", Family::OperandTruncated { a: 2, b: 2 }, true),
         ("booth", Family::Booth, true),
     ];
-    let build = |(name, family, signed)| MultiplierSpec::new(name, family, 8, 8, signed).unwrap().netlist();
-    families.into_iter().map(build).collect()
+    let build = |(name, family, signed)| MultiplierSpec::new(name, family, 8, 8, signed).unwrap();
+    let mut circuits: Vec<Netlist> = families.into_iter().map(|design| build(design).netlist()).collect();
+    // Signs beside magnitudes: ports of 9, 9 and 17 bits.
+    let magnitudes = Multiplier::from(build(("magnitudes", Family::Array, false)));
+    circuits.push(magnitudes.sign_magnitude("sign_magnitude").unwrap().netlist().clone());
+    circuits
 }
 
-fn random_pairs(count: usize, seed: u64) -> Vec<[u32; 2]> {
+/// Widths of the ports for the operands and the product.
+fn widths(netlist: &Netlist) -> [usize; 3] {
+    [netlist.inputs()[0].width(), netlist.inputs()[1].width(), netlist.outputs()[0].width()]
+}
+
+/// Both operands of each side, the first above the second.
+fn random_pairs(count: usize, bits: usize, seed: u64) -> Vec<[u32; 2]> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    (0..count).map(|_| [rng.random_range(0..1 << 16), rng.random_range(0..1 << 16)]).collect()
+    (0..count).map(|_| [rng.random_range(0..1 << bits), rng.random_range(0..1 << bits)]).collect()
 }
 
 /// What Icarus makes of a netlist: the product sampled just before each time, and how often each net changes, after
@@ -67,13 +77,14 @@ fn icarus(name: &str, netlist: &Netlist, text: &str, pairs: &[[u32; 2]], times: 
         steps += &format!("#{} $fstrobe(file, \"%h\", p); ", time.0 - 1 - now);
         now = time.0 - 1;
     }
-    let (count, module) = (pairs.len(), netlist.name());
+    let (count, module, [a, b, p]) = (pairs.len(), netlist.name(), widths(netlist));
     let bench = format!(
         "`timescale 1ps/1ps
 module bench;
-  reg [15:0] from [0:{last}], to [0:{last}];
-  reg [7:0] a, b;
-  wire [15:0] p;
+  reg [{a} + {b} - 1:0] from [0:{last}], to [0:{last}];
+  reg [{a} - 1:0] a;
+  reg [{b} - 1:0] b;
+  wire [{p} - 1:0] p;
   integer pair, file;
   {module} dut(.a(a), .b(b), .p(p));
   initial begin
@@ -99,7 +110,7 @@ endmodule\n",
         changes = file("changes.vcd").display(),
         rest = period - now,
     );
-    let hex = |side: usize| pairs.iter().map(|pair| format!("{:04x}\n", pair[side])).collect::<String>();
+    let hex = |side: usize| pairs.iter().map(|pair| format!("{:05x}\n", pair[side])).collect::<String>();
     std::fs::write(file("from.hex"), hex(0)).unwrap();
     std::fs::write(file("to.hex"), hex(1)).unwrap();
     std::fs::write(file("bench.v"), bench).unwrap();
@@ -158,8 +169,9 @@ fn engine(netlist: &Netlist, delays: &Delays, mode: DelayMode, pairs: &[[u32; 2]
     for block in pairs.chunks(LANES) {
         let side = |side: usize| block.iter().map(|pair| pair[side]).collect::<Vec<u32>>();
         let (from, to) = (side(0), side(1));
-        for (port, shift) in [(0, 8), (1, 0)] {
-            for bit in 0..8 {
+        let [a, b, _] = widths(netlist);
+        for (port, width, shift) in [(0, a, b), (1, b, 0)] {
+            for bit in 0..width {
                 let lanes = |codes: &[u32]| Lanes::gather(codes, shift + bit);
                 engine.set_input(port, bit, lanes(&from), lanes(&to));
             }
@@ -189,7 +201,8 @@ fn compare(name: &str, mode: DelayMode, model: DelayModel) {
         // From before the first output changes to past the last change.
         let times: Vec<Picoseconds> =
             (1..=SAMPLES as u32).map(|eighth| Picoseconds(critical * eighth / SAMPLES as u32 + 1)).collect();
-        let pairs = random_pairs(pair_count(), index as u64);
+        let [a, b, _] = widths(netlist);
+        let pairs = random_pairs(pair_count(), a + b, index as u64);
         let text = timed_verilog(netlist, &delays, mode).unwrap();
         let folder = format!("icarus-{name}-{}", netlist.name());
         let theirs = icarus(&folder, netlist, &text, &pairs, &times);
@@ -219,19 +232,23 @@ fn compare_free_running(name: &str, mode: DelayMode, model: DelayModel) {
     for (index, netlist) in circuits().iter().enumerate() {
         let delays = technology.weigh(netlist).unwrap().delays(model);
         let critical = StaticTiming::with_delays(netlist, &delays).critical_delay().0;
+        let [bits_a, bits_b, _] = widths(netlist);
         // Two to four operations in flight.
         for period in [critical * 5 / 11, critical / 4] {
             let codes: Vec<Vec<u32>> = (0..=CYCLES)
                 .map(|cycle| {
-                    random_pairs(sequences, (1000 * index + cycle) as u64).iter().map(|pair| pair[0]).collect()
+                    random_pairs(sequences, bits_a + bits_b, (1000 * index + cycle) as u64)
+                        .iter()
+                        .map(|pair| pair[0])
+                        .collect()
                 })
                 .collect();
             let folder = format!("icarus-free-{name}-{}-{period}", netlist.name());
             let text = timed_verilog(netlist, &delays, mode).unwrap();
             let theirs = icarus_free_running(&folder, netlist, &text, &codes, period, critical + 1);
             let mut engine = TimedEngine::clocked(netlist, &delays, mode, Picoseconds(period), CYCLES);
-            for (port, shift) in [(0, 8), (1, 0)] {
-                for bit in 0..8 {
+            for (port, shift, bits) in [(0, bits_b, bits_a), (1, 0, bits_b)] {
+                for bit in 0..bits {
                     let values: Vec<Lanes> = codes.iter().map(|codes| Lanes::gather(codes, shift + bit)).collect();
                     engine.set_sequence(port, bit, &values);
                 }
@@ -272,15 +289,17 @@ fn icarus_free_running(
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).unwrap();
     let file = |name: &str| folder.join(name);
+    let [bits_a, bits_b, bits_p] = widths(netlist);
     let (sequences, cycles) = (codes[0].len(), codes.len() - 1);
     // Settling takes a multiple of `span`, so that the dump tells settling from running.
     let span = u64::from(period) * cycles as u64 + u64::from(rest);
     let bench = format!(
         "`timescale 1ps/1ps
 module bench;
-  reg [15:0] operands [0:{last}];
-  reg [7:0] a, b;
-  wire [15:0] p;
+  reg [{top}:0] operands [0:{last}];
+  reg [{top_a}:0] a;
+  reg [{top_b}:0] b;
+  wire [{top_p}:0] p;
   integer sequence, cycle, file;
   {module} dut(.a(a), .b(b), .p(p));
   initial begin
@@ -304,6 +323,10 @@ module bench;
 endmodule\n",
         last = sequences * (cycles + 1) - 1,
         vectors = cycles + 1,
+        top = bits_a + bits_b - 1,
+        top_a = bits_a - 1,
+        top_b = bits_b - 1,
+        top_p = bits_p - 1,
         module = netlist.name(),
         operands = file("operands.hex").display(),
         samples = file("samples.txt").display(),

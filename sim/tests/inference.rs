@@ -7,8 +7,8 @@ use axtrain_sim::array::{
 };
 use axtrain_sim::engine::{DelayMode, StaticTiming, exhaustive_codes};
 use axtrain_sim::kernel::TableGemm;
-use axtrain_sim::multiplier::{Family, MultiplierSpec, ProductTable};
-use axtrain_sim::profile::{SampledErrors, TransitionSpec, TransitionTable};
+use axtrain_sim::multiplier::{Coding, Family, MultiplierSpec, ProductTable};
+use axtrain_sim::profile::{OnTimingError, SampledErrors, TransitionSpec, TransitionTable};
 use axtrain_sim::technology::Technology;
 use axtrain_sim::units::Picoseconds;
 use axtrain_sim::workload::{Convolution, QuantizedLayer, infer_with};
@@ -82,11 +82,11 @@ fn looked_up_inference_equals_multiplying_one_by_one() {
     let physical = technology.weigh(&netlist).unwrap();
     let critical = StaticTiming::new(&netlist, &physical.delay).critical_delay().0;
     let windows = [critical * 7 / 10, critical + 1].map(Picoseconds);
-    let table = TransitionTable::build(
+    let captured = TransitionTable::build(
         TransitionSpec {
             netlist: &netlist,
             physical: &physical,
-            signed: true,
+            coding: Coding::plain(8, 8, true),
             activation_bits: 7,
             mode: DelayMode::Inertial,
             windows: &windows,
@@ -95,22 +95,31 @@ fn looked_up_inference_equals_multiplying_one_by_one() {
     )
     .unwrap();
 
+    let dropped_table = captured.clone().dropping_late_products(&product);
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     let (images, batch, bits) = (23, 8, 18);
     let gemm = TableGemm::new(&product);
     for network in networks(&mut rng) {
         let codes: Vec<u8> = (0..images * network.inputs()).map(|_| rng.random_range(0..128)).collect();
         let labels: Vec<u8> = (0..images).map(|_| rng.random_range(0..5)).collect();
-        let inference = TransitionInference::new(&network, &table, &gemm, (codes.clone(), &labels), batch, bits);
-        for errors in table.points() {
+        let points = captured.points().iter().zip(dropped_table.points()).flat_map(|(late, dropped)| {
+            [(&captured, late, late, OnTimingError::Capture), (&dropped_table, dropped, late, OnTimingError::Drop)]
+        });
+        for (table, errors, late, on_timing_error) in points {
+            let inference = TransitionInference::new(&network, table, &gemm, (codes.clone(), &labels), batch, bits);
             let run = inference.run(errors);
             let mut activations = codes.clone();
             for (index, layer) in network.layers().iter().enumerate() {
                 assert_eq!(run.activations[index], activations);
-                let expected = one_by_one(layer, &activations, (&product, &table, errors), (images, batch, bits));
+                let expected = one_by_one(
+                    layer,
+                    &activations,
+                    (&product, &captured, late, on_timing_error),
+                    (images, batch, bits),
+                );
                 assert_eq!(
                     run.multiplier_fj[index],
-                    expected.energy as f64 * table.energy_quantum(),
+                    expected.energy as f64 * captured.energy_quantum(),
                     "{}",
                     layer.name
                 );
@@ -131,10 +140,10 @@ fn looked_up_inference_equals_multiplying_one_by_one() {
                 let right = predictions.iter().zip(&labels).filter(|(found, label)| found == label).count();
                 assert_eq!((run.accuracy.correct, run.accuracy.images), (right, images));
             }
-            let late = errors.window().0 > critical;
+            let in_time = errors.window().0 > critical;
             assert_eq!(
                 run.error_rate.iter().all(|&rate| rate == 0.0),
-                late,
+                in_time,
                 "errors exactly before the critical path"
             );
         }
@@ -151,7 +160,7 @@ struct OneByOne {
 fn one_by_one(
     layer: &QuantizedLayer,
     activations: &[u8],
-    (product, table, errors): (&ProductTable, &TransitionTable, &SampledErrors),
+    (product, table, late, on_timing_error): (&ProductTable, &TransitionTable, &SampledErrors, OnTimingError),
     (images, batch, bits): (usize, usize, u32),
 ) -> OneByOne {
     let (shape, positions) = (layer.convolution.shape(images), layer.convolution.positions());
@@ -171,10 +180,15 @@ fn one_by_one(
                 if last || row + 1 == shape.m {
                     energy += u64::from(table.energy_row(table.pair(activation(row), 0))[usize::from(weight)]);
                 }
-                let (codes, deltas) = errors.row(pair);
-                let delta = codes.iter().position(|&code| code == weight).map_or(0, |at| deltas[at]);
-                wrong += u64::from(delta != 0);
-                sum += i64::from(product.product(activation(row).into(), weight.into()) + delta);
+                let right = product.product(activation(row).into(), weight.into());
+                let (codes, deltas) = late.row(pair);
+                let added = match (codes.iter().position(|&code| code == weight), on_timing_error) {
+                    (None, _) => right,
+                    (Some(at), OnTimingError::Capture) => right + deltas[at],
+                    (Some(_), OnTimingError::Drop) => 0,
+                };
+                wrong += u64::from(added != right);
+                sum += i64::from(added);
             }
             let wrapped = (sum + (1 << (bits - 1))).rem_euclid(1 << bits) - (1 << (bits - 1));
             accumulators[(image * layer.convolution.channels() + output) * positions + position] =
@@ -195,7 +209,7 @@ fn gates_and_arithmetic_give_the_same_table() {
 #[test]
 fn sampled_element_means_approach_the_exact_ones() {
     let technology = Technology::from_toml(FREEPDK45).unwrap();
-    let accumulator = Accumulator::new(24, &technology).unwrap();
+    let accumulator = Accumulator::new(24, Coding::plain(8, 8, true), &technology).unwrap();
     let product = ProductTable::exact(8, 8, true);
     let one = Convolution::connected([1, 1, 1], 1).unwrap();
     let layer = QuantizedLayer {

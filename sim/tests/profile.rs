@@ -2,10 +2,10 @@
 
 use axtrain_sim::energy::SwitchingActivity;
 use axtrain_sim::engine::{DelayMode, Lanes, TimedEngine};
-use axtrain_sim::multiplier::{Family, MultiplierSpec};
+use axtrain_sim::multiplier::{Family, Multiplier, MultiplierSpec};
 use axtrain_sim::profile::{
-    Changing, Design, ErrorProfile, ErrorTrace, MassFunction, Operation, ProfileError, ProfileMetadata, SequenceSpec,
-    Sequences, SimulatedOperations, Stimulus, TransitionSpec, TransitionTable,
+    Changing, Design, ErrorProfile, ErrorTrace, MassFunction, OnTimingError, Operation, ProfileError,
+    ProfileMetadata, SequenceSpec, Sequences, SimulatedOperations, Stimulus, TransitionSpec, TransitionTable,
 };
 use axtrain_sim::technology::{OperatingPoint, Sampling, Technology};
 use axtrain_sim::units::{Picoseconds, Volts};
@@ -23,9 +23,9 @@ struct Bench {
 
 impl Bench {
     /// All transitions, sampled at 60 %, 80 % and just after the critical path.
-    fn new(spec: MultiplierSpec, activation_bits: u32) -> Self {
+    fn new(multiplier: impl Into<Multiplier>, activation_bits: u32) -> Self {
         let technology = Technology::from_toml(FREEPDK45).unwrap();
-        let design = Design::new(spec.into(), &technology).unwrap();
+        let design = Design::new(multiplier.into(), &technology).unwrap();
         let critical = design.critical().0;
         let windows = [critical * 6 / 10, critical * 8 / 10, critical + 1].map(Picoseconds).to_vec();
         let table = TransitionTable::build(transitions(&design, activation_bits, &windows), &|| ()).unwrap();
@@ -38,7 +38,10 @@ impl Bench {
 
     fn metadata(&self, point: usize, stimulus: &Stimulus) -> ProfileMetadata {
         let operating_point = OperatingPoint { supply: Volts(0.9), clock_ps: 1000.0 };
-        ProfileMetadata::new(&self.design, &self.technology, operating_point, self.windows[point], stimulus)
+        ProfileMetadata {
+            on_timing_error: self.table.on_timing_error(),
+            ..ProfileMetadata::new(&self.design, &self.technology, operating_point, self.windows[point], stimulus)
+        }
     }
 
     fn uniform(&self) -> Stimulus {
@@ -55,7 +58,7 @@ fn transitions<'a>(design: &'a Design, activation_bits: u32, windows: &'a [Picos
     TransitionSpec {
         netlist: design.multiplier.netlist(),
         physical: &design.physical,
-        signed: design.multiplier.signed(),
+        coding: design.multiplier.coding(),
         activation_bits,
         mode: DelayMode::Inertial,
         windows,
@@ -251,14 +254,39 @@ fn every_operation(activation_bits: u32, weight_bits: u32) -> Vec<Operation> {
 /// The table counts through the transitions with constant weights; the trace is given them in another order, lane by lane.
 #[test]
 fn the_exhaustive_profile_of_an_8_by_8_is_the_expectation_of_its_trace() {
-    let spec = MultiplierSpec::new("truncated", Family::OperandTruncated { a: 1, b: 2 }, 8, 8, true).unwrap();
+    let multiplier = |signed| {
+        let family = Family::OperandTruncated { a: 1, b: 2 };
+        Multiplier::from(MultiplierSpec::new("truncated", family, 8, 8, signed).unwrap())
+    };
+    let sign_magnitude = || multiplier(false).sign_magnitude("truncated").unwrap();
+    for (multiplier, drop) in
+        [(multiplier(true), false), (sign_magnitude(), false), (multiplier(true), true), (sign_magnitude(), true)]
+    {
+        expectation_of_trace(multiplier, drop);
+    }
+}
+
+fn expectation_of_trace(multiplier: Multiplier, drop: bool) {
     // 1,024 pairs of activations: more than the table sorts together.
-    let bench = Bench::new(spec, 5);
+    let mut bench = Bench::new(multiplier, 5);
+    if drop {
+        bench.table = bench.table.dropping_late_products(&bench.design.product);
+    }
     let simulated = SimulatedOperations::new(bench.spec(), every_operation(5, 8)).unwrap();
     for point in 0..3 {
         let profile = bench.profile(point, &bench.uniform());
         let metadata = profile.metadata.clone();
-        let rebuilt = ErrorProfile::from_trace(metadata, &bench.design.product, 5, &simulated.trace(point, 0.5));
+        assert_eq!(metadata.on_timing_error, if drop { OnTimingError::Drop } else { OnTimingError::Capture });
+        let mut trace = simulated.trace(point, 0.5);
+        for (sampled, settled) in trace.sampled.iter_mut().zip(&trace.settled) {
+            *sampled = if drop && sampled != settled { 0 } else { *sampled };
+        }
+        let rebuilt = ErrorProfile::from_trace(metadata, &bench.design.product, 5, &trace);
+        let flips = bench.table.points()[point].bit_flips().map(|flips| flips.map(|count| count as f64 / 262_144.0));
+        let rates = profile.bit_flip_01.iter().zip(&profile.bit_flip_10);
+        for ((up, down), counted) in rates.zip(flips) {
+            assert!((up - counted[0]).abs() < 1e-12 && (down - counted[1]).abs() < 1e-12, "{up} {down} {counted:?}");
+        }
         let ErrorProfile { energy_fj, .. } = &rebuilt;
         for (traced, tabulated) in energy_fj.iter().zip(&profile.energy_fj) {
             // The table keeps energy in steps of a 65,535th of the largest.

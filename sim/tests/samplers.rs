@@ -78,7 +78,7 @@ fn spec_of<'a>(design: &'a Design, windows: &'a [Picoseconds]) -> TransitionSpec
     TransitionSpec {
         netlist: design.multiplier.netlist(),
         physical: &design.physical,
-        signed: true,
+        coding: design.multiplier.coding(),
         activation_bits: BITS,
         mode: DelayMode::Inertial,
         windows,

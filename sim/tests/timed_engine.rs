@@ -3,8 +3,10 @@
 mod scalar_simulator;
 
 use axtrain_sim::engine::{DelayMode, LANES, Lanes, StaticTiming, TimedEngine};
-use axtrain_sim::multiplier::{Family, MultiplierSpec};
+use axtrain_sim::multiplier::{Family, Multiplier, MultiplierSpec};
 use axtrain_sim::netlist::{CellKind, Delays, EdgeDelay, NetId, Netlist, NetlistBuilder};
+use axtrain_sim::profile::{Design, TransitionSpec, TransitionTable};
+use axtrain_sim::technology::Technology;
 use axtrain_sim::units::Picoseconds;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -273,5 +275,77 @@ fn a_fast_edge_overtakes_a_slow_one() {
         engine.run();
         let times: Vec<u32> = engine.changes(slow).map(|(time, _)| time.0).collect();
         assert_eq!(times, expected, "{mode:?}");
+    }
+}
+
+/// A sign–magnitude design's table of transitions, late products captured and dropped, against its circuit simulated event by event:
+/// the bits that the product register samples, read as sign and magnitude.
+#[test]
+fn sampled_magnitudes_are_those_of_the_scalar_simulation() {
+    let technology = Technology::from_toml(include_str!("../../hwconfigs/technology/freepdk45.toml")).unwrap();
+    for width in [7, 8] {
+        let unsigned =
+            MultiplierSpec::new("m", Family::OperandTruncated { a: 0, b: 1 }, width, width, false).unwrap();
+        let multiplier = Multiplier::from(unsigned).sign_magnitude("m").unwrap();
+        let design = Design::new(multiplier, &technology).unwrap();
+        let windows = [55, 70, 85].map(|percent| Picoseconds(design.critical().0 * percent / 100));
+        // All codes: with negative activations the sign changes too.
+        let spec = TransitionSpec {
+            netlist: design.multiplier.netlist(),
+            physical: &design.physical,
+            coding: design.multiplier.coding(),
+            activation_bits: 8,
+            mode: DelayMode::Inertial,
+            windows: &windows,
+        };
+        let captured = TransitionTable::build(spec, &|| ()).unwrap();
+        let dropped = captured.clone().dropping_late_products(&design.product);
+        let delays = Delays::Single(design.physical.delay.clone());
+        let product = design.multiplier.netlist().outputs()[0].nets();
+        let mut rng = ChaCha8Rng::seed_from_u64(width.into());
+        let (mut late, mut signs) = (0, 0);
+        for _ in 0..400 {
+            let values: [i64; 3] = std::array::from_fn(|_| rng.random_range(-128..128));
+            let port = |value: i64| {
+                let magnitude = value.unsigned_abs().min((1 << width) - 1);
+                u64::from(value < 0) << width | magnitude
+            };
+            let [previous, activation, weight] = values.map(port);
+            let start = settled(design.multiplier.netlist(), &[previous, weight]);
+            let changes = changes(
+                design.multiplier.netlist(),
+                &delays,
+                DelayMode::Inertial,
+                &[previous, weight],
+                &[activation, weight],
+            );
+            // The number on the product's port before a time.
+            let number = |time: u32| {
+                let bit = |net: &NetId| {
+                    let before = changes[net.index()].iter().take_while(|(change, _)| *change < time).last();
+                    before.map_or(start[net.index()], |(_, level)| *level)
+                };
+                let (sign, magnitude) = product.split_last().unwrap();
+                let magnitude = magnitude.iter().rev().fold(0, |word, net| word << 1 | i32::from(bit(net)));
+                if bit(sign) { -magnitude } else { magnitude }
+            };
+            let right = number(u32::MAX);
+            assert_eq!(right, design.product.product(values[1] as u32, values[2] as u32));
+            let codes = values.map(|value| value as u8);
+            let pair = captured.pair(codes[0], codes[1]);
+            for (point, window) in windows.iter().enumerate() {
+                let sampled = number(window.0);
+                let delta = |table: &TransitionTable| {
+                    let (weights, deltas) = table.points()[point].row(pair);
+                    weights.iter().position(|weight| *weight == codes[2]).map_or(0, |place| deltas[place])
+                };
+                assert_eq!(delta(&captured), sampled - right, "{values:?} at {window}");
+                let added = if sampled == right { right } else { 0 };
+                assert_eq!(delta(&dropped), added - right, "{values:?} at {window}");
+                late += usize::from(sampled != right);
+                signs += usize::from(i64::from(sampled.signum()) * i64::from(right.signum()) < 0);
+            }
+        }
+        assert!(late > 100, "{late} late products are too few to tell, {signs} of them with a wrong sign");
     }
 }

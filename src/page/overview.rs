@@ -6,12 +6,17 @@ use super::html::{Cell, Html, escaped, table};
 use crate::failure::Failure;
 use crate::output::write_atomically;
 use crate::summary::{ACCEPTED_LOSSES, loss_in_points, nanojoules};
-use crate::sweep::Line;
+use crate::sweep::{Line, Unbeaten};
 use axtrain_sim::config::Axis;
 use std::path::{Path, PathBuf};
 
 /// Writes the page of the sweep in `root`.
-pub(crate) fn write_overview(root: &Path, axes: &[Axis], lines: &[Line]) -> Result<PathBuf, Failure> {
+pub(crate) fn write_overview(
+    root: &Path,
+    axes: &[Axis],
+    lines: &[Line],
+    front: &[Unbeaten<'_>],
+) -> Result<PathBuf, Failure> {
     let name = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut page = Html::default();
     page.element("h1", &format!("Energy against accuracy: {}", escaped(&name)));
@@ -20,6 +25,9 @@ pub(crate) fn write_overview(root: &Path, axes: &[Axis], lines: &[Line]) -> Resu
     page.section("answer", "Answer", &answer(lines));
     for (_, svg) in figures(&root.join("figures"))? {
         page.figure(&svg);
+    }
+    if !front.is_empty() {
+        page.section("front", "Unbeaten in all variations", &unbeaten(front));
     }
     page.section("variations", "Variations", &variations(lines));
     let path = root.join("report.html");
@@ -47,6 +55,23 @@ fn answer(lines: &[Line]) -> String {
         };
     }
     html + "</ul>\n<p class=\"note\">Each variation is compared with its own baseline at full supply, trained the first way.</p>\n"
+}
+
+/// Points that no other of any variation beats.
+fn unbeaten(front: &[Unbeaten<'_>]) -> String {
+    let head = ["energy an image", "accuracy", "design", "training", "supply", "variation"];
+    let rows = front.iter().map(|Unbeaten { line, point }| {
+        vec![
+            Cell::number(nanojoules(point.energy_uj.total), point.energy_uj.total),
+            Cell::number(percent(point), point.accuracy.mean),
+            Cell::text(&point.design),
+            Cell::text(&point.method),
+            Cell::number(format!("{:.3} V", point.supply_v), point.supply_v),
+            Cell::link(&line.folder, &format!("{}/report.html", line.folder)),
+        ]
+    });
+    table(&head, rows, true)
+        + "<p class=\"note\">No other point of any variation is at least as accurate for at most the energy.</p>\n"
 }
 
 /// A link to a variation's own page.

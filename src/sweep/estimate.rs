@@ -30,7 +30,7 @@ pub(super) fn seconds(sweep: &Sweep, seed: u64, console: &Console) -> Result<f64
         let step = match training.get(&kind) {
             Some(step) => *step,
             None => {
-                let (step, _) = training_step(&study, &needed.job)?;
+                let (step, _) = training_step(&study, &needed.job, &inner)?;
                 training.insert(kind, step);
                 step
             }
@@ -52,16 +52,18 @@ pub(super) fn seconds(sweep: &Sweep, seed: u64, console: &Console) -> Result<f64
         }
         if !missing.is_empty() {
             let (found, all) = simulate::progress(&study, seed);
-            total += image(&study, &missing[0].1)? * study.dataset.test.len() as f64 * (all - found) as f64 / cores;
+            total += image(&study, &missing[0].1, &inner)? * study.dataset.test.len() as f64 * (all - found) as f64
+                / cores;
         }
     }
     Ok(total)
 }
 
 /// Seconds of a training step on one core, and the network after some.
-fn training_step(study: &Study, job: &Job) -> Result<(f64, Network), Failure> {
-    let (mut spec, table) = train::spec(study, job)?;
-    (spec.epochs, spec.warmup_epochs) = (1, 0);
+fn training_step(study: &Study, job: &Job, console: &Console) -> Result<(f64, Network), Failure> {
+    let timing = train::timing_errors(study, std::slice::from_ref(job), console)?;
+    let (mut spec, table) = train::spec(study, job, &timing)?;
+    (spec.epochs, spec.warmup_epochs, spec.ramp_epochs) = (1, 0, 0);
     let mut dataset = study.dataset.clone();
     dataset.train = dataset.train.first(spec.batch * STEPS);
     let steps = dataset.train.len().div_ceil(spec.batch).max(1);
@@ -72,10 +74,10 @@ fn training_step(study: &Study, job: &Job) -> Result<(f64, Network), Failure> {
 }
 
 /// Seconds of an image's inference on one core.
-fn image(study: &Study, job: &Job) -> Result<f64, Failure> {
+fn image(study: &Study, job: &Job, console: &Console) -> Result<f64, Failure> {
     let network = match job.stored(study)? {
         Some(weights) => weights.network,
-        None => training_step(study, job)?.1,
+        None => training_step(study, job, console)?.1,
     };
     let test = study.dataset.test.first(IMAGES);
     let codes: Vec<u8> = test.pixels().iter().map(|&pixel| pixel_code(pixel)).collect();

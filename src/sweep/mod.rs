@@ -15,9 +15,9 @@ use crate::store::Store;
 use crate::study::{Part, Study, prepare};
 use crate::weights::{Job, pairings};
 use crate::{simulate, train};
-use axtrain_sim::config::{Axes, Variation};
+use axtrain_sim::config::Axes;
 use axtrain_sim::report::Record;
-pub(crate) use overview::Line;
+pub(crate) use overview::{Line, Unbeaten};
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -149,13 +149,11 @@ impl Sweep {
 
     /// One variation, loaded.
     fn study(&self, index: usize) -> Result<Study, Failure> {
-        let Variation { settings, text } = &self.axes.variations[index];
-        let mut name = self.path.display().to_string();
-        let part = (self.axes.variations.len() > 1).then(|| {
-            name += &format!(" with {}", in_words(settings.iter()));
-            Part { name: self.folder_name(index), settings: settings.clone() }
-        });
-        prepare(Source { name, text: text.clone() }, &self.path, &self.runs, part)
+        let variation = &self.axes.variations[index];
+        let name = variation.name_in(&self.path.display().to_string());
+        let part = (self.axes.variations.len() > 1)
+            .then(|| Part { name: self.folder_name(index), settings: variation.settings.clone() });
+        prepare(Source { name, text: variation.text.clone() }, &self.path, &self.runs, part)
     }
 
     /// A variation's number and what is particular to it.
@@ -163,7 +161,9 @@ impl Sweep {
         let digits = (self.axes.variations.len()).to_string().len();
         let plain = |value: &String| -> String {
             let name = value.rsplit('/').next().unwrap_or_default();
-            name.chars().filter(|c| c.is_ascii_alphanumeric() || "-.".contains(*c)).take(24).collect()
+            let parts = name.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
+            let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+            parts.join("-").chars().take(24).collect()
         };
         // In the order of the file, as far as they stand there.
         let settings = &self.axes.variations[index].settings;
@@ -293,7 +293,7 @@ impl Sweep {
         let shown: Vec<String> = missing
             .iter()
             .take(3)
-            .map(|(design, job)| format!("{} seed {} on {}", job.method, job.seed, study.designs[*design].name()))
+            .map(|(design, job)| format!("{} seed {} on {}", job.name(), job.seed, study.designs[*design].name()))
             .collect();
         Err(Failure::incomplete(
             format!(
@@ -328,9 +328,4 @@ impl Sweep {
     fn inner(&self, console: &Console) -> Console {
         if self.axes.variations.len() > 1 { console.silent() } else { *console }
     }
-}
-
-/// Settings as `key = value`.
-fn in_words<'a>(settings: impl Iterator<Item = (&'a String, &'a String)>) -> String {
-    settings.map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
 }

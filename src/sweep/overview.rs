@@ -2,19 +2,23 @@
 
 use super::Sweep;
 use crate::failure::Failure;
-use crate::figures::compared_with;
+use crate::figures::{compared_with, share};
 use crate::output::print_line;
 use crate::page;
 use crate::savings;
 use crate::summary::{ACCEPTED_LOSSES, loss_in_points, nanojoules, new_table};
-use axtrain_plots::Caption;
-use axtrain_sim::report::{Aggregate, Record, aggregate, cheapest_within};
+use axtrain_plots::{Caption, energy_accuracy};
+use axtrain_sim::report::{Aggregate, Record, aggregate, cheapest_within, pareto_front};
 use comfy_table::CellAlignment;
 
 /// A variation and its answers.
 pub(crate) struct Line {
     /// The variation's folder.
     pub(crate) folder: String,
+    /// Data set that its accuracies are of.
+    dataset: String,
+    /// All its operating points.
+    points: Vec<Aggregate>,
     /// Value of each axis.
     pub(crate) settings: Vec<(String, String)>,
     /// What its points are compared with: its baseline at the highest supply, trained the first way.
@@ -37,8 +41,27 @@ impl Line {
         let settings = variation.settings.iter().map(|(key, value)| (key.clone(), value.clone()));
         let (folder, settings) = (sweep.folder_name(index), settings.collect());
         let saved = savings::saved(&points, &reference, |_| true);
-        Some(Self { folder, settings, saved, reference, best: best.into() })
+        let dataset = records.first()?.point.dataset.clone();
+        Some(Self { folder, dataset, points, settings, saved, reference, best: best.into() })
     }
+}
+
+/// A point that no point of any variation beats, and its variation.
+#[derive(Clone, Copy)]
+pub(crate) struct Unbeaten<'a> {
+    pub(crate) line: &'a Line,
+    pub(crate) point: &'a Aggregate,
+}
+
+/// The front of all variations together, by ascending energy; empty if their accuracies are of different data sets.
+pub(crate) fn front(lines: &[Line]) -> Vec<Unbeaten<'_>> {
+    if lines.windows(2).any(|pair| pair[0].dataset != pair[1].dataset) {
+        return Vec::new();
+    }
+    let all: Vec<Unbeaten<'_>> =
+        lines.iter().flat_map(|line| line.points.iter().map(move |point| Unbeaten { line, point })).collect();
+    let points: Vec<Aggregate> = all.iter().map(|unbeaten| unbeaten.point.clone()).collect();
+    pareto_front(&points).into_iter().map(|index| all[index]).collect()
 }
 
 /// Writes the sweep's figure and page, and prints its table.
@@ -84,9 +107,71 @@ fn draw(sweep: &Sweep, lines: &[Line]) -> Result<std::path::PathBuf, Failure> {
     let figure = savings::figure(caption, bars);
     let folder = sweep.root.join("figures");
     std::fs::create_dir_all(&folder).map_err(|error| Failure::write(&folder, error))?;
-    axtrain_plots::savings::draw(&figure, &folder.join("savings"))
-        .map_err(|error| Failure::other(format!("cannot draw a figure: {error}")))?;
-    page::write_overview(&sweep.root, &sweep.axes.axes, lines)
+    let failed = |error| Failure::other(format!("cannot draw a figure: {error}"));
+    axtrain_plots::savings::draw(&figure, &folder.join("savings")).map_err(failed)?;
+    let front = front(lines);
+    // Empty only if the data sets differ: the best reference is a point itself.
+    if !front.is_empty() {
+        let figure = front_figure(lines, &front);
+        axtrain_plots::energy_accuracy::draw(&figure, &folder.join("energy-accuracy")).map_err(failed)?;
+    }
+    page::write_overview(&sweep.root, &sweep.axes.axes, lines, &front)
+}
+
+/// Draws at most so many variations' own fronts, of those that have most points on the front of all.
+const MOST_FRONTS: usize = 7;
+/// Draws points of at most so much less accuracy than the best reference, 0…1: what loses more is no choice.
+const SHOWN_LOSS: f64 = 0.1;
+
+/// The front of all variations, and the own fronts of those that reach it.
+fn front_figure(lines: &[Line], front: &[Unbeaten<'_>]) -> energy_accuracy::EnergyAccuracy {
+    let best = lines.iter().map(|line| line.reference.accuracy.mean).fold(0.0, f64::max);
+    let from = best - SHOWN_LOSS;
+    let good = |point: &Aggregate| point.accuracy.mean >= from;
+    let mut reaching: Vec<(&Line, usize)> = Vec::new();
+    for Unbeaten { line, .. } in front.iter().filter(|unbeaten| good(unbeaten.point)) {
+        match reaching.iter_mut().find(|(known, _)| known.folder == line.folder) {
+            Some((_, points)) => *points += 1,
+            None => reaching.push((line, 1)),
+        }
+    }
+    let count = reaching.len();
+    reaching.sort_by_key(|(_, points)| std::cmp::Reverse(*points));
+    reaching.truncate(MOST_FRONTS);
+    let shown = reaching.len();
+    let series = reaching.iter().flat_map(|(line, _)| {
+        let mut own: Vec<energy_accuracy::Series> = Vec::new();
+        for point in
+            pareto_front(&line.points).into_iter().map(|index| &line.points[index]).filter(|point| good(point))
+        {
+            let place = energy_accuracy::Point {
+                supply_v: point.supply_v,
+                energy_uj: point.energy_uj.total,
+                accuracy: share(point.accuracy),
+            };
+            match own.iter_mut().find(|series| series.design == point.design) {
+                Some(series) => series.points.push(place),
+                None => own.push(energy_accuracy::Series {
+                    method: line.folder.replace('_', " "),
+                    design: point.design.clone(),
+                    baseline: false,
+                    points: vec![place],
+                }),
+            }
+        }
+        own
+    });
+    let front = front.iter().map(|unbeaten| unbeaten.point).filter(|point| good(point));
+    let drawn = if shown < count { format!("{shown} of the {count}") } else { "those".to_owned() };
+    let fronts = format!("{} variations; the own fronts of {drawn} that reach the front of all", lines.len());
+    energy_accuracy::EnergyAccuracy {
+        caption: Caption::new("Energy against accuracy of all variations", fronts),
+        series: series.collect(),
+        groups: "variation",
+        exact_at_nominal: Some(best),
+        front: front.map(|point| [point.energy_uj.total, point.accuracy.mean]).collect(),
+        accuracy_from: None,
+    }
 }
 
 fn table(lines: &[Line]) -> String {

@@ -168,8 +168,11 @@ fn report_failures(sweep: &Sweep, cluster: &Cluster, folder: &Path, seed: u64) -
     for shard in &failed {
         let log = log(folder, *shard);
         print_line(&format!("part {shard} of {} is not complete; {} ends with", cluster.shards, log.display()));
-        let text = std::fs::read_to_string(&log).unwrap_or_else(|error| error.to_string());
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
+        if lines.is_empty() {
+            print_line("    nothing: it was killed, or it never ran");
+        }
         lines[lines.len().saturating_sub(SHOWN_LINES)..].iter().for_each(|line| print_line(&format!("    {line}")));
     }
     let parts = failed.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");

@@ -13,7 +13,17 @@ use cpu_clock::cpu_seconds;
 use std::ops::ControlFlow;
 
 /// Methods that need no memory to train for.
-const METHODS: [Method; 4] = [Method::Plain, Method::Active, Method::Passive, Method::Hybrid];
+const METHODS: [Method; 9] = [
+    Method::Plain,
+    Method::PostTraining,
+    Method::Active,
+    Method::Passive,
+    Method::Hybrid,
+    Method::TableGradient,
+    Method::SharpnessAware,
+    Method::AdaptiveSharpnessAware,
+    Method::Gaussian,
+];
 
 fn main() {
     let mut dataset = Dataset::embedded("fashion-mnist").expect("it is built in");
@@ -28,7 +38,7 @@ fn main() {
         let architecture = Architecture::new([1, 28, 28], &layers, 10).expect("it fits 28×28");
         println!("{name}, ms a step");
         for method in METHODS {
-            let mut line = format!("  {:8}", method.name());
+            let mut line = format!("  {:14}", method.name());
             for (table, products) in [("exact", &exact), ("truncated", &truncated), ("unstructured", &noisy)] {
                 let milliseconds = step(&architecture, method, &dataset, products) * 1e3;
                 line += &format!("  {table} {milliseconds:6.2}");

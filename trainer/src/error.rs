@@ -1,6 +1,6 @@
 //! Why training did not finish.
 
-use crate::spec::Method;
+use crate::method::Method;
 
 /// Why training did not finish.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -80,7 +80,8 @@ fn signedness(signed: bool) -> &'static str {
 fn remedy(method: Method, learning_rate: f64) -> String {
     let rate = format!("the steps are probably too long; lower learning_rate = {learning_rate}");
     match method {
-        Method::Plain | Method::Passive | Method::RandomBitError | Method::MemoryAdaptive => rate,
-        Method::Active | Method::Hybrid => rate + " or sensitivity.lambda",
+        Method::Active | Method::Hybrid | Method::HybridBitError => rate + " or sensitivity.lambda",
+        Method::SharpnessAware | Method::AdaptiveSharpnessAware => rate + " or sharpness_radius",
+        _ => rate,
     }
 }

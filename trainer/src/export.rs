@@ -24,6 +24,7 @@ pub(crate) fn export(real: &RealNetwork, geometry: &[LayerGeometry], hidden_scal
             input_scale,
             weight_scale,
             requantize: next_scale.map(|scale| ActivationQuantizer::new(accumulator_scale, scale).requantize()),
+            channel_requantize: None,
         });
         input_scale = next_scale.unwrap_or(input_scale);
     }

@@ -31,25 +31,30 @@
 //! gradients pass straight through. A run uses one thread, and depends on its settings and data alone: start several at
 //! once to use several cores.
 //!
-//! Not modelled here: residual connections, batch normalisation, asymmetric codes, errors that depend on time or voltage (a
-//! table has none), gradients of the table itself.
+//! Not modelled here: residual connections, batch normalisation, asymmetric codes.
 
 mod calibration;
 mod error;
 mod export;
 mod geometry;
+mod method;
 mod methods;
 mod metrics;
 mod network;
 mod ops;
+mod pass;
 mod quantizer;
 mod real_product;
 mod spec;
+mod table_slopes;
 #[cfg(test)]
 mod testing;
+mod timing;
 mod training;
 
 pub use error::{Quantity, TrainError};
+pub use method::{Method, UnknownMethod};
 pub use metrics::accuracy;
-pub use spec::{Chips, Method, Sensitivity, TrainingSpec, UnknownMethod, WeightFaults, WeightNoise};
+pub use spec::{Chips, Estimator, Sensitivity, SensitivityPass, TrainingSpec, WeightFaults, WeightNoise};
+pub use timing::{TimingErrors, TimingSampler};
 pub use training::{EpochRecord, LayerParameters, Progress, Trained, Validation, train};

@@ -50,6 +50,7 @@ mod tests {
             input_scale: 1.0,
             weight_scale: 1.0,
             requantize: None,
+            channel_requantize: None,
         };
         let network = Network::new(vec![identity]).unwrap();
         // As codes: (127, 0), (5, 0), (0, 127); scores (127, 10), (5, 10), (0, 137).

@@ -2,14 +2,16 @@
 
 use crate::calibration::Calibration;
 use crate::geometry::{LayerGeometry, Selection};
-use crate::ops::{self, Rounding, TableProduct};
+use crate::ops::{self, Rounding};
+use crate::pass::{Noise, Numbers, Pass};
 use crate::quantizer::{self, ActivationQuantizer};
-use axtrain_sim::kernel::TableGemm;
+use axtrain_sim::profile::sampler::Gaussian;
 use axtrain_sim::workload::PIXEL_SCALE;
 use burn::module::{Module, Param};
+use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, RngExt};
-use std::sync::Arc;
+use std::sync::LazyLock;
 
 /// Real-valued parameters of a network.
 #[derive(Module, Debug)]
@@ -88,12 +90,26 @@ impl RealNetwork {
 
     /// The layers with weights rounded to their grids. `None` if a weight is not finite.
     pub(crate) fn round(&self, geometry: &[LayerGeometry]) -> Option<RoundedNetwork> {
+        let rounded = |weight, scale| ops::round(weight, Rounding::Weight(scale));
+        self.layers_with(geometry, rounded)
+    }
+
+    /// The layers with weights as they are. `None` if one is not finite.
+    pub(crate) fn unrounded(&self, geometry: &[LayerGeometry]) -> Option<RoundedNetwork> {
+        self.layers_with(geometry, |weight, _| weight)
+    }
+
+    fn layers_with(
+        &self,
+        geometry: &[LayerGeometry],
+        rounded: impl Fn(Tensor<2>, f32) -> Tensor<2>,
+    ) -> Option<RoundedNetwork> {
         let layer = |(layer, geometry): (&RealLayer, &LayerGeometry)| {
             let weight = layer.weight.val();
             let weight_scale = quantizer::weight_scale(&to_vec(weight.clone()));
             weight_scale.is_finite().then(|| RoundedLayer {
                 geometry: geometry.clone(),
-                weight: ops::round(weight, Rounding::Weight(weight_scale)),
+                weight: rounded(weight, weight_scale),
                 weight_scale,
                 bias: layer.bias.val(),
             })
@@ -161,8 +177,7 @@ impl RoundedNetwork {
     /// The same layers with what `change` makes of the weight codes, `[output][weight]`, a slice a layer; gradients reach the
     /// parameters as if nothing had changed.
     pub(crate) fn with_changed_codes(&self, change: impl FnOnce(&mut [&mut [i8]])) -> Self {
-        let codes = |layer: &RoundedLayer| quantizer::weight_codes(&to_vec(layer.weight.clone()), layer.weight_scale);
-        let before: Vec<Vec<i8>> = self.layers.iter().map(codes).collect();
+        let before = self.codes();
         let mut after = before.clone();
         change(&mut after.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>());
         let layer = |(layer, (before, after)): (&RoundedLayer, (Vec<i8>, Vec<i8>))| {
@@ -174,40 +189,96 @@ impl RoundedNetwork {
         Self { layers: self.layers.iter().zip(before.into_iter().zip(after)).map(layer).collect() }
     }
 
-    /// Runs `images [image][pixel]`, on the grid of [`PIXEL_SCALE`], through the layers on the arithmetic of `gemm`.
+    /// The same layers as if they were parameters themselves: gradients end at them.
+    pub(crate) fn as_leaves(&self) -> Self {
+        let leaf = |layer: &RoundedLayer| RoundedLayer {
+            weight: layer.weight.clone().detach().require_grad(),
+            bias: layer.bias.clone().detach().require_grad(),
+            ..layer.clone()
+        };
+        Self { layers: self.layers.iter().map(leaf).collect() }
+    }
+
+    /// The same layers with `steps [output channel][k]` and `[output channel]` added to weights and bias, off their grids; gradients
+    /// reach the parameters as if nothing had changed.
+    pub(crate) fn moved(&self, steps: Vec<(Tensor<2>, Tensor<1>)>) -> Self {
+        let layer = |(layer, (weight, bias)): (&RoundedLayer, (Tensor<2>, Tensor<1>))| RoundedLayer {
+            weight: layer.weight.clone() + weight,
+            bias: layer.bias.clone() + bias,
+            ..layer.clone()
+        };
+        Self { layers: self.layers.iter().zip(steps).map(layer).collect() }
+    }
+
+    /// Each layer's weight codes `[output channel][k]`.
+    pub(crate) fn codes(&self) -> Vec<Vec<i8>> {
+        let codes = |layer: &RoundedLayer| quantizer::weight_codes(&to_vec(layer.weight.clone()), layer.weight_scale);
+        self.layers.iter().map(codes).collect()
+    }
+
+    /// Runs `images [image][pixel]`, on the grid of [`PIXEL_SCALE`], through the layers as `pass` says.
     /// Scales of hidden activations come from `calibration`, which sees each layer's output first.
-    pub(crate) fn forward(
-        &self,
-        images: Tensor<2>,
-        gemm: &Arc<TableGemm>,
-        calibration: &mut Calibration,
-    ) -> Vec<LayerTrace> {
+    pub(crate) fn forward(&self, images: Tensor<2>, pass: &Pass, calibration: &mut Calibration) -> Vec<LayerTrace> {
         let mut input = images;
         let mut activation_scale = PIXEL_SCALE;
         let mut trace = Vec::with_capacity(self.layers.len());
         for (position, layer) in self.layers.iter().enumerate() {
             let accumulator_scale = activation_scale * layer.weight_scale;
-            let product = TableProduct { gemm: gemm.clone(), activation_scale, weight_scale: layer.weight_scale };
-            let bias = ops::round(layer.bias.clone(), Rounding::Bias(accumulator_scale));
-            let sums = ops::multiply(input.clone(), layer.weight.clone(), layer.geometry.convolution, product);
-            let output = ops::add_bias(sums, bias);
+            let convolution = layer.geometry.convolution;
+            let sums = match &pass.numbers {
+                Numbers::Codes(products) => {
+                    let table = products.in_layer(position, activation_scale, layer.weight_scale);
+                    ops::multiply(input.clone(), layer.weight.clone(), convolution, table)
+                }
+                Numbers::Real | Numbers::RoundedActivations => {
+                    ops::multiply_real(input.clone(), layer.weight.clone(), convolution)
+                }
+            };
+            let bias = match &pass.numbers {
+                Numbers::Codes(_) => ops::round(layer.bias.clone(), Rounding::Bias(accumulator_scale)),
+                Numbers::Real | Numbers::RoundedActivations => layer.bias.clone(),
+            };
+            let mut output = ops::add_bias(sums, bias);
+            if let Some(noise) = &pass.noise {
+                output = with_noise(output, noise, position);
+            }
             if position + 1 == self.layers.len() {
                 trace.push(LayerTrace { input, output, activation: None });
                 break;
             }
             activation_scale = calibration.scale(position, peak(&output));
             let quantizer = ActivationQuantizer::new(accumulator_scale, activation_scale);
-            let mut activations = ops::round(output.clone(), Rounding::Activation(quantizer));
+            let (mut activations, grid, limit) = match &pass.numbers {
+                Numbers::Real => (relu(output.clone()), None, f32::INFINITY),
+                Numbers::RoundedActivations | Numbers::Codes(_) => {
+                    let activations = ops::round(output.clone(), Rounding::Activation(quantizer));
+                    (activations, Some(activation_scale), quantizer.limit())
+                }
+            };
             let windows = layer.geometry.pooling.as_ref();
             let pooling = windows.map(|windows| windows.selection(&to_vec(activations.clone().inner())));
             if let Some(selection) = &pooling {
-                activations = ops::pool(activations, selection.clone(), Some(activation_scale));
+                activations = ops::pool(activations, selection.clone(), grid);
             }
-            let activation = Some(Activation { limit: quantizer.limit(), pooling });
+            let activation = Some(Activation { limit, pooling });
             trace.push(LayerTrace { input: std::mem::replace(&mut input, activations), output, activation });
         }
         trace
     }
+}
+
+/// A layer's pre-activations with noise; nothing is drawn where there is none.
+fn with_noise(output: Tensor<2>, noise: &Noise, layer: usize) -> Tensor<2> {
+    static GAUSSIAN: LazyLock<Gaussian> = LazyLock::new(Gaussian::new);
+    let deviation = noise.deviations[layer];
+    if deviation == 0.0 {
+        return output;
+    }
+    let [images, outputs] = output.dims();
+    let bits = |place: usize| noise.draws.stream(layer as u64, place as u64).bits(0);
+    let values = (0..images * outputs).map(|place| deviation * GAUSSIAN.draw((bits(place) >> 32) as u32));
+    let values = Tensor::from_data(TensorData::new(values.collect(), [images, outputs]), &output.device());
+    output + values
 }
 
 /// The largest element.

@@ -1,10 +1,12 @@
 //! What to train, and how.
 
 use crate::error::TrainError;
+use crate::method::Method;
+use crate::timing::TimingErrors;
 use axtrain_sim::memory::{ArrayShape, FaultMap, FaultModel, LayerShape, Scheme, SchemeError, WeightMemory};
 use axtrain_sim::workload::{Architecture, Dataset};
 use std::fmt;
-use std::str::FromStr;
+use std::sync::Arc;
 
 /// Everything that decides a training run besides its data and its multiplier.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +20,8 @@ pub struct TrainingSpec {
     /// The first of them, in which every method trains plainly: errors and regularisers hinder a network that knows
     /// nothing yet.
     pub warmup_epochs: usize,
+    /// Epochs after these over which noise and regularisers are raised from nothing; none for all at once.
+    pub ramp_epochs: usize,
     /// Images a step.
     pub batch: usize,
     /// Adam's step size at the start; it falls to zero along a cosine.
@@ -27,6 +31,15 @@ pub struct TrainingSpec {
     pub weight_clip: Option<f32>,
     /// The regulariser of active and hybrid training.
     pub sensitivity: Sensitivity,
+    /// Late products of the multiplier, if it runs at a supply at which there are any.
+    pub timing: Option<Arc<TimingErrors>>,
+    /// Distance ρ of sharpness-aware training; 0.05 for SAM and 0.5 for ASAM if not given.
+    pub sharpness_radius: Option<f32>,
+    /// Deviation of the weights' noise in Gaussian training, in units of a layer's largest weight. Noise like the multiplier's
+    /// errors comes on top.
+    pub weight_noise: f32,
+    /// Codes to either side over which the product table is smoothed for its gradient.
+    pub table_smoothing: usize,
     /// The memory of random-bit-error and memory-adaptive training.
     pub weight_faults: Option<WeightFaults>,
     /// Share of the training images, from the end, that is kept for validation and never trained on.
@@ -43,10 +56,15 @@ impl TrainingSpec {
             method,
             epochs: 6,
             warmup_epochs: 1,
+            ramp_epochs: 0,
             batch: 128,
             learning_rate: 3e-3,
             weight_clip: None,
             sensitivity: Sensitivity::default(),
+            timing: None,
+            sharpness_radius: None,
+            weight_noise: 0.0,
+            table_smoothing: 8,
             weight_faults: None,
             validation_share: 0.1,
             seed: 0,
@@ -68,7 +86,7 @@ impl TrainingSpec {
         let needed = format!("for images of {:?} and {classes} classes, as in {}", dataset.shape, dataset.name);
         check("architecture", fits, &self.architecture.to_string(), &needed)?;
         check("epochs", self.epochs > 0, &self.epochs, "at least 1")?;
-        let warm = self.method == Method::Plain || self.warmup_epochs < self.epochs;
+        let warm = matches!(self.method, Method::Plain | Method::PostTraining) || self.warmup_epochs < self.epochs;
         check("warmup_epochs", warm, &self.warmup_epochs, "below epochs, or the method is never used")?;
         check("batch", self.batch > 0, &self.batch, "at least 1")?;
         let rate = self.learning_rate > 0.0 && self.learning_rate <= 1.0;
@@ -77,6 +95,11 @@ impl TrainingSpec {
         check("weight_clip", clip, &self.weight_clip, "a positive number")?;
         check("sensitivity.lambda", lambda.is_finite() && lambda >= 0.0, &lambda, "at least 0")?;
         check("sensitivity.epsilon", positive(epsilon.into()), &epsilon, "a positive number")?;
+        let radius = self.sharpness_radius.is_none_or(|radius| radius.is_finite() && radius >= 0.0);
+        check("sharpness_radius", radius, &self.sharpness_radius, "at least 0")?;
+        let noise = self.weight_noise.is_finite() && self.weight_noise >= 0.0;
+        check("weight_noise", noise, &self.weight_noise, "at least 0")?;
+        check("table_smoothing", self.table_smoothing < 128, &self.table_smoothing, "below 128")?;
         self.check_faults()?;
         let share = (0.0..1.0).contains(&self.validation_share);
         check("validation_share", share, &self.validation_share, "at least 0 and below 1")
@@ -89,20 +112,26 @@ impl TrainingSpec {
         self.architecture.layers().iter().map(|layer| layer.convolution.weight_shape()).collect()
     }
 
+    /// Distance of sharpness-aware training.
+    pub(crate) fn radius(&self) -> f32 {
+        let usual = if self.method == Method::AdaptiveSharpnessAware { 0.5 } else { 0.05 };
+        self.sharpness_radius.unwrap_or(usual)
+    }
+
     /// Whether the method has the memory it needs.
     fn check_faults(&self) -> Result<(), TrainError> {
         let refused =
             |found: String, needed: String| Err(TrainError::Setting { setting: "weight_faults", found, needed });
         let fixed = match (self.method, &self.weight_faults) {
-            (Method::RandomBitError, Some(WeightFaults { chips: Chips::Fresh, .. })) => None,
+            (Method::RandomBitError | Method::HybridBitError, Some(WeightFaults { chips: Chips::Fresh, .. })) => None,
             (Method::MemoryAdaptive, Some(WeightFaults { chips: Chips::Fixed(chip), .. })) => Some(chip),
-            (Method::RandomBitError, _) => {
+            (Method::RandomBitError | Method::HybridBitError, _) => {
                 return refused("none with fresh chips".into(), "a memory with fresh chips".into());
             }
             (Method::MemoryAdaptive, _) => {
                 return refused("none with a known chip".into(), "a memory with a fixed chip".into());
             }
-            (Method::Plain | Method::Active | Method::Passive | Method::Hybrid, _) => return Ok(()),
+            _ => return Ok(()),
         };
         let faults = self.weight_faults.as_ref().expect("matched above");
         let rate = faults.bit_error_rate;
@@ -154,73 +183,7 @@ impl WeightFaults {
     }
 }
 
-/// How a network is made to bear the hardware's errors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Method {
-    /// Quantisation-aware training on exact arithmetic.
-    Plain,
-    /// Plain, and a penalty on how far errors of the weights move the class scores.
-    Active,
-    /// The multiplier's errors in the forward pass; their mean is taken out by the biases first.
-    Passive,
-    /// Active and passive.
-    Hybrid,
-    /// Faults of memory cells in the forward pass, of a new chip each step.
-    RandomBitError,
-    /// The faults of one chip in the forward pass.
-    MemoryAdaptive,
-}
-
-impl Method {
-    /// All methods, from the simplest.
-    pub const ALL: [Method; 6] = [
-        Method::Plain,
-        Method::Active,
-        Method::Passive,
-        Method::Hybrid,
-        Method::RandomBitError,
-        Method::MemoryAdaptive,
-    ];
-
-    /// The name configurations use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Method::Plain => "plain",
-            Method::Active => "active",
-            Method::Passive => "passive",
-            Method::Hybrid => "hybrid",
-            Method::RandomBitError => "random-bit-error",
-            Method::MemoryAdaptive => "memory-adaptive",
-        }
-    }
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// Not the name of a training method.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "there is no training method {name:?}; choose plain, active, passive, hybrid, random-bit-error or memory-adaptive"
-)]
-pub struct UnknownMethod {
-    /// What was asked for.
-    pub name: String,
-}
-
-impl FromStr for Method {
-    type Err = UnknownMethod;
-
-    fn from_str(name: &str) -> Result<Self, UnknownMethod> {
-        let method = Method::ALL.into_iter().find(|method| method.name() == name);
-        method.ok_or_else(|| UnknownMethod { name: name.to_owned() })
-    }
-}
-
-/// The penalty on the movement of class scores: λ Σ_i σ_i² ‖∂y/∂w_i‖².
+/// The regulariser of active and hybrid training: λ times a sensitivity to errors of the weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sensitivity {
     /// Weight of the penalty in the loss, λ.
@@ -229,11 +192,21 @@ pub struct Sensitivity {
     pub epsilon: f32,
     /// σ of each weight, relative to the others.
     pub noise: WeightNoise,
+    /// What is penalised.
+    pub estimator: Estimator,
+    /// On which arithmetic hybrid training takes it.
+    pub pass: SensitivityPass,
 }
 
 impl Default for Sensitivity {
     fn default() -> Self {
-        Self { lambda: 0.003, epsilon: 0.02, noise: WeightNoise::Absolute }
+        Self {
+            lambda: 0.003,
+            epsilon: 0.02,
+            noise: WeightNoise::Absolute,
+            estimator: Estimator::GaussNewton,
+            pass: SensitivityPass::Noisy,
+        }
     }
 }
 
@@ -244,4 +217,31 @@ pub enum WeightNoise {
     Absolute,
     /// In proportion: σ_i = |w_i|. Logarithmic and segment multipliers.
     Relative,
+    /// As the multiplier trained for errs with each weight.
+    Multiplier,
+}
+
+/// Which sensitivity is penalised; all cost one direction a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Estimator {
+    /// Of the class scores: Σ σ² ‖∂y/∂w‖².
+    GaussNewton,
+    /// The loss's gradient: Σ σ² (∂L/∂w)².
+    GradientNorm,
+    /// The loss's curvature: Σ σ² ∂²L/∂w², by Hutchinson's estimate of a trace.
+    Hutchinson,
+}
+
+impl Estimator {
+    /// All estimators.
+    pub const ALL: [Estimator; 3] = [Estimator::GaussNewton, Estimator::GradientNorm, Estimator::Hutchinson];
+}
+
+/// Where hybrid training takes the sensitivity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SensitivityPass {
+    /// At the pass with the hardware's errors.
+    Noisy,
+    /// At the pass on exact arithmetic.
+    Exact,
 }

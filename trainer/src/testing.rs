@@ -3,6 +3,7 @@
 use crate::calibration::Calibration;
 use crate::geometry::LayerGeometry;
 use crate::network::{LayerTrace, RealNetwork, RoundedNetwork, to_vec};
+use crate::pass::Pass;
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::multiplier::ProductTable;
 use axtrain_sim::workload::{Architecture, Convolution, LayerSpec, PIXEL_SCALE, Pooling};
@@ -229,7 +230,7 @@ impl Fixture {
         let gemm = Arc::new(TableGemm::new(table));
         let calibration = Calibration::new(geometry.len() - 1);
         let mut fixture = Self { real, geometry, calibration, gemm, images, targets };
-        fixture.network().forward(fixture.images.clone(), &fixture.gemm, &mut fixture.calibration);
+        fixture.network().forward(fixture.images.clone(), &Pass::settled(&fixture.gemm), &mut fixture.calibration);
         let scales = fixture.calibration.scales();
         let mut reduced = Calibration::new(scales.len());
         for (layer, scale) in scales.into_iter().enumerate() {
@@ -244,7 +245,7 @@ impl Fixture {
     }
 
     pub(crate) fn forward(&self, network: &RoundedNetwork) -> Vec<LayerTrace> {
-        network.forward(self.images.clone(), &self.gemm, &mut self.calibration.frozen())
+        network.forward(self.images.clone(), &Pass::settled(&self.gemm), &mut self.calibration.frozen())
     }
 }
 

@@ -4,9 +4,9 @@ use crate::calibration::Calibration;
 use crate::error::{Quantity, TrainError};
 use crate::export::export;
 use crate::geometry::LayerGeometry;
-use crate::methods::{self, Arithmetic, Batch, Objective, Plain, TrainingMethod};
+use crate::methods::{self, Arithmetic, Batch, Objective, Plain, Step, TrainingMethod};
 use crate::metrics::{accuracy_on, count_right};
-use crate::network::RealNetwork;
+use crate::network::{RealNetwork, RoundedNetwork};
 use crate::spec::TrainingSpec;
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::multiplier::ProductTable;
@@ -138,6 +138,7 @@ fn random(seed: u64, stream: Stream) -> ChaCha8Rng {
 /// A training run's constants.
 struct Run<'a> {
     spec: &'a TrainingSpec,
+    table: &'a ProductTable,
     training: &'a Split,
     validation: &'a Split,
     arithmetic: Arithmetic,
@@ -148,14 +149,16 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(spec: &'a TrainingSpec, training: &'a Split, validation: &'a Split, table: &ProductTable) -> Self {
+    fn new(spec: &'a TrainingSpec, training: &'a Split, validation: &'a Split, table: &'a ProductTable) -> Self {
         let arithmetic = Arithmetic {
             exact: Arc::new(TableGemm::new(&ProductTable::exact(8, 8, true))),
             deployed: Arc::new(TableGemm::new(table)),
+            timing: spec.timing.clone(),
         };
         let pixel_values = std::array::from_fn(|pixel| f32::from(pixel_code(pixel as u8)) * PIXEL_SCALE);
         let geometry = spec.architecture.layers().iter().map(LayerGeometry::new).collect();
-        Self { spec, training, validation, arithmetic, geometry, device: Device::flex().autodiff(), pixel_values }
+        let device = Device::flex().autodiff();
+        Self { spec, table, training, validation, arithmetic, geometry, device, pixel_values }
     }
 
     fn run(&self, observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>) -> Result<Trained, TrainError> {
@@ -170,15 +173,21 @@ impl<'a> Run<'a> {
         let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
         let schedule = CosineAnnealingLrSchedulerConfig::new(spec.learning_rate, steps).init();
         let mut schedule = schedule.expect("a validated learning rate and at least one step");
-        let warmup: Box<dyn TrainingMethod> = Box::new(Plain { gemm: self.arithmetic.exact.clone() });
-        let method = methods::build(spec, &self.arithmetic);
+        let mut method = methods::build(spec, &self.arithmetic, self.table);
+        let plain: Box<dyn TrainingMethod> = Box::new(Plain { gemm: self.arithmetic.exact.clone() });
+        // Real numbers have no use for rounded first epochs.
+        let mut warmup = method.rounds_weights().then_some(plain);
 
         let mut shuffler = random(spec.seed, Stream::Order);
         let mut order: Vec<usize> = (0..self.training.len()).collect();
         let mut curve = Vec::with_capacity(spec.epochs);
         let mut step = 0;
         for epoch in 1..=spec.epochs {
-            let method = if epoch <= spec.warmup_epochs { &warmup } else { &method };
+            let is_warm = epoch > spec.warmup_epochs;
+            let method = match &mut warmup {
+                Some(warmup) if !is_warm => warmup,
+                _ => &mut method,
+            };
             order.shuffle(&mut shuffler);
             let mut seen = EpochSums::default();
             for images in order.chunks(spec.batch) {
@@ -190,14 +199,24 @@ impl<'a> Run<'a> {
                     method: spec.method,
                     learning_rate: spec.learning_rate,
                 };
-                let mut network = real.round(&self.geometry).ok_or_else(|| diverged(Quantity::Weight))?;
+                let layers = |real: &RealNetwork| -> Result<RoundedNetwork, TrainError> {
+                    let rounded = match method.rounds_weights() {
+                        true => real.round(&self.geometry),
+                        false => real.unrounded(&self.geometry),
+                    };
+                    rounded.ok_or_else(|| diverged(Quantity::Weight))
+                };
+                let mut network = layers(&real)?;
                 let batch = self.batch(images);
                 if epoch == spec.warmup_epochs + 1 && seen.images == 0 {
                     real = real.with_bias_added(method.bias_corrections(&network, &batch, &calibration));
-                    network = real.round(&self.geometry).ok_or_else(|| diverged(Quantity::Weight))?;
+                    network = layers(&real)?;
                 }
-                let rng = &mut random(spec.seed, Stream::Step(step));
-                let Objective { loss, scores } = method.objective(&network, &batch, &mut calibration, rng);
+                if seen.images == 0 {
+                    method.begin_epoch(&network, &batch, &calibration);
+                }
+                let mut context = Step { rng: random(spec.seed, Stream::Step(step)), strength: self.strength(step) };
+                let Objective { loss, scores } = method.objective(&network, &batch, &mut calibration, &mut context);
                 let batch_loss = f64::from(loss.clone().into_scalar::<f32>());
                 if !batch_loss.is_finite() {
                     return Err(diverged(Quantity::Loss));
@@ -222,6 +241,16 @@ impl<'a> Run<'a> {
         let network = export(&real, &self.geometry, &calibration.scales());
         let parameters = real.parameters().into_iter().map(|(weights, bias)| LayerParameters { weights, bias });
         Ok(Trained { network, parameters: parameters.collect(), curve })
+    }
+
+    /// How far noise and regularisers have been raised in a step of the method, from 1.
+    fn strength(&self, step: usize) -> f32 {
+        let epoch_steps = self.training.len().div_ceil(self.spec.batch);
+        let (ramp, past) = (self.spec.ramp_epochs * epoch_steps, self.spec.warmup_epochs * epoch_steps);
+        match step.saturating_sub(past) {
+            since if since < ramp => since as f32 / ramp as f32,
+            _ => 1.0,
+        }
     }
 
     /// The given training images.

@@ -1,15 +1,20 @@
 //! Whole training runs, through the public interface.
 
+use axtrain_sim::engine::DelayMode;
 use axtrain_sim::memory::{ArrayShape, BUILT_IN_FAULTS, FaultModel, Scheme, Storage};
-use axtrain_sim::multiplier::ProductTable;
+use axtrain_sim::multiplier::{Family, MultiplierSpec, ProductTable};
+use axtrain_sim::profile::{Design, ProfileMetadata, Stimulus, TransitionSpec, TransitionTable};
+use axtrain_sim::technology::{OperatingPoint, Technology};
 use axtrain_sim::units::Volts;
 use axtrain_sim::workload::{Architecture, Dataset, LayerSpec, Network, Pooling, Split};
 use axtrain_trainer::{
-    Chips, Method, Progress, Quantity, Sensitivity, TrainError, Trained, TrainingSpec, WeightFaults, accuracy, train,
+    Chips, Method, Progress, Quantity, Sensitivity, TimingErrors, TimingSampler, TrainError, Trained, TrainingSpec,
+    WeightFaults, accuracy, train,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 const FEATURES: usize = 36;
 const CLASSES: usize = 4;
@@ -125,10 +130,113 @@ fn failure(spec: &TrainingSpec, table: &ProductTable) -> TrainError {
 }
 
 #[test]
-fn on_exact_arithmetic_passive_training_is_plain_training() {
+fn without_errors_every_method_is_plain_training_step_for_step() {
     let exact = ProductTable::exact(8, 8, true);
-    let spec = |method| TrainingSpec { warmup_epochs: 0, ..spec(method) };
-    assert_eq!(run(&spec(Method::Passive), &exact), run(&spec(Method::Plain), &exact));
+    let timing = Some(Arc::new(timing(Volts(1.1))));
+    assert!(timing.as_ref().is_some_and(|timing| timing.transitions.points()[timing.point].is_empty()));
+    for architecture in [perceptron(&[16, 12]), convolutional()] {
+        let spec = |method| TrainingSpec {
+            warmup_epochs: 0,
+            epochs: 3,
+            ramp_epochs: 1,
+            architecture: architecture.clone(),
+            timing: timing.clone(),
+            sharpness_radius: Some(0.0),
+            sensitivity: Sensitivity { lambda: 0.0, ..Sensitivity::default() },
+            ..spec(method)
+        };
+        let plain = run(&spec(Method::Plain), &exact);
+        for method in [
+            Method::Passive,
+            Method::TableGradient,
+            Method::Hybrid,
+            Method::Active,
+            Method::SharpnessAware,
+            Method::AdaptiveSharpnessAware,
+            Method::Gaussian,
+        ] {
+            assert_eq!(run(&spec(method), &exact), plain, "{method}");
+        }
+    }
+}
+
+/// The exact array at its nominal clock: no product is late at 1.1 V, some are at 1.0 V.
+fn timing(supply: Volts) -> TimingErrors {
+    let text = include_str!("../../hwconfigs/technology/freepdk45.toml");
+    let technology = Technology::from_toml(text).unwrap();
+    let multiplier = MultiplierSpec::new("m", Family::Array, 8, 8, true).unwrap();
+    let design = Design::new(multiplier.into(), &technology).unwrap();
+    let point = OperatingPoint { supply, clock_ps: design.minimum_clock_ps() };
+    let window = design.pass(&technology, point).unwrap().sampling().window;
+    let spec = TransitionSpec {
+        netlist: design.multiplier.netlist(),
+        physical: &design.physical,
+        coding: design.multiplier.coding(),
+        activation_bits: 7,
+        mode: DelayMode::Inertial,
+        windows: &[window],
+    };
+    let transitions = Arc::new(TransitionTable::build(spec, &|| ()).unwrap());
+    let metadata = ProfileMetadata::new(&design, &technology, point, window, &Stimulus::uniform(7, 8));
+    TimingErrors { metadata, product: design.product, transitions, point: 0, sampler: TimingSampler::Sums }
+}
+
+#[test]
+fn late_products_are_trained_with_and_raised_slowly() {
+    let exact = ProductTable::exact(8, 8, true);
+    let errors = timing(Volts(1.0));
+    let with = |method, timing: Option<TimingErrors>, ramp_epochs| {
+        let spec = TrainingSpec { epochs: 3, ramp_epochs, timing: timing.map(Arc::new), ..spec(method) };
+        run(&spec, &exact)
+    };
+    for method in [Method::Passive, Method::Hybrid, Method::TableGradient, Method::Gaussian] {
+        let late = with(method, Some(errors.clone()), 0);
+        assert_ne!(late.network, with(method, None, 0).network, "{method}");
+        assert_ne!(late.network, with(method, Some(errors.clone()), 1).network, "{method}: raised slowly");
+        assert_eq!(late, with(method, Some(errors.clone()), 0), "{method}");
+    }
+    let products = TimingErrors { sampler: TimingSampler::Products, ..errors.clone() };
+    let [sums, products] = [errors.clone(), products].map(|errors| with(Method::Passive, Some(errors), 0));
+    assert_ne!(sums.network, products.network);
+    // Methods that know nothing of products are as they were.
+    assert_eq!(with(Method::Active, Some(errors), 0), with(Method::Active, None, 0));
+}
+
+#[test]
+fn rivals_bear_noise_that_plain_training_does_not() {
+    let (exact, dataset) = (ProductTable::exact(8, 8, true), patterns());
+    // Weights err by a quarter of the largest.
+    let mean_noisy_accuracy = |method| {
+        let mut rng = ChaCha8Rng::seed_from_u64(29);
+        let mut noisy = |trained: &Trained| {
+            let mut layers = trained.network.layers().to_vec();
+            for weight in layers.iter_mut().flat_map(|layer| &mut layer.weights) {
+                *weight = weight.saturating_add(if rng.random_bool(0.5) { 32 } else { -32 }).max(-127);
+            }
+            accuracy(&Network::new(layers).unwrap(), &exact, &dataset.test)
+        };
+        let settings =
+            |seed| TrainingSpec { seed, epochs: 8, weight_noise: 0.25, sharpness_radius: Some(0.2), ..spec(method) };
+        let trained = [0, 1, 2].map(|seed| run(&settings(seed), &exact));
+        (0..20).flat_map(|_| trained.each_ref().map(&mut noisy)).sum::<f64>() / 60.0
+    };
+    let plain = mean_noisy_accuracy(Method::Plain);
+    for method in [Method::Gaussian, Method::SharpnessAware] {
+        let found = mean_noisy_accuracy(method);
+        assert!(found > plain + 0.02, "{method} {found}, plain {plain}");
+    }
+}
+
+#[test]
+fn post_training_rounds_a_real_network_that_is_nearly_as_good() {
+    let (exact, dataset) = (ProductTable::exact(8, 8, true), patterns());
+    let trained = run(&spec(Method::PostTraining), &exact);
+    assert!(accuracy(&trained.network, &exact, &dataset.test) > 0.8);
+    let plain = run(&spec(Method::Plain), &exact);
+    assert_ne!(trained.network, plain.network);
+    // Rounding weights and activations changes the first step's loss by little.
+    let (real, rounded) = (trained.curve[0].loss, plain.curve[0].loss);
+    assert!(real != rounded && (real / rounded - 1.0).abs() < 0.05, "{real} {rounded}");
 }
 
 #[test]
@@ -137,6 +245,8 @@ fn without_weight_in_the_loss_sensitivity_changes_nothing() {
     let spec = |method| TrainingSpec { sensitivity, ..spec(method) };
     assert_eq!(run(&spec(Method::Active), &truncated(3)), run(&spec(Method::Plain), &truncated(3)));
     assert_eq!(run(&spec(Method::Hybrid), &truncated(3)), run(&spec(Method::Passive), &truncated(3)));
+    let exact = ProductTable::exact(8, 8, true);
+    assert_eq!(run(&spec(Method::HybridBitError), &exact), run(&spec(Method::RandomBitError), &exact));
 }
 
 #[test]
@@ -161,7 +271,7 @@ fn passive_and_hybrid_training_bear_what_plain_training_does_not() {
     for table in [truncated(5), truncated_product()] {
         let tested = |method| accuracy(&run(&spec(method), &table).network, &table, &dataset.test);
         let plain = tested(Method::Plain);
-        for method in [Method::Passive, Method::Hybrid] {
+        for method in [Method::Passive, Method::Hybrid, Method::TableGradient] {
             assert!(tested(method) > plain + 0.2, "{method} {}, plain {plain}", tested(method));
         }
     }
@@ -175,14 +285,16 @@ fn convolutional_networks_learn_by_every_method() {
         let trained = run(&spec, &table);
         let on = |table: &ProductTable| accuracy(&trained.network, table, &dataset.test);
         let tested = match method {
-            Method::Passive | Method::Hybrid => on(&truncated(4)),
+            Method::Passive | Method::Hybrid | Method::TableGradient => on(&truncated(4)),
             // Trained for one chip, and of use there.
             Method::MemoryAdaptive => accuracy_on_chips(&trained.network, 3..4),
             _ => on(&ProductTable::exact(8, 8, true)),
         };
-        assert!(tested > 0.75, "{method} {tested}");
-        // Once its clean loss is low, random-bit-error training adds that of faulty weights.
-        let comparable = method != Method::RandomBitError;
+        // Guessing gives 0.25; the more a method is held back, the slower it learns.
+        assert!(tested > 0.7, "{method} {tested}");
+        // Once its clean loss is low, random-bit-error training adds that of faulty weights; ASAM's is the worst nearby.
+        let comparable =
+            !matches!(method, Method::RandomBitError | Method::HybridBitError | Method::AdaptiveSharpnessAware);
         let fell = trained.curve[7].loss < 0.7 * trained.curve[0].loss;
         assert!(fell || !comparable, "{method} {:?}", trained.curve);
     }

@@ -70,6 +70,7 @@ pub(crate) fn energy_accuracy() -> EnergyAccuracy {
         better
     });
     EnergyAccuracy {
+        groups: "training",
         caption: caption("Energy and accuracy under voltage scaling", "Digits, MLP 64-32-10, 16×16 array, 5 seeds"),
         series,
         exact_at_nominal: Some(0.982),

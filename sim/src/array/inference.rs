@@ -80,7 +80,7 @@ impl<'a> TransitionInference<'a> {
                     &later
                 }
             };
-            let (sums, wrong) = self.sampled_sums((errors, &by_weight), layer, layout, (codes, input));
+            let (sums, wrong) = self.streams().sampled_sums((errors, &by_weight), (layer, layout), (codes, input));
             let multiplications = self.labels.len() as u64 * layer.convolution.multiply_accumulates();
             LayerSums {
                 sums,
@@ -90,15 +90,42 @@ impl<'a> TransitionInference<'a> {
         })
     }
 
+    fn streams(&self) -> Streams<'a> {
+        Streams { table: self.table, batch: self.batch, accumulator_bits: self.accumulator_bits }
+    }
+}
+
+/// How images stream through the elements.
+#[derive(Clone, Copy)]
+pub(super) struct Streams<'a> {
+    pub(super) table: &'a TransitionTable,
+    pub(super) batch: usize,
+    pub(super) accumulator_bits: u32,
+}
+
+impl Streams<'_> {
+    /// Accumulators of one layer, `[image][channel][position]`, bias included, for the activations that it receives.
+    pub(super) fn layer_sums(
+        &self,
+        gemm: &TableGemm,
+        errors: &SampledErrors,
+        layer: &QuantizedLayer,
+        codes: &[u8],
+    ) -> Vec<i32> {
+        let columns = WeightColumns::of(layer);
+        let input = LayerInput::new(self.table, gemm, (layer, &columns), codes, self.batch);
+        let by_weight = LazyCell::new(|| errors.by_weight(self.table));
+        self.sampled_sums((errors, &by_weight), (layer, &columns), (codes, &input)).0
+    }
+
     /// A layer's accumulators `[image][channel][position]`, bias included, and how many products were sampled wrong.
     fn sampled_sums(
         &self,
         (errors, by_weight): (&SampledErrors, &impl Deref<Target = Vec<i32>>),
-        layer: &QuantizedLayer,
-        columns: &[WeightColumns],
+        (layer, columns): (&QuantizedLayer, &[WeightColumns]),
         (codes, input): (&[u8], &LayerInput),
     ) -> (Vec<i32>, u64) {
-        let mut sums = vec![0; self.labels.len() * layer.outputs()];
+        let mut sums = vec![0; codes.len() / layer.inputs() * layer.outputs()];
         let mut wrong = 0;
         let mut settled = &input.settled[..];
         for_each_block(layer, codes, self.batch, |image, group, activations| {

@@ -61,7 +61,9 @@
 //! Bank conflicts, DRAM refresh and row misses, and any reordering of folds. Memory beyond the ports is
 //! [`MemorySystem`]; without one it is unlimited and free.
 
+mod accumulator;
 mod activity;
+mod compensation;
 mod convolution;
 mod cycles;
 mod dataflow;
@@ -86,12 +88,15 @@ pub mod stepped;
 mod tiling;
 pub mod topology;
 
+pub use crate::profile::OnTimingError;
+pub use accumulator::Accumulator;
 pub use activity::{Activity, ElementShares, RegisterWrites};
+pub use compensation::{Compensation, Compensator, Correction, UnknownCompensation};
 pub use convolution::{Convolution, ConvolutionError};
 pub use cycles::{LayerCycles, SramTraffic};
 pub use dataflow::Dataflow;
 pub use drawn::{DrawnErrors, DrawnInference};
-pub use element::{Accumulator, ElementMeans, loading_energy};
+pub use element::{ElementMeans, loading_energy};
 pub use energy::{EnergyComponents, EnergyModel, InferenceCost, LayerWork, Memories, NoSuchMemory, Supplies};
 pub use fidelity::{Fidelity, UnknownFidelity};
 pub use file::{ArrayConfig, ArrayFile, BUILT_IN_ARRAYS};
@@ -103,7 +108,7 @@ pub use layer_operands::LayerOperands;
 pub use layers::PointRun;
 pub use memory::{DramTraffic, MemorySystem};
 pub use operations::{OperandStatistics, OperationMeans};
-pub use options::{OnTimingError, Overflow};
+pub use options::Overflow;
 pub use roofline::{RooflinePoint, Roofs};
 pub use scale_sim::Convention;
 

@@ -1,8 +1,9 @@
 //! What operations cost on average, measured on the gates under operands of a given distribution.
 
-use super::element::{Accumulator, ElementMeans, mean_switching};
+use super::accumulator::{Accumulator, Addition};
+use super::element::{ElementMeans, mean_switching};
 use super::{Dataflow, Layer, SystolicArray};
-use crate::multiplier::ProductTable;
+use crate::multiplier::{Coding, ProductTable};
 use crate::netlist::Netlist;
 use crate::technology::Physical;
 use rand::{RngExt, SeedableRng};
@@ -15,6 +16,8 @@ pub struct OperandStatistics<'a> {
     pub netlist: &'a Netlist,
     /// Their delays and energies at nominal supply.
     pub physical: &'a Physical,
+    /// What its ports carry.
+    pub coding: Coding,
     /// What they compute.
     pub product: &'a ProductTable,
     /// Probability of each code of the activation and of the weight; draws are independent.
@@ -57,8 +60,11 @@ impl OperationMeans {
     ) -> Self {
         let mut draw = Draw::new(statistics.probabilities, seed);
         let gating = array.data_gating();
-        let energy =
-            |transitions: &[Transition]| mean_switching(statistics.netlist, statistics.physical, transitions);
+        let coding = statistics.coding;
+        let energy = |transitions: &[Transition]| {
+            let ports = transitions.iter().map(|&(before, after)| (coding.operands(before), coding.operands(after)));
+            mean_switching(statistics.netlist, statistics.physical, &ports.collect::<Vec<_>>())
+        };
         let follows = |before: Pair, after: Pair| match array.dataflow() {
             Dataflow::WeightStationary => (before, [after[0], before[1]]),
             Dataflow::InputStationary => (before, [before[0], after[1]]),
@@ -125,8 +131,7 @@ impl OperationMeans {
         let multiply = |[a, b]: Pair| {
             if array.data_gating() && (a == 0 || b == 0) { 0 } else { statistics.product.product(a, b) }
         };
-        // Of both products: the sum they are added to, and themselves.
-        let sums: Vec<([i32; 2], [i32; 2])> = steps
+        let sums: Vec<(Addition, Addition)> = steps
             .iter()
             .map(|&(before, after)| {
                 let products = [multiply(before), multiply(after)];
@@ -146,24 +151,29 @@ impl OperationMeans {
                 if array.dataflow() == Dataflow::OutputStationary {
                     right = adder.sum(left, products[0]);
                 }
-                ([left, products[0]], [right, products[1]])
+                let [first, second] = products;
+                (
+                    Addition { codes: before, product: first, partial_sum: left },
+                    Addition { codes: after, product: second, partial_sum: right },
+                )
             })
             .collect();
         let count = steps.len().max(1) as f64;
         let mean = |bits: &dyn Fn(usize) -> u32| (0..steps.len()).map(|i| f64::from(bits(i))).sum::<f64>() / count;
-        let width = statistics.product.width_a() + statistics.product.width_b();
-        let changed = |change: i32, bits: u32| (change as u32 & (u32::MAX >> (32 - bits))).count_ones();
-        let additions: Vec<Transition> =
-            sums.iter().map(|(before, after)| (before.map(|sum| sum as u32), after.map(|sum| sum as u32))).collect();
+        let operand = |index: usize, pair: Pair| statistics.coding.operand(index, pair[index]);
+        let operand_changes =
+            |index: usize| mean(&|i| (operand(index, pairs[i].0) ^ operand(index, pairs[i].1)).count_ones());
+        let code = |addition: &Addition| accumulator.product_code(addition);
+        let sum = |addition: &Addition| {
+            adder.sum(addition.partial_sum, addition.product) as u32 & (u32::MAX >> (32 - adder.bits))
+        };
+        let changes = |of: &dyn Fn(&Addition) -> u32| mean(&|i| (of(&sums[i].0) ^ of(&sums[i].1)).count_ones());
         ElementMeans {
-            accumulate_fj: mean_switching(&accumulator.netlist, &accumulator.physical, &additions),
-            activation_toggles: mean(&|i| (pairs[i].0[0] ^ pairs[i].1[0]).count_ones()),
-            weight_toggles: mean(&|i| (pairs[i].0[1] ^ pairs[i].1[1]).count_ones()),
-            product_toggles: mean(&|i| changed(sums[i].0[1] ^ sums[i].1[1], width)),
-            partial_sum_toggles: mean(&|i| {
-                let [before, after] = [sums[i].0, sums[i].1].map(|[sum, product]| adder.sum(sum, product));
-                changed(before ^ after, adder.bits)
-            }),
+            accumulate_fj: accumulator.mean_energy(&sums),
+            activation_toggles: operand_changes(0),
+            weight_toggles: operand_changes(1),
+            product_toggles: changes(&code),
+            partial_sum_toggles: changes(&sum),
         }
     }
 }

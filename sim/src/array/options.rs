@@ -13,17 +13,6 @@ pub enum Overflow {
     Saturate,
 }
 
-/// What becomes of a product that arrives after the clock edge.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnTimingError {
-    /// The product register takes what is there.
-    #[default]
-    Capture,
-    /// A shadow register notices, and nothing is added.
-    Drop,
-}
-
 /// An accumulator's addition: two's complement of 1 to 32 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Adder {

@@ -23,6 +23,7 @@ const LISTS: &[&str] = &[
     "training.methods",
     "training.seeds",
     "operation.supply_v",
+    "operation.compensations",
     "memory_faults.sram_v",
     "memory_faults.bit_error_rate",
     "memory_faults.chip_maps",
@@ -52,6 +53,14 @@ pub struct Variation {
     pub settings: BTreeMap<String, String>,
     /// The experiment's text, with one value for each axis.
     pub text: String,
+}
+
+impl Variation {
+    /// What messages call it: the file's name, with the value of each axis.
+    pub fn name_in(&self, file: &str) -> String {
+        let settings: Vec<String> = self.settings.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        if settings.is_empty() { file.to_owned() } else { format!("{file} with {}", settings.join(", ")) }
+    }
 }
 
 /// An experiment with all its variations.
@@ -217,8 +226,8 @@ fn visit(
             }
         }
         DeValue::Array(elements) => {
-            let taken = LISTS.contains(&shape);
-            if taken && (elements.is_empty() || !elements.iter().all(|element| element.get_ref().is_array())) {
+            let of_lists = !elements.is_empty() && elements.iter().all(|element| element.get_ref().is_array());
+            if LISTS.contains(&shape) && !of_lists {
                 for (index, element) in elements.iter().enumerate() {
                     visit(text, &format!("{key}[{index}]"), shape, element, axes)?;
                 }

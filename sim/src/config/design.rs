@@ -3,7 +3,8 @@
 use super::ConfigError;
 use super::identity::Identity;
 use crate::multiplier::{
-    AnyMultiplier, Family, FinalAdder, Multiplier, MultiplierSpec, ProductTable, SpecError, TabulatedMultiplier,
+    AnyMultiplier, Family, FinalAdder, Multiplier, MultiplierSpec, NotMagnitudes, NumberFormat, ProductTable,
+    SpecError, TabulatedMultiplier,
 };
 use crate::netlist::{Netlist, ReadError, blif, verilog, yosys_json};
 use serde::Deserialize;
@@ -28,6 +29,7 @@ pub struct DesignFile {
     top: Option<Spanned<String>>,
     ports: Option<Spanned<PortsFile>>,
     signed: Option<bool>,
+    format: Option<Spanned<NumberFormat>>,
     name: Option<String>,
     #[serde(rename = "table-sha256")]
     table_sha256: Option<Spanned<String>>,
@@ -80,9 +82,31 @@ impl DesignFile {
     ///
     /// If the file says which table or which metrics it has, that is found to be so.
     pub fn checked(self, folder: &Path) -> Result<AnyMultiplier, ConfigError> {
+        if let (Some(format), Some(_)) = (&self.format, self.signed) {
+            let help =
+                "format = \"twos-complement\" is signed = true; an unsigned multiplier makes \"sign-magnitude\"";
+            return Err(ConfigError::at(format.span(), "format and signed are the same question", help));
+        }
         let multiplier = self.read(folder)?;
+        let multiplier = match &self.format {
+            Some(format) if *format.get_ref() == NumberFormat::SignMagnitude => {
+                let name = self.name.clone().unwrap_or_else(|| format!("{}_sm", multiplier.name()));
+                let help = "choose operands of at most 8 bits; of 7 bits they take numbers of −127 to 127";
+                let refused = |error: NotMagnitudes| ConfigError::at(format.span(), error.to_string(), help);
+                multiplier.sign_magnitude(name).map_err(refused)?
+            }
+            _ => multiplier,
+        };
         Identity { table_sha256: self.table_sha256.as_ref(), expect: self.expect.as_ref() }.check(&multiplier)?;
         Ok(multiplier)
+    }
+
+    /// Whether what the file describes, before anything is made of it, is two's complement.
+    fn signed(&self) -> bool {
+        match &self.format {
+            Some(format) => *format.get_ref() == NumberFormat::TwosComplement,
+            None => self.signed.unwrap_or(false),
+        }
     }
 
     fn read(&self, folder: &Path) -> Result<AnyMultiplier, ConfigError> {
@@ -125,7 +149,7 @@ impl DesignFile {
             Some(Width::Square(width)) => (width, width),
             Some(Width::Rectangular([a, b])) => (a, b),
         };
-        let signed = self.signed.unwrap_or(false);
+        let signed = self.signed();
         let name = self.name.clone().unwrap_or_else(|| family.design_name(a, b, signed));
         let place = self.width.as_ref().map_or(span, Spanned::span);
         let refused = |error: SpecError| {
@@ -167,7 +191,7 @@ impl DesignFile {
                 here(error.to_string(), "ports = { a = \"…\", b = \"…\", product = \"…\" } says which is which")
             })?;
         let name = self.name.clone().unwrap_or_else(|| netlist.name().to_owned());
-        Multiplier::from_netlist(name, kind, netlist, self.signed.unwrap_or(false))
+        Multiplier::from_netlist(name, kind, netlist, self.signed())
             .map_err(|error| here(error.to_string(), "choose the ports, or another top module"))
     }
 
@@ -179,7 +203,7 @@ impl DesignFile {
         }
         let file = folder.join(path.get_ref());
         let bytes = bytes_of(path, &file, ProductTable::MAX_FILE_BYTES)?;
-        let table = ProductTable::read(&bytes, self.signed.unwrap_or(false))
+        let table = ProductTable::read(&bytes, self.signed())
             .map_err(|error| ConfigError::at(path.span(), format!("{}: {error}", file.display()), error.remedy()))?;
         let stem = || file.file_stem().map_or("table".to_owned(), |stem| stem.to_string_lossy().into_owned());
         Ok(TabulatedMultiplier::new(self.name.clone().unwrap_or_else(stem), table))
@@ -226,6 +250,17 @@ mod tests {
     }
 
     #[test]
+    fn an_unsigned_design_becomes_sign_magnitude() {
+        let text = "[multiplier]\nfamily = \"array\"\nwidth = 7\nformat = \"sign-magnitude\"\n";
+        let multiplier = DesignFile::from_toml(text, Path::new(".")).unwrap().gates().unwrap();
+        assert_eq!((multiplier.name(), multiplier.signed()), ("mul7u_array_sm", true));
+        assert_eq!((multiplier.width_a(), multiplier.coding().product_bits()), (8, 15));
+        let text = text.replace("sign-magnitude", "twos-complement");
+        let multiplier = DesignFile::from_toml(&text, Path::new(".")).unwrap().gates().unwrap();
+        assert_eq!((multiplier.name(), multiplier.coding().product_bits()), ("mul7s_array", 14));
+    }
+
+    #[test]
     fn mistakes_are_pointed_at() {
         let cases = [
             ("[multiplier]\nfamily = \"aray\"\n", "aray"),
@@ -236,6 +271,9 @@ mod tests {
             ("[multiplier]\nfamily = \"array\"\nverilog = \"m.v\"\n", "array"),
             ("[multiplier]\nverilog = \"no-such-file.v\"\n", "no-such-file"),
             ("[multiplier]\nverilog = \"m.v\"\nwidth = 8\n", "8"),
+            ("[multiplier]\nfamily = \"array\"\nformat = \"ones-complement\"\n", "ones"),
+            ("[multiplier]\nfamily = \"array\"\nwidth = 9\nformat = \"sign-magnitude\"\n", "sign"),
+            ("[multiplier]\nfamily = \"array\"\nsigned = true\nformat = \"sign-magnitude\"\n", "sign"),
         ];
         for (text, place) in cases {
             let error = DesignFile::from_toml(text, Path::new(".")).unwrap_err();

@@ -3,8 +3,9 @@
 use super::cluster::{Cluster, ClusterFile};
 use super::memory_faults::MemoryFaultsFile;
 use super::model::{Model, ModelFile};
-use super::{ConfigError, DesignFile, MemoryFaults};
-use crate::array::Fidelity;
+use super::training::{FAULTY_METHODS, TrainingFile};
+use super::{ConfigError, DesignFile, MemoryFaults, Training};
+use crate::array::{Compensation, Fidelity};
 use crate::multiplier::Multiplier;
 use crate::technology::Technology;
 use crate::units::Volts;
@@ -41,33 +42,6 @@ pub struct Experiment {
     pub cluster: Option<Cluster>,
 }
 
-/// Training settings.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Training {
-    /// Names of the training methods.
-    pub methods: Vec<String>,
-    /// One network is trained for each.
-    pub seeds: Vec<u64>,
-    /// Passes over the training images.
-    pub epochs: usize,
-    /// Images a step.
-    pub batch: usize,
-    /// Initial step size of Adam.
-    pub learning_rate: f64,
-    /// Epochs before noise and regularisation set in.
-    pub clean_epochs: usize,
-    /// Weight of the sensitivity term of active training.
-    pub lambda: f64,
-    /// Size of the weight perturbation of active training, relative to the layer's range.
-    pub epsilon: f64,
-    /// Largest weight magnitude, if weights are clipped.
-    pub weight_clip: Option<f64>,
-    /// Failure probability of memory cells in random-bit-error and memory-adaptive training.
-    pub bit_error_rate: Option<f64>,
-    /// Training images used; all if `None`.
-    pub images: Option<usize>,
-}
-
 /// Operating conditions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Operation {
@@ -86,6 +60,8 @@ pub struct Operation {
     pub images: Option<usize>,
     /// How true to the gates inference is.
     pub fidelity: Fidelity,
+    /// What is done to trained networks before they run; every network runs with each.
+    pub compensations: Vec<Compensation>,
 }
 
 #[derive(Deserialize)]
@@ -110,23 +86,6 @@ struct File {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TrainingFile {
-    methods: Spanned<Vec<Spanned<String>>>,
-    seeds: Spanned<Vec<u64>>,
-    epochs: Spanned<usize>,
-    batch: Spanned<usize>,
-    learning_rate: Spanned<f64>,
-    #[serde(default)]
-    clean_epochs: usize,
-    lambda: Spanned<f64>,
-    epsilon: Spanned<f64>,
-    weight_clip: Option<Spanned<f64>>,
-    bit_error_rate: Option<Spanned<f64>>,
-    images: Option<Spanned<usize>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct OperationFile {
     supply_v: Spanned<Range>,
     clock_ps: Option<Spanned<f64>>,
@@ -136,6 +95,7 @@ struct OperationFile {
     images: Option<Spanned<usize>>,
     #[serde(default)]
     fidelity: Fidelity,
+    compensations: Option<Spanned<Vec<Spanned<Compensation>>>>,
 }
 
 /// A list of numbers, or `"lo:hi:step"` with both ends included.
@@ -200,7 +160,8 @@ impl Experiment {
             let fits = design.width_a() == 8 && design.width_b() == 8 && design.signed();
             if !fits || designs[..index].iter().any(|other| other.name() == design.name()) {
                 let message = format!("design {} cannot be used in this experiment", design.name());
-                let help = "an experiment needs designs with different names, signed = true and width = 8";
+                let help = "an experiment needs designs with different names, and signed = true and width = 8, or \
+                    format = \"sign-magnitude\" and width = 7 or 8";
                 return Err(ConfigError { message, span: None, help: Some(help.into()), other_file: None });
             }
         }
@@ -222,6 +183,11 @@ impl Experiment {
             let message = format!("{} need a memory that fails", FAULTY_METHODS.join(" and "));
             return Err(ConfigError::at(methods_span, message, help));
         }
+        if let (Some(_), Some(list)) = (&memory_faults, &file.operation.compensations) {
+            let help =
+                "leave out compensations, or [memory_faults]: faults would change what corrections were found for";
+            return Err(ConfigError::at(list.span(), "compensation on failing memories is not simulated", help));
+        }
         Ok(Self {
             name: file.name.into_inner(),
             dataset: file.dataset,
@@ -240,6 +206,7 @@ impl Experiment {
 
     /// Checks that the technology's law covers every supply.
     pub fn check_supplies(&self, technology: &Technology) -> Result<(), ConfigError> {
+        self.training.check_supply(technology)?;
         for &supply in &self.operation.supplies {
             technology.slowdown(supply).map_err(|error| {
                 let help = format!("{} is meant for {} to {}", technology.name(), error.minimum, error.maximum);
@@ -247,75 +214,6 @@ impl Experiment {
             })?;
         }
         Ok(())
-    }
-}
-
-/// The training methods that need to know how cells fail.
-const FAULTY_METHODS: [&str; 2] = ["random-bit-error", "memory-adaptive"];
-/// What a method's name ends in if its weights are clipped and others' are not.
-const CLIPPED: &str = "+clip";
-
-impl Training {
-    /// The method without the mark that its weights are clipped.
-    pub fn unclipped(method: &str) -> &str {
-        method.strip_suffix(CLIPPED).unwrap_or(method)
-    }
-
-    /// Largest weight magnitude of a method: `weight_clip` for those that end in `+clip`, or for all if none does.
-    pub fn clip(&self, method: &str) -> Option<f64> {
-        let marked = self.methods.iter().any(|method| method.ends_with(CLIPPED));
-        self.weight_clip.filter(|_| !marked || method.ends_with(CLIPPED))
-    }
-}
-
-impl TrainingFile {
-    fn checked(self, known: &[&str]) -> Result<Training, ConfigError> {
-        let list = |span, what: &str| {
-            ConfigError::at(span, format!("no {what}"), format!("give one of the {what} at least"))
-        };
-        if self.methods.get_ref().is_empty() {
-            return Err(list(self.methods.span(), "methods"));
-        }
-        let mut methods: Vec<String> = Vec::new();
-        for method in self.methods.get_ref() {
-            let name = method.get_ref();
-            if !known.contains(&Training::unclipped(name)) || methods.contains(name) {
-                let help = format!("methods are: {}; each at most once, perhaps with {CLIPPED}", known.join(", "));
-                return Err(ConfigError::at(method.span(), format!("\"{name}\" is not another method"), help));
-            }
-            if name.ends_with(CLIPPED) && self.weight_clip.is_none() {
-                let help = "set training.weight_clip, for example to 0.1";
-                return Err(ConfigError::at(method.span(), format!("\"{name}\" has nothing to clip to"), help));
-            }
-            if FAULTY_METHODS.contains(&Training::unclipped(name)) && self.bit_error_rate.is_none() {
-                let help = "set training.bit_error_rate, for example to 0.01";
-                return Err(ConfigError::at(method.span(), format!("\"{name}\" has no errors to train with"), help));
-            }
-            methods.push(name.clone());
-        }
-        let mut seeds = self.seeds.get_ref().clone();
-        seeds.sort_unstable();
-        seeds.dedup();
-        if seeds.is_empty() || seeds.len() != self.seeds.get_ref().len() {
-            return Err(ConfigError::at(
-                self.seeds.span(),
-                "seeds must differ, one at least",
-                "for example seeds = [1, 2, 3]",
-            ));
-        }
-        Ok(Training {
-            methods,
-            seeds: self.seeds.into_inner(),
-            epochs: at_least_one(self.epochs)?,
-            batch: at_least_one(self.batch)?,
-            learning_rate: positive(self.learning_rate)?,
-            clean_epochs: self.clean_epochs,
-            lambda: positive(self.lambda)?,
-            epsilon: positive(self.epsilon)?,
-            weight_clip: self.weight_clip.map(positive).transpose()?,
-            bit_error_rate: self.bit_error_rate.map(probability).transpose()?,
-            images: self.images.map(at_least_one).transpose()?,
-        })
     }
 }
 
@@ -338,7 +236,23 @@ impl OperationFile {
             batch: at_least_one(self.batch)?,
             images: self.images.map(at_least_one).transpose()?,
             fidelity: self.fidelity,
+            compensations: self.compensations.map_or(Ok(vec![Compensation::default()]), compensations)?,
         })
+    }
+}
+
+fn compensations(list: Spanned<Vec<Spanned<Compensation>>>) -> Result<Vec<Compensation>, ConfigError> {
+    let mut found = Vec::new();
+    for compensation in list.get_ref() {
+        if found.contains(compensation.get_ref()) {
+            let message = format!("\"{}\" a second time", compensation.get_ref());
+            return Err(ConfigError::at(compensation.span(), message, "name each compensation once"));
+        }
+        found.push(*compensation.get_ref());
+    }
+    match found.is_empty() {
+        true => Err(ConfigError::at(list.span(), "no compensations", "leave it out, or name \"none\"")),
+        false => Ok(found),
     }
 }
 
@@ -355,14 +269,6 @@ pub(super) fn positive(number: Spanned<f64>) -> Result<f64, ConfigError> {
         return Ok(value);
     }
     Err(ConfigError::at(number.span(), format!("{value} is not positive"), "give a number above 0"))
-}
-
-fn probability(number: Spanned<f64>) -> Result<f64, ConfigError> {
-    let value = *number.get_ref();
-    if value > 0.0 && value < 1.0 {
-        return Ok(value);
-    }
-    Err(ConfigError::at(number.span(), format!("{value} is no error rate"), "give a probability above 0 and below 1"))
 }
 
 #[cfg(test)]
@@ -420,6 +326,9 @@ signed = true
             ("\"0.7:1.1:0.1\"", "[0.9, 0.0]", "[0.9, 0.0]"),
             ("\"0.7:1.1:0.1\"", "\"0:1:1e-12\"", "0:1:1e-12"),
             ("supply_v", "suply_v", "suply_v"),
+            ("batch = 64", "batch = 64\ncompensations = [\"none\", \"gian\"]", "gian"),
+            ("batch = 64", "batch = 64\ncompensations = [\"bias\", \"bias\"]", "bias"),
+            ("batch = 64", "batch = 64\ncompensations = []", "[]"),
             ("baseline = \"exact\"", "baseline = \"exakt\"", "exakt"),
             ("family = \"array\"", "family = \"arry\"", "arry"),
         ];
@@ -498,6 +407,7 @@ word_bits = 32
             ("bit_error_rate = 0.01\n[operation]", "bit_error_rate = 0.0\n[operation]", "0.0"),
             ("bit_error_rate = 0.01\n[operation]", "[operation]", "random-bit-error+clip"),
             ("weight_clip = 0.1", "", "plain+clip"),
+            ("[operation]", "[operation]\ncompensations = [\"bias\"]", "bias"),
         ];
         for (from, to, place) in cases {
             assert!(faulty().contains(from), "{from}");

@@ -35,7 +35,7 @@ impl Identity<'_> {
             let options = MetricOptions::default();
             let metrics = match multiplier {
                 AnyMultiplier::Table(tabulated) => ErrorMetrics::of_table(tabulated.table(), options),
-                AnyMultiplier::Gates(gates) => ErrorMetrics::of_netlist(gates.netlist(), gates.signed(), options),
+                AnyMultiplier::Gates(gates) => ErrorMetrics::of_multiplier(gates, options),
             };
             compare(multiplier.name(), &metrics, expect)?;
         }

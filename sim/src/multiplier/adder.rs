@@ -34,8 +34,8 @@ impl FinalAdder {
     pub(super) fn build(self, circuit: &mut NetlistBuilder, x: &[NetId], y: &[NetId]) -> Vec<NetId> {
         match self {
             FinalAdder::Ripple => ripple(circuit, x, y, NetId::ZERO),
-            FinalAdder::BrentKung => prefix(circuit, x, y, &brent_kung(x.len())),
-            FinalAdder::KoggeStone => prefix(circuit, x, y, &kogge_stone(x.len())),
+            FinalAdder::BrentKung => prefix(circuit, x, y, &[], brent_kung),
+            FinalAdder::KoggeStone => prefix(circuit, x, y, &[], kogge_stone),
             FinalAdder::Loa { lower } => {
                 let (lower, mut carry) = (x.len().min(lower as usize), NetId::ZERO);
                 let mut sum: Vec<NetId> = (0..lower).map(|bit| circuit.or(x[bit], y[bit])).collect();
@@ -97,17 +97,32 @@ pub(super) fn sum_with_carry(circuit: &mut NetlistBuilder, x: &[NetId], y: &[Net
     ripple(circuit, &extended(x), &extended(y), carry)
 }
 
-/// A prefix adder whose carries come from `merges`: in order, group `high` absorbs the group that ends at `low`.
-fn prefix(circuit: &mut NetlistBuilder, x: &[NetId], y: &[NetId], merges: &[(usize, usize)]) -> Vec<NetId> {
+/// Kogge–Stone gates for `(x + y + carry) mod 2^width`, the carry entering as a group below the lowest bit; `x` and `y` have the same
+/// width.
+pub fn sum_and_carry(circuit: &mut NetlistBuilder, x: &[NetId], y: &[NetId], carry: NetId) -> Vec<NetId> {
+    prefix(circuit, x, y, &[carry], kogge_stone)
+}
+
+/// A prefix adder of bits above `carry_in`, if there is one. Its carries come from `merges` of so many groups: in order, group
+/// `high` absorbs the group that ends at `low`.
+fn prefix(
+    circuit: &mut NetlistBuilder,
+    x: &[NetId],
+    y: &[NetId],
+    carry_in: &[NetId],
+    merges: fn(usize) -> Vec<(usize, usize)>,
+) -> Vec<NetId> {
     let halves: Vec<_> = x.iter().zip(y).map(|(&x, &y)| circuit.half_adder(x, y)).collect();
-    let mut propagate: Vec<NetId> = halves.iter().map(|half| half.sum).collect();
-    let mut generate: Vec<NetId> = halves.iter().map(|half| half.carry).collect();
-    for &(high, low) in merges {
+    let mut propagate: Vec<NetId> =
+        carry_in.iter().map(|_| NetId::ZERO).chain(halves.iter().map(|half| half.sum)).collect();
+    let mut generate: Vec<NetId> = carry_in.iter().copied().chain(halves.iter().map(|half| half.carry)).collect();
+    for (high, low) in merges(generate.len()) {
         let passed = circuit.and(propagate[high], generate[low]);
         generate[high] = circuit.or(generate[high], passed);
         propagate[high] = circuit.and(propagate[high], propagate[low]);
     }
-    let carries = std::iter::once(NetId::ZERO).chain(generate);
+    let below = if carry_in.is_empty() { Some(NetId::ZERO) } else { None };
+    let carries = below.into_iter().chain(generate);
     halves.iter().zip(carries).map(|(half, carry)| circuit.xor(half.sum, carry)).collect()
 }
 
@@ -145,6 +160,23 @@ mod tests {
                 for (x, y) in (0..1 << (2 * width)).map(|code: u64| (code >> width, code & ((1 << width) - 1))) {
                     assert_eq!(netlist.evaluate(&[x, y]), [adder.sum(x, y, width)], "{adder:?} {width}: {x}, {y}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_carry_enters_below_the_lowest_bit() {
+        for width in 1..=6 {
+            let mut circuit = NetlistBuilder::new("add");
+            let (a, b) = (circuit.input("a", width), circuit.input("b", width));
+            let carry = circuit.input("c", 1)[0];
+            let sum = sum_and_carry(&mut circuit, &a, &b, carry);
+            circuit.output("s", sum);
+            let netlist = circuit.finish().simplified();
+            let mask = (1u64 << width) - 1;
+            for code in 0..1u64 << (2 * width + 1) {
+                let (x, y, carry) = (code & mask, code >> width & mask, code >> (2 * width));
+                assert_eq!(netlist.evaluate(&[x, y, carry]), [(x + y + carry) & mask], "{width}: {x}, {y}, {carry}");
             }
         }
     }

@@ -1,19 +1,17 @@
 //! A multiplier as gates, wherever the gates came from.
 
-use super::{MultiplierSpec, ProductTable};
-use crate::netlist::Netlist;
+use super::{Coding, Family, MultiplierSpec, NumberFormat, ProductTable, SpecError};
+use crate::netlist::{Netlist, NetlistBuilder};
 
 /// A circuit of two operands and their product.
 ///
-/// Invariant: two input ports of 1 to [`MultiplierSpec::MAX_WIDTH`] bits, the activation first, and one output port of as many bits
-/// as both together.
+/// Invariant: two input ports, the activation first, and one output port, of the widths that its [`Coding`] says: operands of 1 to
+/// [`MultiplierSpec::MAX_WIDTH`] bits, and a product of as many as both together but for the second sign of sign–magnitude.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Multiplier {
     name: String,
     origin: String,
-    width_a: u32,
-    width_b: u32,
-    signed: bool,
+    coding: Coding,
     netlist: Netlist,
 }
 
@@ -26,14 +24,29 @@ pub struct NotMultiplier {
     product: usize,
 }
 
+/// A circuit that cannot multiply magnitudes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: sign-magnitude is made of an unsigned multiplier of operands of at most {max} bits, not of a {format} one of {width_a}×{width_b}", format = format.name(), max = Coding::MAX_SIGNED_CODE)]
+pub struct NotMagnitudes {
+    name: String,
+    format: NumberFormat,
+    width_a: u32,
+    width_b: u32,
+}
+
+impl NotMagnitudes {
+    pub(super) fn new(name: String, coding: Coding) -> Self {
+        let [width_a, width_b] = coding.code_bits();
+        Self { name, format: coding.format(), width_a, width_b }
+    }
+}
+
 impl From<MultiplierSpec> for Multiplier {
     fn from(spec: MultiplierSpec) -> Self {
         Self {
             name: spec.name().to_owned(),
             origin: spec.family().name().to_owned(),
-            width_a: spec.width_a(),
-            width_b: spec.width_b(),
-            signed: spec.signed(),
+            coding: Coding::plain(spec.width_a(), spec.width_b(), spec.signed()),
             netlist: spec.netlist(),
         }
     }
@@ -59,7 +72,42 @@ impl Multiplier {
         let (width_a, width_b) = (width_a as u32, width_b as u32);
         let name = name.into();
         let netlist = netlist.simplified().renamed(name.clone());
-        Ok(Self { name, origin: origin.into(), width_a, width_b, signed, netlist })
+        Ok(Self { name, origin: origin.into(), coding: Coding::plain(width_a, width_b, signed), netlist })
+    }
+
+    /// A multiplier of signed numbers around this one of magnitudes: ports carry a sign above each magnitude, the product's sign
+    /// being the exclusive or of the operands'. Nothing is converted between two's complement and magnitudes in it.
+    pub fn sign_magnitude(self, name: impl Into<String>) -> Result<Self, NotMagnitudes> {
+        let [width_a, width_b] = self.coding.code_bits();
+        if self.signed() || width_a.max(width_b) > Coding::MAX_SIGNED_CODE {
+            return Err(NotMagnitudes::new(self.name, self.coding));
+        }
+        let coding = Coding::sign_magnitude([width_a, width_b]);
+        let name = name.into();
+        let mut circuit = NetlistBuilder::new(name.clone());
+        let operands =
+            ["a", "b"].into_iter().zip(coding.operand_bits()).map(|(name, bits)| circuit.input(name, bits as usize));
+        let operands: Vec<_> = operands.collect();
+        let magnitudes: Vec<_> = operands.iter().map(|operand| &operand[..operand.len() - 1]).collect();
+        let mut product = circuit.embed(&self.netlist, &magnitudes).remove(0);
+        let [sign_a, sign_b] = [&operands[0], &operands[1]].map(|operand| operand[operand.len() - 1]);
+        product.push(circuit.xor(sign_a, sign_b));
+        circuit.output("p", product);
+        Ok(Self { name, coding, netlist: circuit.finish(), ..self })
+    }
+
+    /// The exact array multiplier with the same ports.
+    pub fn exact(&self) -> Result<Self, SpecError> {
+        let coding = self.coding;
+        let sign_magnitude = coding.format() == NumberFormat::SignMagnitude;
+        let [a, b] = coding.operand_bits().map(|bits| bits - u32::from(sign_magnitude));
+        let signed = coding.format() == NumberFormat::TwosComplement;
+        let exact = Self::from(MultiplierSpec::new("exact", Family::Array, a, b, signed)?);
+        Ok(if sign_magnitude {
+            exact.sign_magnitude("exact").expect("magnitudes of a sign–magnitude design")
+        } else {
+            exact
+        })
     }
 
     /// Name of the design.
@@ -72,24 +120,29 @@ impl Multiplier {
         &self.origin
     }
 
-    /// Bits of the first operand, the activation.
+    /// Bits of the first operand's codes, the activation's.
     pub fn width_a(&self) -> u32 {
-        self.width_a
+        self.coding.code_bits()[0]
     }
 
-    /// Bits of the second operand, the weight.
+    /// Bits of the second operand's codes, the weight's.
     pub fn width_b(&self) -> u32 {
-        self.width_b
+        self.coding.code_bits()[1]
     }
 
-    /// Bits of the product.
+    /// Bits of both operands' codes together, as many as a product's code has.
     pub fn product_width(&self) -> u32 {
-        self.width_a + self.width_b
+        self.width_a() + self.width_b()
     }
 
-    /// Whether operands and product are two's complement.
+    /// Whether operand codes and products are signed numbers, in two's complement.
     pub fn signed(&self) -> bool {
-        self.signed
+        self.coding.signed()
+    }
+
+    /// What the ports carry.
+    pub fn coding(&self) -> Coding {
+        self.coding
     }
 
     /// The gates.

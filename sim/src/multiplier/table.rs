@@ -1,5 +1,6 @@
 //! The product of every operand pair of a small multiplier.
 
+use super::Coding;
 use sha2::{Digest, Sha256};
 
 /// `product[a][b]` for all raw two's-complement operand codes, `a` (the activation) slow, `b` (the weight) fast.
@@ -31,6 +32,24 @@ impl ProductTable {
     pub fn exact(width_a: u32, width_b: u32, signed: bool) -> Self {
         let value = |code, width| operand_value(code, width, signed) as i32;
         Self::from_fn(width_a, width_b, signed, |a, b| value(a, width_a) * value(b, width_b))
+    }
+
+    /// The products of signed numbers around these of magnitudes, as [`Multiplier::sign_magnitude`] multiplies them; `None` unless
+    /// operands are unsigned and of at most [`Coding::MAX_SIGNED_CODE`] bits.
+    ///
+    /// [`Multiplier::sign_magnitude`]: super::Multiplier::sign_magnitude
+    pub fn sign_magnitude(&self) -> Option<Self> {
+        if self.signed || self.width_a.max(self.width_b) > Coding::MAX_SIGNED_CODE {
+            return None;
+        }
+        let coding = Coding::sign_magnitude([self.width_a, self.width_b]);
+        let [width_a, width_b] = coding.code_bits();
+        let product = |a: u32, b: u32| {
+            let [a, b] = coding.operands([a, b]);
+            let magnitude = self.product(a, b);
+            if (a >> self.width_a) ^ (b >> self.width_b) == 1 { -magnitude } else { magnitude }
+        };
+        Some(Self::from_fn(width_a, width_b, true, product))
     }
 
     /// Bits of the first operand.

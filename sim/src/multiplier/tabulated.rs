@@ -1,6 +1,6 @@
 //! A multiplier by its products alone, and one that may be gates or products.
 
-use super::{Multiplier, ProductTable};
+use super::{Coding, Multiplier, NotMagnitudes, ProductTable};
 use thiserror::Error;
 
 /// A multiplier of which only the products are known.
@@ -49,6 +49,17 @@ impl AnyMultiplier {
         match self {
             Self::Gates(multiplier) => multiplier.name(),
             Self::Table(multiplier) => multiplier.name(),
+        }
+    }
+
+    /// The same around signed numbers, as [`Multiplier::sign_magnitude`] says.
+    pub fn sign_magnitude(self, name: String) -> Result<Self, NotMagnitudes> {
+        match self {
+            Self::Gates(multiplier) => multiplier.sign_magnitude(name).map(Self::Gates),
+            Self::Table(TabulatedMultiplier { name: own, table }) => match table.sign_magnitude() {
+                Some(table) => Ok(Self::Table(TabulatedMultiplier { name, table })),
+                None => Err(NotMagnitudes::new(own, Coding::plain(table.width_a(), table.width_b(), table.signed()))),
+            },
         }
     }
 

@@ -134,6 +134,28 @@ impl NetlistBuilder {
         SumCarry { sum: cell.output(0), carry: cell.output(1) }
     }
 
+    /// Adds a copy of another circuit's cells, its inputs connected to `inputs` (a list of nets a port); returns the nets of its
+    /// outputs, port by port.
+    ///
+    /// # Panics
+    /// If ports or their widths are other than the circuit's, or a net does not exist yet.
+    pub fn embed(&mut self, circuit: &Netlist, inputs: &[&[NetId]]) -> Vec<Vec<NetId>> {
+        assert_eq!(inputs.len(), circuit.inputs.len(), "a list of nets for each input port");
+        let mut nets = vec![NetId::ZERO; circuit.net_count()];
+        nets[NetId::ONE.index()] = NetId::ONE;
+        for (port, own) in circuit.inputs.iter().zip(inputs) {
+            assert_eq!(port.width(), own.len(), "nets of port {}", port.name);
+            port.nets.iter().zip(*own).for_each(|(net, own)| nets[net.index()] = *own);
+        }
+        for cell in &circuit.cells {
+            let pins: Vec<NetId> = cell.inputs().iter().map(|net| nets[net.index()]).collect();
+            let copy = self.cell(cell.kind, &pins);
+            cell.outputs().zip(copy.outputs()).for_each(|(net, own)| nets[net.index()] = own);
+        }
+        let port = |port: &Port| port.nets.iter().map(|net| nets[net.index()]).collect();
+        circuit.outputs.iter().map(port).collect()
+    }
+
     /// The finished circuit, as built. See [`Netlist::simplified`] to fold constants and drop dead cells.
     pub fn finish(self) -> Netlist {
         self.netlist

@@ -62,7 +62,7 @@ pub fn simulate_chips(
             let circuit = TransitionSpec {
                 netlist: design.multiplier.netlist(),
                 physical: &physical,
-                signed: design.multiplier.signed(),
+                coding: design.multiplier.coding(),
                 activation_bits: spec.activation_bits,
                 mode: DelayMode::Inertial,
                 windows: &[],

@@ -2,7 +2,7 @@
 
 use super::{ErrorMetrics, MetricOptions, Pass};
 use crate::engine::{StaticTiming, exhaustive_codes};
-use crate::multiplier::{Multiplier, ProductTable, operand_value};
+use crate::multiplier::{Multiplier, NumberFormat, ProductTable};
 use crate::netlist::export::to_verilog;
 use crate::technology::{MissingCells, OperatingPoint, Physical, PointError, Technology};
 use crate::units::{Picoseconds, Volts};
@@ -28,11 +28,25 @@ pub struct Design {
 /// # Panics
 /// If it is not [tabulable](Multiplier::is_tabulable).
 pub fn product_table(multiplier: &Multiplier) -> ProductTable {
-    let codes = exhaustive_codes(multiplier.netlist());
-    let (width_b, width) = (multiplier.width_b(), multiplier.product_width());
-    ProductTable::from_fn(multiplier.width_a(), width_b, multiplier.signed(), |a, b| {
-        operand_value(codes[(a << width_b | b) as usize], width, multiplier.signed()) as i32
+    let (codes, coding) = (exhaustive_codes(multiplier.netlist()), multiplier.coding());
+    let port_b = coding.operand_bits()[1];
+    ProductTable::from_fn(multiplier.width_a(), multiplier.width_b(), multiplier.signed(), |a, b| {
+        let [a, b] = coding.operands([a, b]);
+        coding.value(codes[(a << port_b | b) as usize])
     })
+}
+
+impl ErrorMetrics {
+    /// Metrics of a multiplier over all pairs of operand codes.
+    ///
+    /// # Panics
+    /// If ports carry other codes than tables have, and those are too wide for a table.
+    pub fn of_multiplier(multiplier: &Multiplier, options: MetricOptions) -> Self {
+        match multiplier.coding().format() {
+            NumberFormat::SignMagnitude => Self::of_table(&product_table(multiplier), options),
+            _ => Self::of_netlist(multiplier.netlist(), multiplier.signed(), options),
+        }
+    }
 }
 
 impl Design {
@@ -45,7 +59,7 @@ impl Design {
         let physical = technology.weigh(netlist)?;
         let timing = StaticTiming::new(netlist, &physical.delay);
         let product = product_table(&multiplier);
-        let metrics = ErrorMetrics::of_netlist(netlist, multiplier.signed(), MetricOptions::default());
+        let metrics = ErrorMetrics::of_multiplier(&multiplier, MetricOptions::default());
         Ok(Self { multiplier, product, metrics, physical, timing })
     }
 

@@ -2,8 +2,8 @@
 //! given which operands. `traces/README.md` lists the keys of its file.
 
 use super::mass_function::{MassFunction, MassSums};
-use super::{Design, ErrorTrace, Operation, SampledErrors, Stimulus, TransitionTable};
-use crate::multiplier::{ProductTable, operand_value};
+use super::{Design, ErrorTrace, OnTimingError, Operation, SampledErrors, Stimulus, TransitionTable};
+use crate::multiplier::{NumberFormat, ProductTable, operand_value};
 use crate::technology::{OperatingPoint, Technology};
 use crate::units::Picoseconds;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,10 @@ pub struct ProfileMetadata {
     pub width_b: u32,
     /// Whether codes are two's complement.
     pub signed: bool,
+    /// Number format of the multiplier's ports, and so of the product bits that flip.
+    pub format: NumberFormat,
+    /// Bits of a product in that format.
+    pub product_bits: u32,
     /// SHA-256 of `product`.
     pub table_sha256: String,
     /// Technology name.
@@ -33,6 +37,8 @@ pub struct ProfileMetadata {
     pub clock_ps: f64,
     /// Sampling window at nominal speed, ps.
     pub window_ps: u32,
+    /// What becomes of late products: with `drop`, sampled is zero where a product was wrong.
+    pub on_timing_error: OnTimingError,
     /// Name of the operands' distribution, which the file holds too.
     pub stimulus: String,
     /// Bits of an activation code in the per-operand arrays.
@@ -44,7 +50,7 @@ pub struct ProfileMetadata {
 }
 
 impl ProfileMetadata {
-    /// Metadata of `design` sampled at `window`, with operands that were not drawn.
+    /// Metadata of `design` sampled at `window`, with operands that were not drawn and late products captured.
     pub fn new(
         design: &Design,
         technology: &Technology,
@@ -59,11 +65,14 @@ impl ProfileMetadata {
             width_a: design.multiplier.width_a(),
             width_b: design.multiplier.width_b(),
             signed: design.multiplier.signed(),
+            format: design.multiplier.coding().format(),
+            product_bits: design.multiplier.coding().product_bits(),
             table_sha256: design.product.sha256(),
             technology: technology.label(),
             supply_v: point.supply.0,
             clock_ps: point.clock_ps,
             window_ps: window.0,
+            on_timing_error: OnTimingError::Capture,
             stimulus: stimulus.name().to_owned(),
             activation_bits: stimulus.activation_bits(),
             seed: None,
@@ -112,7 +121,7 @@ pub struct ErrorProfile {
 
 impl ErrorProfile {
     /// Version of the format.
-    pub const SCHEMA: &'static str = "axtrain/profile/2";
+    pub const SCHEMA: &'static str = "axtrain/profile/3";
 
     /// Condenses one operating point of a transition table. `switching_factor` carries energy from nominal to the
     /// point's supply.
@@ -129,7 +138,8 @@ impl ErrorProfile {
     ) -> Self {
         let bits = [stimulus.activation_bits(), stimulus.weight_bits()];
         assert_eq!(bits, [table.activation_bits(), table.weight_bits()], "a stimulus of the table's operands");
-        let mut sums = ProfileSums::new(product, bits, stimulus.weights());
+        assert_eq!(metadata.on_timing_error, table.on_timing_error(), "what the metadata say of late products");
+        let mut sums = ProfileSums::new(product, &metadata, bits, stimulus.weights());
         let activations = 1usize << stimulus.activation_bits();
         let quantum = table.energy_quantum() * switching_factor;
         for members in &sums.magnitudes() {
@@ -173,7 +183,7 @@ impl ErrorProfile {
         let stimulus = Operation::stimulus(operations, metadata.stimulus.clone(), [activation_bits, weight_bits])
             .expect("a trace that is not empty");
         let ones = vec![1.0; 1 << weight_bits];
-        let mut sums = ProfileSums::new(product, [activation_bits, weight_bits], &ones);
+        let mut sums = ProfileSums::new(product, &metadata, [activation_bits, weight_bits], &ones);
         for members in &sums.magnitudes() {
             for (index, operation) in operations.iter().enumerate() {
                 if !members.contains(&usize::from(operation.activation)) {
@@ -213,6 +223,8 @@ impl ErrorProfile {
 /// A profile being added up, one class of activations after the other.
 struct ProfileSums<'a> {
     product: &'a ProductTable,
+    format: NumberFormat,
+    product_bits: u32,
     activation_bits: u32,
     /// What the probability of each weight is multiplied with to get that of the operation.
     factor: &'a [f64],
@@ -236,7 +248,12 @@ struct ProfileSums<'a> {
 }
 
 impl<'a> ProfileSums<'a> {
-    fn new(product: &'a ProductTable, [activation_bits, weight_bits]: [u32; 2], factor: &'a [f64]) -> Self {
+    fn new(
+        product: &'a ProductTable,
+        &ProfileMetadata { format, product_bits, .. }: &ProfileMetadata,
+        [activation_bits, weight_bits]: [u32; 2],
+        factor: &'a [f64],
+    ) -> Self {
         let cells = 1usize << (activation_bits + weight_bits);
         let (width_a, width_b, signed) = (product.width_a(), product.width_b(), product.signed());
         let approximation = (0..cells as u32).map(|cell| {
@@ -245,9 +262,11 @@ impl<'a> ProfileSums<'a> {
             product.product(a, b) - exact as i32
         });
         let weight_class = (0..1u32 << weight_bits).map(|code| bit_length(operand_value(code, width_b, signed)));
-        let sums = MassSums::new(1 << (width_a + width_b));
+        let sums = MassSums::new(1 << product_bits);
         Self {
             product,
+            format,
+            product_bits,
             activation_bits,
             factor,
             mass: vec![0.0; cells],
@@ -255,7 +274,7 @@ impl<'a> ProfileSums<'a> {
             mean: vec![0.0; cells],
             square: vec![0.0; cells],
             energy: vec![0.0; cells],
-            flips: vec![[0.0; 2]; (width_a + width_b) as usize],
+            flips: vec![[0.0; 2]; product_bits as usize],
             approximation: approximation.collect(),
             weight_class: weight_class.collect(),
             timing_sums: sums.clone(),
@@ -287,8 +306,10 @@ impl<'a> ProfileSums<'a> {
         self.class_sums[usize::from(self.weight_class[weight])].add(delta, probability);
         self.timing_sums.add(delta, probability);
         self.total_sums.add(delta + self.approximation[cell], probability);
-        let settled = self.product.product((cell / self.factor.len()) as u32, weight as u32) as u32;
-        let flipped = settled ^ settled.wrapping_add(delta as u32);
+        let settled = self.product.product((cell / self.factor.len()) as u32, weight as u32);
+        let sampled = settled.wrapping_add(delta);
+        let [settled, sampled] = self.format.settled_and_sampled(settled, sampled, self.product_bits);
+        let flipped = settled ^ sampled;
         for (bit, flips) in self.flips.iter_mut().enumerate() {
             // No branches: which bits flip is hard to predict.
             let [up, down] = [!settled, settled].map(|from| (flipped & from) >> bit & 1);
@@ -315,7 +336,7 @@ impl<'a> ProfileSums<'a> {
 
     fn finish(mut self, metadata: ProfileMetadata, stimulus: Stimulus) -> ErrorProfile {
         let cells = self.mass.len();
-        let mut approximation_sums = MassSums::new(1 << (self.product.width_a() + self.product.width_b()));
+        let mut approximation_sums = MassSums::new(1 << self.product_bits);
         for cell in 0..cells {
             let mass = self.mass[cell];
             approximation_sums.add(self.approximation[cell], mass * self.factor[cell % self.factor.len()]);

@@ -5,7 +5,6 @@ use super::sampler::Draws;
 use super::{NotTabulable, ProfileMetadata, Stimulus, StimulusError, TransitionSpec};
 use crate::energy::LaneEnergy;
 use crate::engine::{LANES, Lanes, TimedEngine, lane_values, multiversion};
-use crate::multiplier::operand_value;
 use rayon::prelude::*;
 use std::fmt::Write as _;
 use std::io::{Seek, Write};
@@ -193,11 +192,13 @@ fn simulate_operations(
     lane_energy: &mut LaneEnergy,
     operations: &[Operation],
 ) -> Block {
-    let codes = |code: fn(&Operation) -> u8| operations.iter().map(|operation| code(operation).into()).collect();
+    let codes = |index: usize, code: fn(&Operation) -> u8| {
+        operations.iter().map(|operation| spec.coding.operand(index, code(operation).into())).collect()
+    };
     let operands: [Vec<u32>; 3] = [
-        codes(|operation| operation.previous),
-        codes(|operation| operation.activation),
-        codes(|operation| operation.weight),
+        codes(0, |operation| operation.previous),
+        codes(0, |operation| operation.activation),
+        codes(1, |operation| operation.weight),
     ];
     for bit in 0..spec.netlist.inputs()[0].width() {
         engine.set_input(0, bit, Lanes::gather(&operands[0], bit), Lanes::gather(&operands[1], bit));
@@ -227,7 +228,7 @@ fn simulate_operations(
     }
     let values = |planes: &[Lanes]| {
         let codes = lane_values(planes).into_iter().take(operations.len());
-        codes.map(|code| operand_value(code, product.len() as u32, spec.signed) as i32).collect()
+        codes.map(|code| spec.coding.value(code)).collect()
     };
     Block {
         settled: values(&settled),

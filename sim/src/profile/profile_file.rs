@@ -71,7 +71,7 @@ impl ErrorProfile {
         let mut zip = zip::ZipArchive::new(source).map_err(|error| ProfileError::Archive(error.to_string()))?;
         let metadata = read_metadata(&mut zip)?;
         let Shapes { table, operands, transitions, classes } = Shapes::of(&metadata);
-        let (weights, bits) = ([table[1]], [u64::from(metadata.width_a + metadata.width_b)]);
+        let (weights, bits) = ([table[1]], [u64::from(metadata.product_bits)]);
         let product = array(&mut zip, "product", &table)?;
         let stimulus: Vec<f64> = array(&mut zip, "stimulus", &transitions)?;
         let weight_prob: Vec<f64> = array(&mut zip, "weight_prob", &weights)?;
@@ -157,6 +157,9 @@ fn read_metadata(zip: &mut zip::ZipArchive<impl Read + Seek>) -> Result<ProfileM
     }
     let metadata: ProfileMetadata = serde_json::from_value(found).map_err(not_json)?;
     let ProfileMetadata { width_a, width_b, activation_bits, .. } = metadata;
+    if !(1..=17).contains(&metadata.product_bits) {
+        return invalid("metadata", format!("products of {} bits", metadata.product_bits));
+    }
     let operands = 1..=8;
     if !operands.contains(&width_a) || !operands.contains(&width_b) || !(1..=width_a).contains(&activation_bits) {
         let problem = format!("operands of {width_a} × {width_b} bits, activations of {activation_bits}");

@@ -3,10 +3,10 @@
 //! Exact at any clock, where [`super::TransitionTable`] needs a circuit that has settled before each edge: several
 //! operations may be in flight. What it costs is that operations are drawn, not all taken.
 
-use super::transitions::{NotTabulable, TimingErrors, TransitionSpec};
+use super::transitions::{NotTabulable, TimingErrors, TransitionSpec, port_planes};
 use crate::energy::SwitchingActivity;
 use crate::engine::{FunctionalEngine, LANES, Lanes, TimedEngine, lane_values, multiversion};
-use crate::multiplier::operand_value;
+use crate::multiplier::{NumberFormat, operand_value};
 use crate::netlist::Delays;
 use crate::technology::Sampling;
 use crate::units::Picoseconds;
@@ -170,17 +170,29 @@ fn simulate_sequences(spec: &SequenceSpec<'_>, engine: &mut TimedEngine<'_>, war
     rng.set_stream(block);
     let mut draw = || Lanes(std::array::from_fn(|_| rng.random()));
     let vectors = warm_up + COUNTED + 1;
-    let mut operands: [Vec<Vec<Lanes>>; 2] = [Vec::new(), Vec::new()];
-    for (port, operand) in operands.iter_mut().enumerate() {
-        for bit in 0..netlist.inputs()[port].width() {
-            let values = match port {
-                0 if bit < spec.circuit.activation_bits as usize => (0..vectors).map(|_| draw()).collect(),
-                0 => vec![Lanes::ZERO; vectors],
-                _ if spec.changing == Changing::Both => (0..vectors).map(|_| draw()).collect(),
-                _ => vec![draw(); vectors],
-            };
-            engine.set_sequence(port, bit, &values);
-            operand.push(values);
+    // By operand and vector, then by bit of the port.
+    let mut ports: [Vec<Vec<Lanes>>; 2] = [Vec::new(), Vec::new()];
+    for _ in 0..vectors {
+        let codes = (0..spec.circuit.activation_bits).map(|_| draw()).collect();
+        ports[0].push(port_planes(spec.circuit.coding, codes));
+    }
+    let weights = match spec.changing {
+        Changing::Activation => 1,
+        Changing::Both => vectors,
+    };
+    let width = netlist.inputs()[1].width();
+    ports[1].extend((0..weights).map(|_| (0..width).map(|_| draw()).collect()));
+    ports[1].resize_with(vectors, Vec::new);
+    if spec.changing == Changing::Activation {
+        let weight = ports[1][0].clone();
+        ports[1].fill(weight);
+    }
+    let operands = ports.map(|vectors: Vec<Vec<Lanes>>| -> Vec<Vec<Lanes>> {
+        (0..vectors[0].len()).map(|bit| vectors.iter().map(|planes| planes[bit]).collect()).collect()
+    });
+    for (port, operand) in operands.iter().enumerate() {
+        for (bit, values) in operand.iter().enumerate() {
+            engine.set_sequence(port, bit, values);
         }
     }
     engine.run();
@@ -197,7 +209,11 @@ fn simulate_sequences(spec: &SequenceSpec<'_>, engine: &mut TimedEngine<'_>, war
     let start = warm_up as u32 * period;
     let end = start + COUNTED as u32 * period;
     result.activity.record_between(netlist, engine, [start, end].map(Picoseconds), (LANES * COUNTED) as u64);
-    let value = |code: u32| operand_value(code, product.len() as u32, spec.circuit.signed);
+    let coding = spec.circuit.coding;
+    let value = |code: u32| match coding.format() {
+        NumberFormat::SignMagnitude => i64::from(coding.value(code)),
+        format => operand_value(code, product.len() as u32, format == NumberFormat::TwosComplement),
+    };
     let mut settled = FunctionalEngine::new(netlist);
     for vector in warm_up..vectors {
         let before: Vec<Lanes> = netlist.nets().map(|net| settled.value(net)).collect();
@@ -228,7 +244,8 @@ fn simulate_sequences(spec: &SequenceSpec<'_>, engine: &mut TimedEngine<'_>, war
         let (sampled, truth) = (lane_values(&sampled), lane_values(&truth));
         for lane in wrong.set_lanes() {
             let error = value(sampled[lane]) - value(truth[lane]);
-            result.wrong[lane] += 1;
+            // Two codes of zero are the same number.
+            result.wrong[lane] += u32::from(error != 0);
             result.sum += error;
             result.absolute += error.unsigned_abs();
             result.squares += u128::from(error.unsigned_abs()).pow(2);

@@ -5,9 +5,10 @@
 
 mod file;
 
+use super::OnTimingError;
 use crate::energy::{EnergyBreakdown, LaneEnergy, LateToggles, SwitchingActivity};
 use crate::engine::{DelayMode, LANES, Lanes, TimedEngine, lane_values, multiversion};
-use crate::multiplier::operand_value;
+use crate::multiplier::{Coding, NumberFormat};
 use crate::netlist::Netlist;
 use crate::technology::Physical;
 use crate::units::{Femtojoules, Picoseconds};
@@ -22,8 +23,8 @@ pub struct TransitionSpec<'a> {
     pub netlist: &'a Netlist,
     /// Its delays and energies at nominal supply.
     pub physical: &'a Physical,
-    /// Whether the product is two's complement.
-    pub signed: bool,
+    /// What its ports carry.
+    pub coding: Coding,
     /// Activation codes are 0 … 2^`activation_bits` − 1; 7 where activations are never negative.
     pub activation_bits: u32,
     /// What cells do with short pulses.
@@ -34,11 +35,11 @@ pub struct TransitionSpec<'a> {
 
 /// A netlist that cannot be tabulated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name}: two operands of 1 to {most} bits and a product of at most 32 are simulated so, not {shape}")]
+#[error("{name}: two operands of 1 to {most} bits and their product, of at most 32, are simulated so, not {shape}")]
 pub struct NotTabulable {
     name: String,
     shape: String,
-    most: usize,
+    most: u32,
 }
 
 impl TransitionSpec<'_> {
@@ -48,23 +49,18 @@ impl TransitionSpec<'_> {
     }
 
     /// The same with operands of at most `most` bits.
-    pub(super) fn check_shape(&self, most: usize) -> Result<u32, NotTabulable> {
+    pub(super) fn check_shape(&self, most: u32) -> Result<u32, NotTabulable> {
         let netlist = self.netlist;
-        let widths: Vec<usize> = netlist.inputs().iter().chain(netlist.outputs()).map(|port| port.width()).collect();
-        match widths[..] {
-            [first, second, product]
-                if netlist.outputs().len() == 1
-                    && (self.activation_bits as usize..=most).contains(&first)
-                    && self.activation_bits >= 1
-                    && (1..=most).contains(&second)
-                    && product <= 32 =>
-            {
-                Ok(second as u32)
-            }
-            _ => {
-                let shape = format!("ports of {widths:?} bits");
-                Err(NotTabulable { name: netlist.name().into(), shape, most })
-            }
+        let widths: Vec<u32> =
+            netlist.inputs().iter().chain(netlist.outputs()).map(|port| port.width() as u32).collect();
+        let ([port_a, port_b], [first, second]) = (self.coding.operand_bits(), self.coding.code_bits());
+        let product = self.coding.product_bits();
+        let fits = widths == [port_a, port_b, product] && netlist.outputs().len() == 1 && product <= 32;
+        if fits && (1..=first).contains(&self.activation_bits) && first <= most && (1..=most).contains(&second) {
+            Ok(second)
+        } else {
+            let shape = format!("ports of {widths:?} bits");
+            Err(NotTabulable { name: netlist.name().into(), shape, most })
         }
     }
 }
@@ -72,6 +68,7 @@ impl TransitionSpec<'_> {
 /// What a multiplier does on every (previous activation, activation, weight) triple.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TransitionTable {
+    coding: Coding,
     activation_bits: u32,
     weight_bits: u32,
     energy_quantum: f32,
@@ -79,7 +76,8 @@ pub struct TransitionTable {
     energy: Vec<u16>,
     /// `[weight][pair]`, if anyone asked for it.
     energy_by_weight: OnceLock<Vec<u16>>,
-    points: Vec<SampledErrors>,
+    pub(super) points: Vec<SampledErrors>,
+    pub(super) on_timing_error: OnTimingError,
     activity: SwitchingActivity,
     late: LateToggles,
 }
@@ -87,13 +85,13 @@ pub struct TransitionTable {
 /// Errors made by sampling at one window, sparse: only triples whose sampled product differs from the settled one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SampledErrors {
-    window: Picoseconds,
-    row_start: Vec<u32>,
+    pub(super) window: Picoseconds,
+    pub(super) row_start: Vec<u32>,
     /// For each row, the weight codes in it as a set.
-    members: Vec<[u64; 4]>,
-    weight: Vec<u8>,
-    delta: Vec<i32>,
-    bit_errors: Vec<[u64; 2]>,
+    pub(super) members: Vec<[u64; 4]>,
+    pub(super) weight: Vec<u8>,
+    pub(super) delta: Vec<i32>,
+    pub(super) bit_errors: Vec<[u64; 2]>,
 }
 
 /// Errors of one (previous activation, activation) pair.
@@ -185,9 +183,30 @@ impl TransitionTable {
             activity.merge(&result.activity);
             late.merge(&result.late);
         }
-        let activation_bits = spec.activation_bits;
-        let energy_by_weight = OnceLock::new();
-        Self { activation_bits, weight_bits, energy_quantum, energy, energy_by_weight, points, activity, late }
+        let TransitionSpec { coding, activation_bits, .. } = *spec;
+        let on_timing_error = OnTimingError::Capture;
+        Self {
+            coding,
+            activation_bits,
+            weight_bits,
+            energy_quantum,
+            energy,
+            energy_by_weight: OnceLock::new(),
+            points,
+            on_timing_error,
+            activity,
+            late,
+        }
+    }
+
+    /// What becomes of late products, as the errors at [`Self::points`] take it.
+    pub fn on_timing_error(&self) -> OnTimingError {
+        self.on_timing_error
+    }
+
+    /// What the multiplier's ports carry.
+    pub fn coding(&self) -> Coding {
+        self.coding
     }
 
     /// Bits of an activation code.
@@ -418,11 +437,11 @@ fn simulate_transitions(
         activity: SwitchingActivity::new(netlist),
         late: LateToggles::new(netlist, spec.windows),
     };
+    let weight = spec.coding.operand(1, weight);
     for (bit, _) in netlist.inputs()[1].nets().iter().enumerate() {
         engine.hold_input(1, bit, weight >> bit & 1 == 1);
     }
     let used = Lanes::first(pairs);
-    let value = |code: u32| operand_value(code, product.len() as u32, spec.signed) as i32;
     // One row of planes a window, then the settled product.
     let mut planes = vec![vec![Lanes::ZERO; product.len()]; points + 1];
     let mut samples = vec![Lanes::ZERO; points];
@@ -431,10 +450,9 @@ fn simulate_transitions(
             0..9 => Lanes::counting(bit),
             _ => Lanes::splat(block >> (bit - 9) & 1 == 1),
         };
-        for bit in 0..netlist.inputs()[0].width() {
-            let varies = bit < spec.activation_bits as usize;
-            let from = if varies { pair_bit(bit + spec.activation_bits as usize) } else { Lanes::ZERO };
-            let to = if varies { pair_bit(bit) } else { Lanes::ZERO };
+        let bits = spec.activation_bits as usize;
+        let [from, to] = [bits..2 * bits, 0..bits].map(|bits| port_planes(spec.coding, bits.map(pair_bit).collect()));
+        for (bit, (&from, &to)) in from.iter().zip(&to).enumerate() {
             engine.set_input(0, bit, from, to);
         }
         engine.run();
@@ -467,10 +485,62 @@ fn simulate_transitions(
             let codes = lane_values(sampled);
             let errors = &mut result.errors[point];
             for lane in wrong.set_lanes() {
-                let delta = value(codes[lane]).wrapping_sub(value(settled_codes[lane]));
-                errors.push(((block * LANES + lane) as u32, delta));
+                let [sampled, settled] = [codes[lane], settled_codes[lane]].map(|code| spec.coding.value(code));
+                // Two codes of zero are the same number.
+                if sampled != settled {
+                    errors.push(((block * LANES + lane) as u32, sampled.wrapping_sub(settled)));
+                }
             }
         }
     }
     result
+}
+
+/// What the activation's port carries, plane by plane, for codes whose highest bits may have been left out as zeros.
+#[inline(always)]
+pub(super) fn port_planes(coding: Coding, mut codes: Vec<Lanes>) -> Vec<Lanes> {
+    let (width, port) = (coding.code_bits()[0] as usize, coding.operand_bits()[0] as usize);
+    if coding.format() == NumberFormat::SignMagnitude && codes.len() == width {
+        // Complement and add one where the number is negative.
+        let sign = codes[width - 1];
+        let mut carry = sign;
+        for plane in &mut codes {
+            let complemented = *plane ^ sign;
+            *plane = complemented ^ carry;
+            carry = complemented & carry;
+        }
+        // The highest bit is left of the lowest code alone, which a narrow magnitude takes as the one above.
+        let lowest = if port - 1 < width { codes[width - 1] } else { Lanes::ZERO };
+        codes.resize(port - 1, Lanes::ZERO);
+        codes.iter_mut().for_each(|plane| *plane |= lowest);
+        codes.push(sign);
+    }
+    codes.resize(port, Lanes::ZERO);
+    codes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::lane_values;
+    use crate::multiplier::{Family, Multiplier, MultiplierSpec};
+
+    #[test]
+    fn planes_carry_what_single_operands_do() {
+        for bits in [5, 7, 8] {
+            let unsigned = MultiplierSpec::new("m", Family::Array, bits, bits, false).unwrap();
+            let multiplier = Multiplier::from(unsigned.clone()).sign_magnitude("m").unwrap();
+            for coding in [multiplier.coding(), Multiplier::from(unsigned).coding()] {
+                let width = coding.code_bits()[0];
+                for used in [width - 1, width] {
+                    let planes = port_planes(coding, (0..used as usize).map(Lanes::counting).collect());
+                    assert_eq!(planes.len(), coding.operand_bits()[0] as usize);
+                    let ports = lane_values(&planes);
+                    for code in 0..1 << used {
+                        assert_eq!(ports[code as usize], coding.operand(0, code), "{coding:?}: {code}");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -4,6 +4,7 @@ use super::Record;
 use crate::array::EnergyComponents;
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
+use std::collections::HashMap;
 
 /// A mean with its 95 % confidence interval over seeds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -57,23 +58,21 @@ pub struct Aggregate {
 /// Groups records by design, method and supply, in order of first appearance; networks on memories that fail are left out. A
 /// method that trains for a memory is named with it.
 pub fn aggregate(records: &[Record]) -> Vec<Aggregate> {
-    type Key = (String, String, f64);
-    let key = |record: &Record| -> Key {
+    type Key = (String, String, u64);
+    let mut positions: HashMap<Key, usize> = HashMap::new();
+    let mut groups: Vec<(Key, Vec<&Record>)> = Vec::new();
+    for record in records.iter().filter(|record| record.point.chip.is_none()) {
         let point = &record.point;
         let method = match &point.memory {
             Some(memory) => format!("{} ({memory})", point.method),
             None => point.method.clone(),
         };
-        (point.design.clone(), method, point.supply_v)
-    };
-    let records = records.iter().filter(|record| record.point.chip.is_none());
-    let mut groups: Vec<(Key, Vec<&Record>)> = Vec::new();
-    for record in records {
-        let wanted = key(record);
-        match groups.iter_mut().find(|(found, _)| *found == wanted) {
-            Some((_, members)) => members.push(record),
-            None => groups.push((wanted, vec![record])),
+        let key = (point.design.clone(), method, point.supply_v.to_bits());
+        let position = *positions.entry(key.clone()).or_insert(groups.len());
+        if position == groups.len() {
+            groups.push((key, Vec::new()));
         }
+        groups[position].1.push(record);
     }
     groups
         .into_iter()
@@ -83,7 +82,7 @@ pub fn aggregate(records: &[Record]) -> Vec<Aggregate> {
             Aggregate {
                 design,
                 method,
-                supply_v,
+                supply_v: f64::from_bits(supply_v),
                 accuracy: Interval::of(&accuracies),
                 energy_uj: EnergyComponents::mean(members.iter().map(|record| &record.energy_uj)),
                 product_error_rate: rates / members.len() as f64,

@@ -4,7 +4,7 @@ use super::{TimingReport, VariationReport};
 use crate::energy::EnergyBreakdown;
 use crate::engine::StaticTiming;
 use crate::kernel::{Candidate, Plan, Shape};
-use crate::multiplier::{Multiplier, TabulatedMultiplier};
+use crate::multiplier::{Coding, Multiplier, NumberFormat, TabulatedMultiplier};
 use crate::netlist::Netlist;
 use crate::profile::{Design, ErrorMetrics, MetricIntervals, Sequences, Stimulus, TimingErrors, TransitionTable};
 use crate::technology::{OperatingPoint, Physical, Technology};
@@ -22,8 +22,10 @@ pub struct DesignSummary {
     pub width_a: u32,
     /// Bits of the second operand.
     pub width_b: u32,
-    /// Whether operands and product are two's complement.
+    /// Whether operands and product are signed numbers; their codes in tables are two's complement then.
     pub signed: bool,
+    /// Number format of the arithmetic.
+    pub format: NumberFormat,
     /// SHA-256 of the product table; `null` if the operands are too wide for one.
     pub table_sha256: Option<String>,
 }
@@ -37,6 +39,7 @@ impl DesignSummary {
             width_a: multiplier.width_a(),
             width_b: multiplier.width_b(),
             signed: multiplier.signed(),
+            format: multiplier.coding().format(),
             table_sha256,
         }
     }
@@ -50,6 +53,7 @@ impl DesignSummary {
             width_a: table.width_a(),
             width_b: table.width_b(),
             signed: table.signed(),
+            format: Coding::plain(table.width_a(), table.width_b(), table.signed()).format(),
             table_sha256: Some(table.sha256()),
         }
     }

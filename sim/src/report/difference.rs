@@ -103,18 +103,8 @@ fn difference(point: Point, pairs: &[[&Record; 2]]) -> Difference {
     } else {
         Verdict::WithinNoise
     };
-    let conditions = [
-        format!("array {}", point.array),
-        format!("data {}", point.dataset),
-        format!("model {}", point.model),
-        format!("fidelity {}", point.fidelity),
-        format!("sram {} V", point.sram_v),
-        format!("clock {} ps", point.clock_ps),
-    ];
-    let memory = point.memory.map(|memory| format!("memory {memory}"));
-    let rate = point.bit_error_rate.map(|rate| format!("bit errors {rate}"));
     Difference {
-        conditions: conditions.into_iter().chain(memory).chain(rate).collect(),
+        conditions: point.conditions(),
         design: point.design,
         method: point.method,
         supply_v: point.supply_v,

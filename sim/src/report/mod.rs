@@ -5,6 +5,7 @@ mod characterization;
 mod difference;
 mod front;
 mod memory;
+mod method_comparison;
 mod record;
 mod static_timing;
 mod variation;
@@ -17,6 +18,7 @@ pub use characterization::{
 pub use difference::{Difference, RunDifferences, Verdict, differences};
 pub use front::{Standing, knee, pareto_front, standings};
 pub use memory::{MemoryPoint, MemoryReport, Sensitivity};
+pub use method_comparison::{MethodComparison, compare_methods};
 pub use record::{Point, Provenance, Record, StageErrorAverages};
 pub use static_timing::{OutputArrival, PathStep, TimingReport};
 pub use variation::{Spread, VariationPoint, VariationReport};

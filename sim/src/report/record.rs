@@ -43,6 +43,24 @@ pub struct Point {
     pub settings: BTreeMap<String, String>,
 }
 
+impl Point {
+    /// Everything but design, method, logic's supply, seed and chip, as `name value`.
+    pub fn conditions(&self) -> Vec<String> {
+        let always = [
+            format!("array {}", self.array),
+            format!("data {}", self.dataset),
+            format!("model {}", self.model),
+            format!("fidelity {}", self.fidelity),
+            format!("sram {} V", self.sram_v),
+            format!("clock {} ps", self.clock_ps),
+        ];
+        let memory = self.memory.as_ref().map(|memory| format!("memory {memory}"));
+        let rate = self.bit_error_rate.map(|rate| format!("bit errors {rate}"));
+        let settings = self.settings.iter().map(|(key, value)| format!("{key} {value}"));
+        always.into_iter().chain(memory).chain(rate).chain(settings).collect()
+    }
+}
+
 /// Where a result comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {

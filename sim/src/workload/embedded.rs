@@ -23,18 +23,27 @@ const FASHION_MNIST: [(&str, &[u8]); 4] = [
     file!("fashion-mnist/t10k-labels-idx1-ubyte.gz"),
 ];
 
+const BREAST_CANCER: [(&str, &[u8]); 4] = [
+    file!("breast-cancer/train-images-idx3-ubyte.gz"),
+    file!("breast-cancer/train-labels-idx1-ubyte.gz"),
+    file!("breast-cancer/t10k-images-idx3-ubyte.gz"),
+    file!("breast-cancer/t10k-labels-idx1-ubyte.gz"),
+];
+
 const CLOTHES: [&str; 10] =
     ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"];
 
 impl Dataset {
     /// Names [`Self::embedded`] knows.
-    pub const EMBEDDED: [&str; 2] = ["digits", "fashion-mnist"];
+    pub const EMBEDDED: [&str; 3] = ["digits", "fashion-mnist", "breast-cancer"];
 
-    /// A data set by name: `digits` (1,438 + 359 images of 8×8) or `fashion-mnist` (8,000 + 2,000 of 28×28).
+    /// A data set by name: `digits` (1,438 + 359 images of 8×8), `fashion-mnist` (8,000 + 2,000 of 28×28) or `breast-cancer` (456 + 113
+    /// samples of 30 features).
     pub fn embedded(name: &str) -> Option<Dataset> {
         let (files, classes) = match name {
             "digits" => (DIGITS, Vec::new()),
             "fashion-mnist" => (FASHION_MNIST, CLOTHES.map(str::to_owned).to_vec()),
+            "breast-cancer" => (BREAST_CANCER, ["malignant", "benign"].map(str::to_owned).to_vec()),
             _ => return None,
         };
         Some(read(files, Description { name: name.to_owned(), classes }).expect("embedded data are whole"))
@@ -60,6 +69,15 @@ mod tests {
                 }
             }
             assert_eq!(data.classes.len(), 10);
+        }
+        let cancer = Dataset::embedded("breast-cancer").unwrap();
+        assert_eq!((cancer.shape, cancer.train.len(), cancer.test.len()), ([1, 1, 30], 456, 113));
+        // 212 of the 569 are malignant, and each feature takes its whole range in training.
+        let malignant = cancer.train.labels().iter().chain(cancer.test.labels()).filter(|&&label| label == 0).count();
+        assert_eq!(malignant, 212);
+        for feature in 0..30 {
+            let column: Vec<u8> = cancer.train.pixels().iter().skip(feature).step_by(30).copied().collect();
+            assert_eq!((column.iter().min(), column.iter().max()), (Some(&0), Some(&255)), "feature {feature}");
         }
         assert_eq!(Dataset::embedded("imagenet"), None);
     }

@@ -25,6 +25,8 @@ pub struct QuantizedLayer {
     pub weight_scale: f32,
     /// To the next layer's activations; `None` on the last layer, whose accumulators are the class scores.
     pub requantize: Option<Requantize>,
+    /// One an output channel, in place of `requantize`: where channels are scaled differently from what they were trained with.
+    pub channel_requantize: Option<Vec<Requantize>>,
 }
 
 impl QuantizedLayer {
@@ -89,15 +91,32 @@ impl QuantizedLayer {
     /// # Panics
     /// If this is the last layer.
     pub fn activate(&self, accumulators: &[i32]) -> Vec<u8> {
-        let requantize = self.requantize.expect("the last layer's accumulators are scores");
         let mut codes = vec![0; accumulators.len()];
-        requantize.apply_all(accumulators, 0, &mut codes);
+        if self.channel_requantize.is_none() {
+            self.channel_scaling(0).apply_all(accumulators, 0, &mut codes);
+            return self.pooled(codes);
+        }
+        let (positions, channels) = (self.convolution.positions(), self.convolution.channels());
+        let rows = accumulators.chunks_exact(positions).zip(codes.chunks_exact_mut(positions));
+        for (row, (accumulators, codes)) in rows.enumerate() {
+            self.channel_scaling(row % channels).apply_all(accumulators, 0, codes);
+        }
         self.pooled(codes)
+    }
+
+    /// What turns a channel's accumulators into activations.
+    ///
+    /// # Panics
+    /// If this is the last layer.
+    fn channel_scaling(&self, channel: usize) -> Requantize {
+        match &self.channel_requantize {
+            Some(channels) => channels[channel],
+            None => self.requantize.expect("the last layer's accumulators are scores"),
+        }
     }
 
     /// As [`Self::activate`] of [`Self::accumulate`], on this thread and without keeping the accumulators.
     pub(super) fn forward(&self, gemm: &TableGemm, images: &[u8]) -> Vec<u8> {
-        let requantize = self.requantize.expect("the last layer's accumulators are scores");
         let mut codes = vec![0; images.len() / self.inputs() * self.outputs()];
         let at_once = self.convolution.block_images();
         let mut sums = vec![0; at_once.min(images.len() / self.inputs()) * self.outputs()];
@@ -105,7 +124,9 @@ impl QuantizedLayer {
         self.for_each_product(gemm, images, at_once, |products| {
             if positions == 1 {
                 let to = &mut codes[products.image * self.outputs()..];
-                let code = |channel: usize, sum: i32| requantize.apply(sum.wrapping_add(self.bias[channel]));
+                let code = |channel: usize, sum: i32| {
+                    self.channel_scaling(channel).apply(sum.wrapping_add(self.bias[channel]))
+                };
                 return self.scatter(products.group, products.sums, to, code);
             }
             self.scatter(products.group, products.sums, &mut sums, |_, sum| sum);
@@ -113,8 +134,8 @@ impl QuantizedLayer {
             if products.group == last_group {
                 let codes = &mut codes[products.image * self.outputs()..];
                 let channels = sums.chunks_exact(positions).zip(codes.chunks_exact_mut(positions));
-                for ((sums, codes), &bias) in channels.zip(self.bias.iter().cycle()) {
-                    requantize.apply_all(sums, bias, codes);
+                for ((sums, codes), (channel, &bias)) in channels.zip(self.bias.iter().enumerate().cycle()) {
+                    self.channel_scaling(channel).apply_all(sums, bias, codes);
                 }
             }
         });

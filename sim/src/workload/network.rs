@@ -67,7 +67,11 @@ impl Network {
                 ("weight", layer.weights.len(), layer.convolution.weights()),
                 ("bias", layer.bias.len(), layer.convolution.channels()),
             ];
-            for (tensor, found, expected) in lengths {
+            let scales = layer.channel_requantize.as_ref().map(|scales| {
+                let expected = if position == last { 0 } else { layer.convolution.channels() };
+                ("channel_requantize", scales.len(), expected)
+            });
+            for (tensor, found, expected) in lengths.into_iter().chain(scales) {
                 if found != expected {
                     return Err(NetworkError::Length { layer: layer.name.clone(), tensor, found, expected });
                 }

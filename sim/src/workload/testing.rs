@@ -15,6 +15,7 @@ pub(crate) fn dense(name: &str, inputs: usize, weights: Vec<i8>, bias: Vec<i32>)
         input_scale: 1.0,
         weight_scale: 1.0,
         requantize: None,
+        channel_requantize: None,
     }
 }
 
@@ -33,6 +34,7 @@ pub(crate) fn random_network(rng: &mut ChaCha8Rng, architecture: &Architecture) 
             input_scale: 1.0,
             weight_scale: 1.0,
             requantize: (index < last).then(|| Requantize::from_factor(factor).unwrap()),
+            channel_requantize: None,
         }
     };
     Network::new(architecture.layers().iter().enumerate().map(layer).collect()).unwrap()

@@ -83,6 +83,8 @@ struct LayerMetadata {
     input_scale: f32,
     weight_scale: f32,
     requantize: Option<Requantize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    channel_requantize: Option<Vec<Requantize>>,
 }
 
 /// Geometry of a layer; images are channels, rows and columns.
@@ -181,7 +183,7 @@ impl WeightsFile {
                 weights: floats(read("weight_float", Dtype::F32, &matrix)?),
                 bias: floats(read("bias_float", Dtype::F32, &vector)?),
             });
-            let LayerMetadata { name, input_scale, weight_scale, requantize, .. } = layer;
+            let LayerMetadata { name, input_scale, weight_scale, requantize, channel_requantize, .. } = layer;
             layers.push(QuantizedLayer {
                 name,
                 convolution,
@@ -191,6 +193,7 @@ impl WeightsFile {
                 input_scale,
                 weight_scale,
                 requantize,
+                channel_requantize,
             });
         }
         Ok(Self { network: Network::new(layers)?, float, fingerprint: metadata.fingerprint })
@@ -225,7 +228,8 @@ impl LayerMetadata {
         };
         let pooling =
             pooling.map(|pool| PoolingMetadata { kind: pool.kind(), window: pool.window(), stride: pool.stride() });
-        Self { name: layer.name.clone(), kind, pooling, input_scale, weight_scale, requantize }
+        let channel_requantize = layer.channel_requantize.clone();
+        Self { name: layer.name.clone(), kind, pooling, input_scale, weight_scale, requantize, channel_requantize }
     }
 
     fn geometry(&self) -> Result<(Convolution, Option<Pool>), ConvolutionError> {

@@ -20,6 +20,7 @@ pub(crate) fn layer(
         input_scale: 1.0,
         weight_scale: 1.0,
         requantize,
+        channel_requantize: None,
     }
 }
 

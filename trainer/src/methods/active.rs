@@ -1,15 +1,14 @@
 //! AxTrain's active method: search for weights to which the outputs are insensitive.
 //!
-//! He et al., ISLPED 2018 (arXiv 1805.08309) name the idea; the regulariser here is the Gauss–Newton output sensitivity
-//! of [`sensitivity`](super::sensitivity).
+//! He et al., ISLPED 2018 (arXiv 1805.08309) name the idea; the regularisers here are those of
+//! [`sensitivity`](super::sensitivity).
 
-use super::sensitivity::output_sensitivity;
-use super::{Batch, Objective, TrainingMethod, cross_entropy, scores};
+use super::sensitivity::Penalty;
+use super::{Batch, Objective, Step, TrainingMethod, cross_entropy, scores};
 use crate::calibration::Calibration;
 use crate::network::RoundedNetwork;
-use crate::spec::Sensitivity;
+use crate::pass::Pass;
 use axtrain_sim::kernel::TableGemm;
-use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 
 /// Minimises cross-entropy plus λ times the sensitivity, on exact arithmetic.
@@ -17,7 +16,7 @@ pub(crate) struct Active {
     /// The exact multiplier.
     pub(crate) gemm: Arc<TableGemm>,
     /// The regulariser.
-    pub(crate) sensitivity: Sensitivity,
+    pub(crate) penalty: Penalty,
 }
 
 impl TrainingMethod for Active {
@@ -26,12 +25,11 @@ impl TrainingMethod for Active {
         network: &RoundedNetwork,
         batch: &Batch,
         calibration: &mut Calibration,
-        rng: &mut ChaCha8Rng,
+        step: &mut Step,
     ) -> Objective {
-        let trace = network.forward(batch.images.clone(), &self.gemm, calibration);
+        let trace = network.forward(batch.images.clone(), &Pass::settled(&self.gemm), calibration);
         let scores = scores(&trace);
-        let sensitivity = output_sensitivity(network, &trace, &self.sensitivity, rng);
-        let loss = cross_entropy(scores.clone(), &batch.targets) + sensitivity * self.sensitivity.lambda;
-        Objective { loss, scores }
+        let penalty = self.penalty.of(network, &trace, &batch.targets, step);
+        Objective { loss: cross_entropy(scores.clone(), &batch.targets) + penalty, scores }
     }
 }

@@ -4,25 +4,25 @@
 //! that has only known exact products can end up below zero, where no gradient passes. Training adjusts the bias from
 //! there on, but has to start where activations live.
 
-use super::Arithmetic;
 use crate::calibration::Calibration;
 use crate::network::RoundedNetwork;
+use crate::pass::Pass;
 use burn::tensor::Tensor;
 
 /// Additions to each layer's bias that give its outputs on the hardware, averaged over `images`, the mean they have on
-/// exact arithmetic. Layers are corrected in order, each with those before it corrected.
+/// exact arithmetic, the first of the two passes. Layers are corrected in order, each with those before it corrected.
 pub(super) fn mean_error_corrections(
     network: &RoundedNetwork,
-    arithmetic: &Arithmetic,
+    [exact, deployed]: [Pass; 2],
     images: &Tensor<2>,
     calibration: &Calibration,
 ) -> Vec<Tensor<1>> {
-    let exact = network.forward(images.clone(), &arithmetic.exact, &mut calibration.frozen());
+    let wanted = network.forward(images.clone(), &exact, &mut calibration.frozen());
     let mut corrected = network.clone();
-    let mut corrections = Vec::with_capacity(exact.len());
-    for (layer, pass) in exact.iter().enumerate() {
-        let deployed = corrected.forward(images.clone(), &arithmetic.deployed, &mut calibration.frozen());
-        let error = pass.output.clone().detach() - deployed[layer].output.clone().detach();
+    let mut corrections = Vec::with_capacity(wanted.len());
+    for (layer, pass) in wanted.iter().enumerate() {
+        let found = corrected.forward(images.clone(), &deployed, &mut calibration.frozen());
+        let error = pass.output.clone().detach() - found[layer].output.clone().detach();
         let correction = channel_means(error, network.layers()[layer].geometry.convolution.channels());
         corrected = corrected.with_bias_added(layer, correction.clone());
         corrections.push(correction);
@@ -57,12 +57,13 @@ mod tests {
 
     fn check(fixture: &Fixture) {
         let exact = Arc::new(TableGemm::new(&ProductTable::exact(8, 8, true)));
-        let arithmetic = Arithmetic { exact: exact.clone(), deployed: fixture.gemm.clone() };
+        let passes = [Pass::settled(&exact), Pass::settled(&fixture.gemm)];
         let network = fixture.network();
-        let corrections = mean_error_corrections(&network, &arithmetic, &fixture.images, &fixture.calibration);
+        let corrections = mean_error_corrections(&network, passes, &fixture.images, &fixture.calibration);
         let corrected = fixture.real.clone().with_bias_added(corrections).round(&fixture.geometry).unwrap();
 
-        let wanted = network.forward(fixture.images.clone(), &exact, &mut fixture.calibration.frozen());
+        let wanted =
+            network.forward(fixture.images.clone(), &Pass::settled(&exact), &mut fixture.calibration.frozen());
         let (before, after) = (fixture.forward(&network), fixture.forward(&corrected));
         for layer in 0..wanted.len() {
             let mean_error = |trace: &[crate::network::LayerTrace]| {

@@ -1,26 +1,38 @@
 //! Active and passive training at once.
 
 use super::compensation::mean_error_corrections;
-use super::sensitivity::output_sensitivity;
-use super::{Arithmetic, Batch, Objective, TrainingMethod, cross_entropy, scores};
+use super::hardware::Hardware;
+use super::sensitivity::Penalty;
+use super::{Batch, Objective, Step, TrainingMethod, cross_entropy, scores};
 use crate::calibration::Calibration;
 use crate::network::RoundedNetwork;
-use crate::spec::Sensitivity;
+use crate::pass::Pass;
+use crate::spec::SensitivityPass;
+use axtrain_sim::kernel::TableGemm;
 use burn::tensor::Tensor;
-use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
 
-/// The passive loss plus λ times the sensitivity at the noisy pass: there the network will run, and on coarse multipliers
-/// what is insensitive on exact arithmetic is not what is insensitive on theirs.
+/// The passive loss plus λ times the sensitivity. By default that is taken at the noisy pass: there the network will run, and on
+/// coarse multipliers what is insensitive on exact arithmetic is not what is insensitive on theirs.
 pub(crate) struct Hybrid {
-    /// Both multipliers.
-    pub(crate) arithmetic: Arithmetic,
+    /// The exact multiplier.
+    pub(crate) exact: Arc<TableGemm>,
+    /// The one trained for.
+    pub(crate) hardware: Hardware,
     /// The regulariser.
-    pub(crate) sensitivity: Sensitivity,
+    pub(crate) penalty: Penalty,
+    /// Where it is taken.
+    pub(crate) at: SensitivityPass,
 }
 
 impl TrainingMethod for Hybrid {
+    fn begin_epoch(&mut self, network: &RoundedNetwork, batch: &Batch, calibration: &Calibration) {
+        self.hardware.begin_epoch(network, batch, calibration);
+    }
+
     fn bias_corrections(&self, network: &RoundedNetwork, batch: &Batch, calibration: &Calibration) -> Vec<Tensor<1>> {
-        mean_error_corrections(network, &self.arithmetic, &batch.images, calibration)
+        let passes = [Pass::settled(&self.exact), self.hardware.settled()];
+        mean_error_corrections(network, passes, &batch.images, calibration)
     }
 
     fn objective(
@@ -28,14 +40,18 @@ impl TrainingMethod for Hybrid {
         network: &RoundedNetwork,
         batch: &Batch,
         calibration: &mut Calibration,
-        rng: &mut ChaCha8Rng,
+        step: &mut Step,
     ) -> Objective {
-        let noisy = network.forward(batch.images.clone(), &self.arithmetic.deployed, calibration);
+        let noisy = network.forward(batch.images.clone(), &self.hardware.pass(batch, step), calibration);
         let frozen = &mut calibration.frozen();
-        let clean = scores(&network.forward(batch.images.clone(), &self.arithmetic.exact, frozen));
-        let sensitivity = output_sensitivity(network, &noisy, &self.sensitivity, rng);
+        let clean = network.forward(batch.images.clone(), &Pass::settled(&self.exact), frozen);
+        let trace = match self.at {
+            SensitivityPass::Noisy => &noisy,
+            SensitivityPass::Exact => &clean,
+        };
+        let penalty = self.penalty.of(network, trace, &batch.targets, step);
         let noisy = scores(&noisy);
-        let loss = cross_entropy(clean, &batch.targets) + cross_entropy(noisy.clone(), &batch.targets);
-        Objective { loss: loss * 0.5 + sensitivity * self.sensitivity.lambda, scores: noisy }
+        let loss = cross_entropy(scores(&clean), &batch.targets) + cross_entropy(noisy.clone(), &batch.targets);
+        Objective { loss: loss * 0.5 + penalty, scores: noisy }
     }
 }

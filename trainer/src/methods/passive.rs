@@ -1,22 +1,34 @@
 //! AxTrain's passive method: the hardware's errors in the forward pass.
 
 use super::compensation::mean_error_corrections;
-use super::{Arithmetic, Batch, Objective, TrainingMethod, cross_entropy, scores};
+use super::hardware::Hardware;
+use super::{Batch, Objective, Step, TrainingMethod, cross_entropy, scores};
 use crate::calibration::Calibration;
 use crate::network::RoundedNetwork;
+use crate::pass::Pass;
+use axtrain_sim::kernel::TableGemm;
 use burn::tensor::Tensor;
-use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
 
 /// Minimises the mean of the cross-entropies on exact and on the hardware's arithmetic. The exact half keeps gradients
 /// sound while the errors are large (Stutz et al., MLSys 2021, for bit errors).
+///
+/// With the hardware's own derivatives this is the method `table-gradient`: Meng et al. (DATE 2025) minimise the hardware's half alone.
 pub(crate) struct Passive {
-    /// Both multipliers.
-    pub(crate) arithmetic: Arithmetic,
+    /// The exact multiplier.
+    pub(crate) exact: Arc<TableGemm>,
+    /// The one trained for.
+    pub(crate) hardware: Hardware,
 }
 
 impl TrainingMethod for Passive {
+    fn begin_epoch(&mut self, network: &RoundedNetwork, batch: &Batch, calibration: &Calibration) {
+        self.hardware.begin_epoch(network, batch, calibration);
+    }
+
     fn bias_corrections(&self, network: &RoundedNetwork, batch: &Batch, calibration: &Calibration) -> Vec<Tensor<1>> {
-        mean_error_corrections(network, &self.arithmetic, &batch.images, calibration)
+        let passes = [Pass::settled(&self.exact), self.hardware.settled()];
+        mean_error_corrections(network, passes, &batch.images, calibration)
     }
 
     fn objective(
@@ -24,11 +36,11 @@ impl TrainingMethod for Passive {
         network: &RoundedNetwork,
         batch: &Batch,
         calibration: &mut Calibration,
-        _rng: &mut ChaCha8Rng,
+        step: &mut Step,
     ) -> Objective {
-        let noisy = scores(&network.forward(batch.images.clone(), &self.arithmetic.deployed, calibration));
+        let noisy = scores(&network.forward(batch.images.clone(), &self.hardware.pass(batch, step), calibration));
         let frozen = &mut calibration.frozen();
-        let clean = scores(&network.forward(batch.images.clone(), &self.arithmetic.exact, frozen));
+        let clean = scores(&network.forward(batch.images.clone(), &Pass::settled(&self.exact), frozen));
         let loss = cross_entropy(clean, &batch.targets) + cross_entropy(noisy.clone(), &batch.targets);
         Objective { loss: loss * 0.5, scores: noisy }
     }

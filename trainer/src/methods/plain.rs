@@ -1,10 +1,10 @@
 //! Quantisation-aware training on exact arithmetic.
 
-use super::{Batch, Objective, TrainingMethod, cross_entropy, scores};
+use super::{Batch, Objective, Step, TrainingMethod, cross_entropy, scores};
 use crate::calibration::Calibration;
 use crate::network::RoundedNetwork;
+use crate::pass::Pass;
 use axtrain_sim::kernel::TableGemm;
-use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 
 /// Minimises the cross-entropy of the quantised network; knows nothing of the hardware but its number format.
@@ -19,9 +19,9 @@ impl TrainingMethod for Plain {
         network: &RoundedNetwork,
         batch: &Batch,
         calibration: &mut Calibration,
-        _rng: &mut ChaCha8Rng,
+        _step: &mut Step,
     ) -> Objective {
-        let scores = scores(&network.forward(batch.images.clone(), &self.gemm, calibration));
+        let scores = scores(&network.forward(batch.images.clone(), &Pass::settled(&self.gemm), calibration));
         Objective { loss: cross_entropy(scores.clone(), &batch.targets), scores }
     }
 }

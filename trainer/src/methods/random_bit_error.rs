@@ -1,13 +1,14 @@
 //! Training with the faults of memory cells in the forward pass.
 
-use super::{Batch, Objective, TrainingMethod, cross_entropy, scores};
+use super::sensitivity::Penalty;
+use super::{Batch, Objective, Step, TrainingMethod, cross_entropy, scores};
 use crate::calibration::Calibration;
 use crate::network::RoundedNetwork;
+use crate::pass::Pass;
 use crate::spec::WeightFaults;
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::memory::{FaultMap, WeightMemory};
 use rand::Rng;
-use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 
 /// Minimises the mean of the cross-entropies with sound weights and with weights read on a fresh chip each step, so that no
@@ -19,6 +20,8 @@ pub(crate) struct RandomBitError {
     pub(crate) memory: WeightMemory,
     /// How its cells fail.
     pub(crate) faults: WeightFaults,
+    /// A regulariser at the pass with sound weights, if there is one.
+    pub(crate) penalty: Option<Penalty>,
 }
 
 /// Errors begin once the clean loss is this far below that of guessing: 1.75 of ln 10 for ten classes in Stutz et al.
@@ -30,21 +33,26 @@ impl TrainingMethod for RandomBitError {
         network: &RoundedNetwork,
         batch: &Batch,
         calibration: &mut Calibration,
-        rng: &mut ChaCha8Rng,
+        step: &mut Step,
     ) -> Objective {
         let WeightFaults { model, bit_error_rate, .. } = &self.faults;
-        let scores_clean = scores(&network.forward(batch.images.clone(), &self.gemm, calibration));
+        let trace = network.forward(batch.images.clone(), &Pass::settled(&self.gemm), calibration);
+        let scores_clean = scores(&trace);
         let clean = cross_entropy(scores_clean.clone(), &batch.targets);
         let guessing = (batch.targets.dims()[1] as f64).ln();
         if f64::from(clean.clone().into_scalar::<f32>()) > START * guessing {
             return Objective { loss: clean, scores: scores_clean };
         }
-        let chip = model.chip(self.memory.geometry(), rng.next_u64(), 0).faults(*bit_error_rate);
-        let faulty = read(network, &self.memory, &chip, rng.next_u64());
+        let chip = model.chip(self.memory.geometry(), step.rng.next_u64(), 0).faults(*bit_error_rate);
+        let faulty = read(network, &self.memory, &chip, step.rng.next_u64());
         // A chip's faults are not known when activations are scaled.
         let frozen = &mut calibration.frozen();
-        let faulty = scores(&faulty.forward(batch.images.clone(), &self.gemm, frozen));
-        Objective { loss: (clean + cross_entropy(faulty.clone(), &batch.targets)) * 0.5, scores: faulty }
+        let faulty = scores(&faulty.forward(batch.images.clone(), &Pass::settled(&self.gemm), frozen));
+        let mut loss = (clean + cross_entropy(faulty.clone(), &batch.targets)) * 0.5;
+        if let Some(penalty) = &self.penalty {
+            loss = loss + penalty.of(network, &trace, &batch.targets, step);
+        }
+        Objective { loss, scores: faulty }
     }
 }
 
@@ -64,10 +72,10 @@ impl TrainingMethod for MemoryAdaptive {
         network: &RoundedNetwork,
         batch: &Batch,
         calibration: &mut Calibration,
-        rng: &mut ChaCha8Rng,
+        step: &mut Step,
     ) -> Objective {
-        let faulty = read(network, &self.memory, &self.chip, rng.next_u64());
-        let scores = scores(&faulty.forward(batch.images.clone(), &self.gemm, calibration));
+        let faulty = read(network, &self.memory, &self.chip, step.rng.next_u64());
+        let scores = scores(&faulty.forward(batch.images.clone(), &Pass::settled(&self.gemm), calibration));
         Objective { loss: cross_entropy(scores.clone(), &batch.targets), scores }
     }
 }
@@ -89,6 +97,7 @@ mod tests {
     use axtrain_sim::multiplier::ProductTable;
     use axtrain_sim::units::Volts;
     use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
 
     fn faults(bit_error_rate: f64) -> WeightFaults {
         WeightFaults {
@@ -131,15 +140,15 @@ mod tests {
         let shapes = [(30, 17), (17, 9), (9, 4)].map(|(inputs, outputs)| LayerShape { inputs, outputs });
         let faults = faults(0.2);
         let memory = faults.memory(&shapes).unwrap();
-        let method = RandomBitError { gemm: fixture.gemm.clone(), memory, faults };
+        let method = RandomBitError { gemm: fixture.gemm.clone(), memory, faults, penalty: None };
         let network = fixture.network();
         // As the method does, with scales that move with the batch.
         let moved = &mut fixture.calibration.clone();
-        let clean = scores(&network.forward(fixture.images.clone(), &fixture.gemm, moved));
+        let clean = scores(&network.forward(fixture.images.clone(), &Pass::settled(&fixture.gemm), moved));
         let objective = |targets: burn::tensor::Tensor<2>| {
             let batch = Batch { images: fixture.images.clone(), targets };
-            let rng = &mut ChaCha8Rng::seed_from_u64(1);
-            to_vec(method.objective(&network, &batch, &mut fixture.calibration.clone(), rng).scores)
+            let step = &mut Step { rng: ChaCha8Rng::seed_from_u64(1), strength: 1.0 };
+            to_vec(method.objective(&network, &batch, &mut fixture.calibration.clone(), step).scores)
         };
         // The class that the clean pass scores highest (lowest) is the right one, and the loss is low (high).
         let sharp = to_vec(clean.clone());

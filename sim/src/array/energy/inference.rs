@@ -71,7 +71,8 @@ impl EnergyModel<'_> {
         let images = batch as f64;
         // With double buffering weights pass through the register that is not in use.
         let loads = if self.array.double_buffering() { 0 } else { activity.register_writes.weight };
-        let [activation_bytes, weight_bytes] = self.operand_bits.map(|bits| f64::from(bits) / 8.0);
+        let [activation_bytes, weight_bytes] =
+            self.accumulator.coding().code_bits().map(|bits| f64::from(bits) / 8.0);
         let sum_bytes = f64::from(self.array.accumulator_bits().div_ceil(8));
         let arriving = (batch * inputs) as f64 * activation_bytes;
         let (written, filled) = if first { (0.0, arriving) } else { (arriving, 0.0) };

@@ -1,8 +1,9 @@
 //! From what happens in a layer to joules: events times the energy of each.
 //!
 //! Left out: the clock tree beyond the registers' pins, the sequencer, addresses, wires between elements and between
-//! the banks of a memory; the zero detectors of data gating and the comparators that notice late products (the bits
-//! they hold count as flip-flops). Memories are taken to be pipelined where an access takes longer than a clock period.
+//! the banks of a memory; the zero detectors of data gating (the bits they hold count as flip-flops); what delays short paths so
+//! that a shadow register can sample later; codes of weights that are stored in another format than they are multiplied in, which
+//! one converter a column would take. Memories are taken to be pipelined where an access takes longer than a clock period.
 
 mod components;
 mod inference;
@@ -11,9 +12,10 @@ mod network;
 pub use components::EnergyComponents;
 pub use inference::{InferenceCost, LayerWork};
 
+use super::accumulator::Accumulator;
 use super::activity::Activity;
 use super::dataflow::{Operand, Sums};
-use super::element::{Accumulator, ElementMeans};
+use super::element::ElementMeans;
 use super::{MemorySystem, OnTimingError, SystolicArray};
 use crate::memory::{MemoryTechnology, Overhead, SramMacro};
 use crate::technology::{Physical, SupplyOutOfRange, Technology};
@@ -93,12 +95,10 @@ pub struct EnergyModel<'a> {
     pub technology: &'a Technology,
     /// The multiplier of every element.
     pub multiplier: &'a Physical,
-    /// The accumulator of every element.
+    /// The accumulator of every element, made for this array and multiplier.
     pub accumulator: &'a Accumulator,
     /// On-chip memories, at their own nominal supply.
     pub memories: &'a Memories,
-    /// Bits of an activation and of a weight.
-    pub operand_bits: [u32; 2],
     /// Clock period, ps.
     pub clock_ps: f64,
 }
@@ -144,7 +144,7 @@ impl EnergyModel<'_> {
         let flip_flops = self.flip_flops();
         let pin = flip_flop.clock_capacitance_ff * technology.nominal_supply().0.powi(2);
         let clock_fj = flip_flops * (flip_flop.clock_energy_fj + pin) * switching;
-        let gates = self.multiplier.leakage + self.accumulator.physical.leakage;
+        let gates = self.multiplier.leakage + self.accumulator.leakage();
         let leakage_nw = gates.0 + flip_flops * flip_flop.leakage_nw;
         let leakage_fj = leakage_nw * technology.leakage_factor(supplies.logic) * self.clock_ps * 1e-6;
 
@@ -154,7 +154,7 @@ impl EnergyModel<'_> {
         let writes = activity.register_writes;
         let changed_bits = writes.input as f64 * means.activation_toggles
             + writes.weight as f64 * means.weight_toggles
-            + writes.product as f64 * means.product_toggles
+            + writes.product as f64 * means.product_toggles * self.product_registers()
             + writes.partial_sum as f64 * means.partial_sum_toggles;
         let (sram_dynamic, sram_leakage_mw, level_shifter) = self.sram(events, supplies);
         EnergyComponents {
@@ -214,10 +214,16 @@ impl EnergyModel<'_> {
         cycles as f64 * self.clock_ps * 1e-6
     }
 
+    /// Registers that hold each product.
+    fn product_registers(&self) -> f64 {
+        if self.array.on_timing_error() == OnTimingError::Drop { 2.0 } else { 1.0 }
+    }
+
     /// Register bits of an element: every register has a bit that says whether it holds something.
     fn flip_flops(&self) -> f64 {
-        let [activation, weight] = self.operand_bits;
-        let (product, sum) = (activation + weight, self.array.accumulator_bits());
+        let coding = self.accumulator.coding();
+        let [activation, weight] = coding.operand_bits();
+        let (product, sum) = (coding.product_bits(), self.array.accumulator_bits());
         let mapping = self.array.dataflow().mapping();
         let second = match (mapping.sums(), mapping.row_operand()) {
             (Sums::Stationary, _) => sum + 1,

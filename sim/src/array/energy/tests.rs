@@ -4,7 +4,7 @@ use crate::array::stepped::{self, Operands};
 use crate::array::{
     ArrayFile, BUILT_IN_ARRAYS, Dataflow, Gemm, Layer, LayerCycles, OperandStatistics, OperationMeans, SystolicArray,
 };
-use crate::multiplier::{Family, MultiplierSpec};
+use crate::multiplier::{Coding, Family, MultiplierSpec};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -27,7 +27,7 @@ impl Machine {
         let technology = Technology::from_toml(FREEPDK45).unwrap();
         let multiplier = MultiplierSpec::new("m", Family::Booth, 4, 4, true).unwrap();
         let physical = technology.weigh(&multiplier.netlist()).unwrap();
-        let accumulator = Accumulator::new(12, &technology).unwrap();
+        let accumulator = Accumulator::new(12, Coding::plain(4, 4, true), &technology).unwrap();
         let text = BUILT_IN_ARRAYS.iter().find(|(name, _)| *name == "edge-32x32").unwrap().1;
         let memory = toml::from_str::<ArrayFile>(text).unwrap().memory.unwrap();
         let memories = Memories::new(&memory, MemoryTechnology::from_toml(LSTP).unwrap()).unwrap();
@@ -41,7 +41,6 @@ impl Machine {
             multiplier: &self.physical,
             accumulator: &self.accumulator,
             memories: &self.memories,
-            operand_bits: [4, 4],
             clock_ps: 1000.0,
         }
     }
@@ -52,6 +51,7 @@ impl Machine {
         let statistics = OperandStatistics {
             netlist: &netlist,
             physical: &self.physical,
+            coding: Coding::plain(4, 4, true),
             product: &product,
             probabilities: [&uniform, &uniform],
         };

@@ -25,6 +25,7 @@ use super::element::weight_toggles;
 use super::inference::for_each_block;
 use super::layers::{LayerSums, PointRun, through_layers};
 use crate::engine::{DelayMode, HeldInputs};
+use crate::multiplier::Coding;
 use crate::units::Picoseconds;
 use crate::workload::{Network, QuantizedLayer};
 use column::{Element, Tally, Work};
@@ -180,6 +181,8 @@ impl<'a> GateInference<'a> {
             nets.iter().take(bits).map(|&net| activity.toggles(net)).sum()
         };
         let energy = &accumulator.physical.transition_energy;
+        let width = |port: usize| multiplier.netlist.inputs()[port].width() as u32;
+        let coding = Coding::plain(width(0), width(1), self.spec.signed);
         let accumulator_fj =
             tally.accumulator.activity.switching(energy).0 + tally.passing.activity.switching(energy).0;
         let layer = GateLayer {
@@ -189,7 +192,7 @@ impl<'a> GateInference<'a> {
                 activation_toggles: of(port(0, usize::MAX), operations),
                 product_toggles: of(port(1, multiplier.netlist.outputs()[0].width()), operations),
                 partial_sum_toggles: of(tally.sum_toggles, tally.sums),
-                weight_toggles: weight_toggles(layer),
+                weight_toggles: weight_toggles(layer, coding),
             },
             multiplier: tally.multiplier.errors,
             accumulator: tally.accumulator.errors,

@@ -1,6 +1,6 @@
 //! Tables of transitions as bytes, under the hash of everything that determines them.
 
-use super::{SampledErrors, TransitionSpec, TransitionTable};
+use super::{OnTimingError, SampledErrors, TransitionSpec, TransitionTable};
 use crate::energy::{LateToggles, SwitchingActivity};
 use crate::engine::DelayMode;
 use crate::netlist::Port;
@@ -18,7 +18,7 @@ impl TransitionSpec<'_> {
     /// SHA-256 of everything that a table depends on: the gates, their delays and energies, operands, sampling times, and the
     /// sources of this crate.
     pub fn sha256(&self) -> [u8; HASH] {
-        let Self { netlist, physical, signed, activation_bits, mode, windows } = *self;
+        let Self { netlist, physical, coding, activation_bits, mode, windows } = *self;
         let mut parts = Parts(Sha256::new());
         parts.text(env!("AXTRAIN_SIM_SOURCES"));
         parts.number(netlist.net_count() as u64);
@@ -40,7 +40,10 @@ impl TransitionSpec<'_> {
             DelayMode::Transport => 0,
             DelayMode::Inertial => 1,
         };
-        parts.numbers([u64::from(signed), u64::from(activation_bits), mode]);
+        parts.text(coding.format().name());
+        parts.numbers(coding.code_bits().map(u64::from));
+        parts.numbers(coding.operand_bits().map(u64::from));
+        parts.numbers([u64::from(activation_bits), mode]);
         parts.numbers(windows.iter().map(|window| u64::from(window.0)));
         parts.0.finalize().into()
     }
@@ -67,7 +70,7 @@ impl Parts {
 }
 
 impl TransitionTable {
-    /// The table of `spec` as bytes; equal tables make equal bytes.
+    /// The table of `spec` as bytes, late products as they are captured; equal tables make equal bytes.
     pub fn to_bytes(&self, spec: &TransitionSpec<'_>) -> Vec<u8> {
         let mut bytes = [FORMAT, &spec.sha256(), &[0; HASH]].concat();
         let content = bytes.len();
@@ -117,12 +120,14 @@ impl TransitionTable {
         });
         let points = points.collect::<Option<Vec<SampledErrors>>>()?;
         Some(Self {
+            coding: spec.coding,
             activation_bits,
             weight_bits,
             energy_quantum: f32::from_bits(quantum),
             energy,
             energy_by_weight: OnceLock::new(),
             points,
+            on_timing_error: OnTimingError::Capture,
             activity: SwitchingActivity::from_counts(transitions, toggles, settled),
             late: LateToggles::from_counts(spec.windows.to_vec(), late),
         })
@@ -160,7 +165,7 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::multiplier::{Family, MultiplierSpec};
+    use crate::multiplier::{Coding, Family, MultiplierSpec};
     use crate::netlist::Netlist;
     use crate::technology::{Physical, Technology};
     use crate::units::Femtojoules;
@@ -179,7 +184,8 @@ mod tests {
 
     fn spec<'a>(netlist: &'a Netlist, physical: &'a Physical) -> TransitionSpec<'a> {
         let mode = DelayMode::Inertial;
-        TransitionSpec { netlist, physical, signed: true, activation_bits: 4, mode, windows: &WINDOWS }
+        let coding = Coding::plain(5, 4, true);
+        TransitionSpec { netlist, physical, coding, activation_bits: 4, mode, windows: &WINDOWS }
     }
 
     #[test]
@@ -223,7 +229,7 @@ mod tests {
             spec(&wallace, &other_gates).sha256(),
             spec(&array, &slower).sha256(),
             spec(&array, &dearer).sha256(),
-            TransitionSpec { signed: false, ..own }.sha256(),
+            TransitionSpec { coding: Coding::plain(5, 4, false), ..own }.sha256(),
             TransitionSpec { activation_bits: 5, ..own }.sha256(),
             TransitionSpec { mode: DelayMode::Transport, ..own }.sha256(),
             TransitionSpec { windows: &WINDOWS[..2], ..own }.sha256(),

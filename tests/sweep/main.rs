@@ -1,6 +1,9 @@
 //! Sweeps as a user runs them: whole, in parts, interrupted, and after every kind of change.
 #![cfg(feature = "train")]
 
+mod cluster;
+mod slurm;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
