@@ -152,7 +152,7 @@ pub(crate) mod tests {
         let spec = TransitionSpec {
             netlist: design.multiplier.netlist(),
             physical: &design.physical,
-            signed: true,
+            coding: design.multiplier.coding(),
             activation_bits: 7,
             mode: DelayMode::Inertial,
             windows: &[window],
