@@ -7,19 +7,20 @@ use crate::progress::Console;
 use crate::run_lock::RunLock;
 use crate::study::{Study, load};
 use crate::weights::Job;
-use axtrain_sim::config::{NoiseKind, SensitivityKind, SensitivityPlace, TimingDraws, Training};
+use axtrain_sim::config::{NoiseKind, ScheduleKind, SensitivityKind, SensitivityPlace, TimingDraws, Training};
 use axtrain_sim::multiplier::ProductTable;
 use axtrain_sim::profile::{ProfileMetadata, Stimulus};
 use axtrain_sim::technology::OperatingPoint;
 use axtrain_sim::workload::{FloatLayer, WeightsFile};
 use axtrain_trainer::{
-    Chips, Estimator, Method, Sensitivity, SensitivityPass, TimingErrors, TimingSampler, TrainError, Trained,
-    TrainingSpec, WeightFaults, WeightNoise,
+    Checkpoint, Chips, Estimator, Method, Schedule, Sensitivity, SensitivityPass, TimingErrors, TimingSampler,
+    TrainError, Trained, TrainingSpec, WeightFaults, WeightNoise,
 };
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Trains an experiment's networks.
@@ -74,10 +75,54 @@ pub(crate) fn networks(study: &Study, jobs: Vec<Job>, console: &Console) -> Resu
             }
             ControlFlow::Continue(())
         };
+        let half_done = HalfDone::of(study, job);
+        let checkpoint = half_done.read();
+        let epochs = checkpoint.as_ref().map_or(0, Checkpoint::epochs);
+        (0..epochs * steps_each / training.epochs).for_each(|_| stage.step());
+        let mut kept = Ok(());
+        let mut keep = |checkpoint: Checkpoint| {
+            if kept.is_ok() && checkpoint.epochs() < training.epochs {
+                kept = half_done.write(&checkpoint);
+            }
+        };
+        let dataset = &study.dataset;
         let trained =
-            axtrain_trainer::train(&spec, &study.dataset, table, &mut observer).map_err(training_failure)?;
-        store(study, job, trained)
+            axtrain_trainer::train_from(&spec, dataset, table, checkpoint.as_ref(), &mut keep, &mut observer)
+                .map_err(training_failure)?;
+        kept?;
+        store(study, job, trained)?;
+        half_done.remove()
     })
+}
+
+/// The file that holds a network whose training is not done, beside where its weights will be.
+struct HalfDone {
+    path: PathBuf,
+    /// What it begins with: hash of everything that determines the weights.
+    fingerprint: String,
+}
+
+impl HalfDone {
+    fn of(study: &Study, job: &Job) -> Self {
+        Self { path: job.path(study).with_extension("checkpoint"), fingerprint: job.fingerprint(study) }
+    }
+
+    /// The network, if there is one and it is of this job.
+    fn read(&self) -> Option<Checkpoint> {
+        let bytes = std::fs::read(&self.path).ok()?;
+        Checkpoint::from_bytes(bytes.strip_prefix(self.fingerprint.as_bytes())?)
+    }
+
+    fn write(&self, checkpoint: &Checkpoint) -> Result<(), Failure> {
+        write_atomically(&self.path, &[self.fingerprint.as_bytes(), &checkpoint.to_bytes()].concat())
+    }
+
+    fn remove(&self) -> Result<(), Failure> {
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::write(&self.path, error)),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Late products of designs, by position.
@@ -99,6 +144,14 @@ pub(crate) fn spec<'a>(
         ramp_epochs: training.ramp_epochs,
         batch: training.batch,
         learning_rate: training.learning_rate,
+        schedule: match training.schedule {
+            ScheduleKind::Cosine => Schedule::Cosine,
+            ScheduleKind::Step => Schedule::Step,
+            ScheduleKind::Constant => Schedule::Constant,
+        },
+        rising_epochs: training.rising_epochs,
+        label_smoothing: training.label_smoothing as f32,
+        patience: training.patience,
         weight_clip: training.clip(&job.method).map(|clip| clip as f32),
         weight_faults: weight_faults(study, job)?,
         sensitivity: sensitivity(training),

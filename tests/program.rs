@@ -402,8 +402,12 @@ mod training {
         let before = fs::read(&gone).unwrap();
         let stamp = fs::metadata(&kept).unwrap().modified().unwrap();
         fs::remove_file(&gone).unwrap();
+        // What is left of an interrupted write is no network to go on from.
+        let half_done = gone.with_extension("checkpoint");
+        fs::write(&half_done, "half a checkpoint").unwrap();
         assert!(axtrain(&folder, &["run", "smoke.toml", "-q"]).status.success());
         assert_eq!(fs::read(&gone).unwrap(), before);
+        assert!(!half_done.exists());
         assert_eq!(fs::metadata(&kept).unwrap().modified().unwrap(), stamp);
         assert_eq!(fs::read_to_string(run.join("records.jsonl")).unwrap(), lines);
 

@@ -19,6 +19,16 @@ impl Calibration {
         Self { peaks: vec![None; hidden_layers], frozen: false }
     }
 
+    /// As it was when its [`peaks`](Self::peaks) were these.
+    pub(crate) fn of(peaks: Vec<Option<f32>>) -> Self {
+        Self { peaks, frozen: false }
+    }
+
+    /// Running largest output of each hidden layer; none before its first batch.
+    pub(crate) fn peaks(&self) -> &[Option<f32>] {
+        &self.peaks
+    }
+
     /// The same scales, to be used without being changed.
     pub(crate) fn frozen(&self) -> Self {
         Self { frozen: true, ..self.clone() }

@@ -47,6 +47,12 @@ pub enum TrainError {
         /// The learning rate at the start.
         learning_rate: f64,
     },
+    /// A checkpoint of another network, or of more epochs.
+    #[error("the checkpoint after {epochs} epochs is not of this run; start without it")]
+    Checkpoint {
+        /// Its epochs.
+        epochs: usize,
+    },
     /// The observer asked to stop.
     #[error("training was stopped in epoch {epoch}")]
     Stopped {

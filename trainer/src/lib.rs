@@ -34,6 +34,7 @@
 //! Not modelled here: residual connections, batch normalisation, asymmetric codes.
 
 mod calibration;
+mod checkpoint;
 mod error;
 mod export;
 mod geometry;
@@ -42,9 +43,11 @@ mod methods;
 mod metrics;
 mod network;
 mod ops;
+mod optimizer;
 mod pass;
 mod quantizer;
 mod real_product;
+mod schedule;
 mod spec;
 mod table_slopes;
 #[cfg(test)]
@@ -52,9 +55,11 @@ mod testing;
 mod timing;
 mod training;
 
+pub use checkpoint::Checkpoint;
 pub use error::{Quantity, TrainError};
 pub use method::{Method, UnknownMethod};
 pub use metrics::accuracy;
+pub use schedule::Schedule;
 pub use spec::{Chips, Estimator, Sensitivity, SensitivityPass, TrainingSpec, WeightFaults, WeightNoise};
 pub use timing::{TimingErrors, TimingSampler};
-pub use training::{EpochRecord, LayerParameters, Progress, Trained, Validation, train};
+pub use training::{EpochRecord, LayerParameters, Progress, Trained, Validation, train, train_from};

@@ -3,13 +3,14 @@
 use crate::calibration::Calibration;
 use crate::geometry::{LayerGeometry, Selection};
 use crate::ops::{self, Rounding};
+use crate::optimizer::LayerOptimizer;
 use crate::pass::{Noise, Numbers, Pass};
 use crate::quantizer::{self, ActivationQuantizer};
 use axtrain_sim::profile::sampler::Gaussian;
 use axtrain_sim::workload::PIXEL_SCALE;
 use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use rand::{Rng, RngExt};
 use std::sync::LazyLock;
 
@@ -54,6 +55,17 @@ impl RealNetwork {
     /// Each layer's `(weights [output channel][k], bias)`.
     pub(crate) fn parameters(&self) -> Vec<(Vec<f32>, Vec<f32>)> {
         self.layers.iter().map(|layer| (to_vec(layer.weight.val()), to_vec(layer.bias.val()))).collect()
+    }
+
+    /// Each layer after a step at learning rate `rate`.
+    pub(crate) fn step(mut self, optimizer: &mut LayerOptimizer, gradients: &Gradients, rate: f64) -> Self {
+        for (index, layer) in self.layers.iter_mut().enumerate() {
+            let values = (layer.weight.val(), layer.bias.val());
+            let (weight, bias) = optimizer.step(index, values, gradients, rate);
+            layer.weight = layer.weight.clone().map(|_| weight);
+            layer.bias = layer.bias.clone().map(|_| bias);
+        }
+        self
     }
 
     /// Confines every weight to ±`limit`.

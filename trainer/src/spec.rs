@@ -2,6 +2,7 @@
 
 use crate::error::TrainError;
 use crate::method::Method;
+use crate::schedule::Schedule;
 use crate::timing::TimingErrors;
 use axtrain_sim::memory::{ArrayShape, FaultMap, FaultModel, LayerShape, Scheme, SchemeError, WeightMemory};
 use axtrain_sim::workload::{Architecture, Dataset};
@@ -24,8 +25,17 @@ pub struct TrainingSpec {
     pub ramp_epochs: usize,
     /// Images a step.
     pub batch: usize,
-    /// Adam's step size at the start; it falls to zero along a cosine.
+    /// Adam's step size at its largest.
     pub learning_rate: f64,
+    /// How it falls.
+    pub schedule: Schedule,
+    /// Epochs in which it rises evenly first.
+    pub rising_epochs: usize,
+    /// Share of a target that is spread over all classes.
+    pub label_smoothing: f32,
+    /// Stop when so many epochs on end have brought no better accuracy on validation images, and take the best epoch's network. Epochs
+    /// count from where the method is at its full strength.
+    pub patience: Option<usize>,
     /// Weights are confined to ± this after each step (Stutz et al., MLSys 2021: smaller weight ranges make absolute
     /// errors smaller).
     pub weight_clip: Option<f32>,
@@ -59,6 +69,10 @@ impl TrainingSpec {
             ramp_epochs: 0,
             batch: 128,
             learning_rate: 3e-3,
+            schedule: Schedule::default(),
+            rising_epochs: 0,
+            label_smoothing: 0.0,
+            patience: None,
             weight_clip: None,
             sensitivity: Sensitivity::default(),
             timing: None,
@@ -101,6 +115,11 @@ impl TrainingSpec {
         check("weight_noise", noise, &self.weight_noise, "at least 0")?;
         check("table_smoothing", self.table_smoothing < 128, &self.table_smoothing, "below 128")?;
         self.check_faults()?;
+        check("rising_epochs", self.rising_epochs < self.epochs, &self.rising_epochs, "below epochs")?;
+        let smoothing = (0.0..1.0).contains(&self.label_smoothing);
+        check("label_smoothing", smoothing, &self.label_smoothing, "at least 0 and below 1")?;
+        let patience = self.patience.is_none_or(|patience| patience > 0 && self.validation_share > 0.0);
+        check("patience", patience, &self.patience, "at least 1, and needs validation_share above 0")?;
         let share = (0.0..1.0).contains(&self.validation_share);
         check("validation_share", share, &self.validation_share, "at least 0 and below 1")
     }

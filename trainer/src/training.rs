@@ -1,18 +1,18 @@
 //! The training loop.
 
 use crate::calibration::Calibration;
+use crate::checkpoint::{Best, Checkpoint, NetworkState};
 use crate::error::{Quantity, TrainError};
 use crate::export::export;
 use crate::geometry::LayerGeometry;
 use crate::methods::{self, Arithmetic, Batch, Objective, Plain, Step, TrainingMethod};
 use crate::metrics::{accuracy_on, count_right};
 use crate::network::{RealNetwork, RoundedNetwork};
+use crate::optimizer::LayerOptimizer;
 use crate::spec::TrainingSpec;
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::multiplier::ProductTable;
 use axtrain_sim::workload::{Dataset, Network, PIXEL_SCALE, Split, pixel_code};
-use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
-use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -86,6 +86,20 @@ pub fn train(
     table: &ProductTable,
     observer: &mut (dyn FnMut(&Progress) -> ControlFlow<()> + Send),
 ) -> Result<Trained, TrainError> {
+    train_from(spec, dataset, table, None, &mut |_| (), observer)
+}
+
+/// As [`train`], from where `checkpoint` says an equal run stood. `keep` is given the state after each epoch.
+///
+/// A run that goes on from a checkpoint ends with the same bits as one that was never interrupted.
+pub fn train_from(
+    spec: &TrainingSpec,
+    dataset: &Dataset,
+    table: &ProductTable,
+    checkpoint: Option<&Checkpoint>,
+    keep: &mut (dyn FnMut(Checkpoint) + Send),
+    observer: &mut (dyn FnMut(&Progress) -> ControlFlow<()> + Send),
+) -> Result<Trained, TrainError> {
     spec.validate(dataset)?;
     let (width_a, width_b, signed) = (table.width_a(), table.width_b(), table.signed());
     if (width_a, width_b, signed) != (8, 8, true) {
@@ -97,7 +111,14 @@ pub fn train(
     if training.is_empty() {
         return Err(TrainError::NoImages { images, validation_share: spec.validation_share });
     }
-    on_one_thread(|| Run::new(spec, &training, &validation, table).run(observer))
+    let run = Run::new(spec, &training, &validation, table);
+    if let Some(checkpoint) = checkpoint {
+        let (found, all) = (checkpoint.epochs(), spec.epochs);
+        if found > all || !checkpoint.fits(&run.shapes()) {
+            return Err(TrainError::Checkpoint { epochs: found });
+        }
+    }
+    on_one_thread(|| run.run(checkpoint, keep, observer))
 }
 
 /// Runs `work` where rayon has a single thread, so that neither speed nor rounding depends on the caller's pool.
@@ -161,18 +182,48 @@ impl<'a> Run<'a> {
         Self { spec, table, training, validation, arithmetic, geometry, device, pixel_values }
     }
 
-    fn run(&self, observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>) -> Result<Trained, TrainError> {
-        let spec = self.spec;
-        let steps = spec.epochs * self.training.len().div_ceil(spec.batch);
-        let rng = &mut random(spec.seed, Stream::Parameters);
-        let mut real = RealNetwork::random(&self.geometry, rng, &self.device);
-        if let Some(limit) = spec.weight_clip {
-            real = real.clip(limit);
+    /// Numbers of weights and biases of each layer.
+    fn shapes(&self) -> Vec<(usize, usize)> {
+        let layers = self.geometry.iter();
+        layers.map(|layer| (layer.convolution.weights(), layer.convolution.channels())).collect()
+    }
+
+    /// Where training stands before its first epoch, or after those of a checkpoint.
+    fn start(&self, checkpoint: Option<&Checkpoint>) -> Standing {
+        let Some(Checkpoint { curve, state, moments, best }) = checkpoint else {
+            let rng = &mut random(self.spec.seed, Stream::Parameters);
+            let mut real = RealNetwork::random(&self.geometry, rng, &self.device);
+            if let Some(limit) = self.spec.weight_clip {
+                real = real.clip(limit);
+            }
+            return Standing {
+                real,
+                calibration: Calibration::new(self.geometry.len() - 1),
+                optimizer: LayerOptimizer::new(self.geometry.len()),
+                curve: Vec::with_capacity(self.spec.epochs),
+                best: None,
+            };
+        };
+        let parameters = state.parameters.iter().map(|layer| (layer.weights.clone(), layer.bias.clone()));
+        Standing {
+            real: RealNetwork::from_parameters(parameters.collect(), &self.device),
+            calibration: Calibration::of(state.peaks.clone()),
+            optimizer: LayerOptimizer::resumed(moments, &self.device),
+            curve: curve.clone(),
+            best: best.clone(),
         }
-        let mut calibration = Calibration::new(self.geometry.len() - 1);
-        let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
-        let schedule = CosineAnnealingLrSchedulerConfig::new(spec.learning_rate, steps).init();
-        let mut schedule = schedule.expect("a validated learning rate and at least one step");
+    }
+
+    fn run(
+        &self,
+        checkpoint: Option<&Checkpoint>,
+        keep: &mut dyn FnMut(Checkpoint),
+        observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Result<Trained, TrainError> {
+        let spec = self.spec;
+        let epoch_steps = self.training.len().div_ceil(spec.batch);
+        let (steps, rising) = (spec.epochs * epoch_steps, spec.rising_epochs * epoch_steps);
+        let mut standing = self.start(checkpoint);
         let mut method = methods::build(spec, &self.arithmetic, self.table);
         let plain: Box<dyn TrainingMethod> = Box::new(Plain { gemm: self.arithmetic.exact.clone() });
         // Real numbers have no use for rounded first epochs.
@@ -180,18 +231,19 @@ impl<'a> Run<'a> {
 
         let mut shuffler = random(spec.seed, Stream::Order);
         let mut order: Vec<usize> = (0..self.training.len()).collect();
-        let mut curve = Vec::with_capacity(spec.epochs);
-        let mut step = 0;
         for epoch in 1..=spec.epochs {
-            let is_warm = epoch > spec.warmup_epochs;
+            order.shuffle(&mut shuffler);
+            if epoch <= standing.curve.len() || standing.is_settled(spec.patience) {
+                continue;
+            }
             let method = match &mut warmup {
-                Some(warmup) if !is_warm => warmup,
+                Some(warmup) if epoch <= spec.warmup_epochs => warmup,
                 _ => &mut method,
             };
-            order.shuffle(&mut shuffler);
             let mut seen = EpochSums::default();
-            for images in order.chunks(spec.batch) {
-                step += 1;
+            for (place, images) in order.chunks(spec.batch).enumerate() {
+                let step = (epoch - 1) * epoch_steps + place + 1;
+                let Standing { mut real, mut calibration, mut optimizer, mut curve, best } = standing;
                 let diverged = |quantity| TrainError::Diverged {
                     quantity,
                     epoch,
@@ -208,11 +260,11 @@ impl<'a> Run<'a> {
                 };
                 let mut network = layers(&real)?;
                 let batch = self.batch(images);
-                if epoch == spec.warmup_epochs + 1 && seen.images == 0 {
+                if epoch == spec.warmup_epochs + 1 && place == 0 {
                     real = real.with_bias_added(method.bias_corrections(&network, &batch, &calibration));
                     network = layers(&real)?;
                 }
-                if seen.images == 0 {
+                if place == 0 {
                     method.begin_epoch(&network, &batch, &calibration);
                 }
                 let mut context = Step { rng: random(spec.seed, Stream::Step(step)), strength: self.strength(step) };
@@ -221,8 +273,8 @@ impl<'a> Run<'a> {
                 if !batch_loss.is_finite() {
                     return Err(diverged(Quantity::Loss));
                 }
-                let gradients = GradientsParams::from_grads(loss.backward(), &real);
-                real = optimizer.step(schedule.step(), real, gradients);
+                let rate = spec.learning_rate * spec.schedule.share(step - 1, steps, rising);
+                real = real.step(&mut optimizer, &loss.backward(), rate);
                 if let Some(limit) = spec.weight_clip {
                     real = real.clip(limit);
                 }
@@ -233,14 +285,27 @@ impl<'a> Run<'a> {
                     seen.record(epoch, validation)
                 });
                 curve.extend(completed);
+                standing = Standing { real, calibration, optimizer, curve, best };
+                if let Some(record) = completed {
+                    standing.judge(&record, spec);
+                    keep(standing.checkpoint());
+                }
                 if observer(&Progress { step, steps, loss: batch_loss, completed }).is_break() {
                     return Err(TrainError::Stopped { epoch });
                 }
             }
         }
-        let network = export(&real, &self.geometry, &calibration.scales());
-        let parameters = real.parameters().into_iter().map(|(weights, bias)| LayerParameters { weights, bias });
-        Ok(Trained { network, parameters: parameters.collect(), curve })
+        Ok(self.finish(standing))
+    }
+
+    /// The last network, or the best one if it was looked for.
+    fn finish(&self, standing: Standing) -> Trained {
+        let last = standing.state();
+        let NetworkState { parameters, peaks } = standing.best.map_or(last, |best| best.state);
+        let layers = parameters.iter().map(|layer| (layer.weights.clone(), layer.bias.clone()));
+        let real = RealNetwork::from_parameters(layers.collect(), &self.device);
+        let network = export(&real, &self.geometry, &Calibration::of(peaks).scales());
+        Trained { network, parameters, curve: standing.curve }
     }
 
     /// How far noise and regularisers have been raised in a step of the method, from 1.
@@ -258,9 +323,10 @@ impl<'a> Run<'a> {
         let classes = self.spec.architecture.classes();
         let pixels = images.iter().flat_map(|&image| self.training.sample(image));
         let values: Vec<f32> = pixels.map(|&pixel| self.pixel_values[usize::from(pixel)]).collect();
-        let mut targets = vec![0f32; images.len() * classes];
+        let smoothing = self.spec.label_smoothing;
+        let mut targets = vec![smoothing / classes as f32; images.len() * classes];
         for (row, label) in targets.chunks_exact_mut(classes).zip(self.labels(images)) {
-            row[usize::from(label)] = 1.0;
+            row[usize::from(label)] += 1.0 - smoothing;
         }
         let tensor = |values, width| Tensor::from_data(TensorData::new(values, [images.len(), width]), &self.device);
         Batch { images: tensor(values, self.training.features()), targets: tensor(targets, classes) }
@@ -280,6 +346,43 @@ impl<'a> Run<'a> {
                 exact_accuracy: accuracy(&self.arithmetic.exact),
             }
         })
+    }
+}
+
+/// Where training stands.
+struct Standing {
+    real: RealNetwork,
+    calibration: Calibration,
+    optimizer: LayerOptimizer,
+    curve: Vec<EpochRecord>,
+    best: Option<Best>,
+}
+
+impl Standing {
+    fn state(&self) -> NetworkState {
+        let parameters = self.real.parameters().into_iter().map(|(weights, bias)| LayerParameters { weights, bias });
+        NetworkState { parameters: parameters.collect(), peaks: self.calibration.peaks().to_vec() }
+    }
+
+    fn checkpoint(&self) -> Checkpoint {
+        let (curve, best) = (self.curve.clone(), self.best.clone());
+        Checkpoint { curve, state: self.state(), moments: self.optimizer.moments(), best }
+    }
+
+    /// Keeps the network of the epoch that `record` is of if it is the best yet, and that is wanted. Epochs before the method is at its
+    /// full strength are none to be kept.
+    fn judge(&mut self, record: &EpochRecord, spec: &TrainingSpec) {
+        let (Some(_), Some(validation)) = (spec.patience, record.validation) else { return };
+        let is_full = record.epoch > spec.warmup_epochs + spec.ramp_epochs;
+        if is_full && self.best.as_ref().is_none_or(|best| validation.accuracy > best.accuracy) {
+            self.best = Some(Best { epoch: record.epoch, accuracy: validation.accuracy, state: self.state() });
+        }
+    }
+
+    /// Whether `patience` epochs have brought nothing better.
+    fn is_settled(&self, patience: Option<usize>) -> bool {
+        let (Some(patience), Some(best)) = (patience, &self.best) else { return false };
+        self.curve.len() >= best.epoch + patience
     }
 }
 

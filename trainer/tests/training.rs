@@ -8,8 +8,8 @@ use axtrain_sim::technology::{OperatingPoint, Technology};
 use axtrain_sim::units::Volts;
 use axtrain_sim::workload::{Architecture, Dataset, LayerSpec, Network, Pooling, Split};
 use axtrain_trainer::{
-    Chips, Method, Progress, Quantity, Sensitivity, TimingErrors, TimingSampler, TrainError, Trained, TrainingSpec,
-    WeightFaults, accuracy, train,
+    Checkpoint, Chips, Method, Progress, Quantity, Schedule, Sensitivity, TimingErrors, TimingSampler, TrainError,
+    Trained, TrainingSpec, WeightFaults, accuracy, train, train_from,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -383,6 +383,71 @@ fn an_observer_can_stop_a_run() {
 }
 
 #[test]
+fn an_interrupted_run_goes_on_to_the_same_bits() {
+    let (dataset, table) = (patterns(), truncated(3));
+    let timing = Arc::new(timing(Volts(1.0)));
+    for method in Method::ALL {
+        let architecture = if method == Method::Hybrid { convolutional() } else { perceptron(&[16, 12]) };
+        let spec = TrainingSpec {
+            architecture,
+            ramp_epochs: 1,
+            rising_epochs: 1,
+            patience: Some(3),
+            weight_clip: Some(0.3),
+            timing: Some(timing.clone()),
+            ..spec(method)
+        };
+        let mut checkpoints: Vec<Vec<u8>> = Vec::new();
+        let keep = &mut |checkpoint: Checkpoint| checkpoints.push(checkpoint.to_bytes());
+        let whole = train_from(&spec, &dataset, &table, None, keep, &mut |_| ControlFlow::Continue(())).unwrap();
+        assert_eq!(checkpoints.len(), whole.curve.len());
+        for (epoch, bytes) in checkpoints.iter().enumerate() {
+            let checkpoint = Checkpoint::from_bytes(bytes).unwrap();
+            assert_eq!(checkpoint.epochs(), epoch + 1);
+            let goes_on = &mut |_: &Progress| ControlFlow::Continue(());
+            let rest = train_from(&spec, &dataset, &table, Some(&checkpoint), &mut |_| (), goes_on).unwrap();
+            assert_eq!(rest, whole, "{method} from epoch {}", epoch + 1);
+        }
+        let other = TrainingSpec { architecture: perceptron(&[17]), ..spec };
+        let checkpoint = Checkpoint::from_bytes(&checkpoints[0]).unwrap();
+        let refused =
+            train_from(&other, &dataset, &table, Some(&checkpoint), &mut |_| (), &mut |_| ControlFlow::Continue(()));
+        assert_eq!(refused, Err(TrainError::Checkpoint { epochs: 1 }));
+    }
+}
+
+#[test]
+fn patience_stops_a_run_and_keeps_its_best_network() {
+    let (dataset, exact) = (patterns(), ProductTable::exact(8, 8, true));
+    // Far too long steps of one size: accuracy goes up and down.
+    let long = TrainingSpec { epochs: 30, learning_rate: 0.05, schedule: Schedule::Constant, ..spec(Method::Plain) };
+    let all = run(&long, &exact);
+    let stopped = run(&TrainingSpec { patience: Some(4), ..long.clone() }, &exact);
+    assert!(stopped.curve.len() < 30, "stopped");
+    assert_eq!(stopped.curve, all.curve[..stopped.curve.len()]);
+    let accuracies: Vec<f64> = stopped.curve.iter().map(|record| record.validation.unwrap().accuracy).collect();
+    // The first, clean epoch does not count.
+    let best = accuracies[1..].iter().copied().fold(0.0, f64::max);
+    let place = 1 + accuracies[1..].iter().position(|accuracy| *accuracy == best).unwrap();
+    assert_eq!(stopped.curve.len(), place + 1 + 4);
+    let train = &dataset.train;
+    let kept = Split::new(FEATURES, train.pixels()[540 * FEATURES..].to_vec(), train.labels()[540..].to_vec());
+    assert_eq!(accuracy(&stopped.network, &exact, &kept), best);
+}
+
+#[test]
+fn smoothed_labels_keep_the_loss_up() {
+    let exact = ProductTable::exact(8, 8, true);
+    let last =
+        |label_smoothing| run(&TrainingSpec { label_smoothing, epochs: 12, ..spec(Method::Plain) }, &exact).curve[11];
+    let (sharp, smooth) = (last(0.0), last(0.4));
+    // No loss is below the targets' entropy: one of 0.7 and three of 0.1.
+    let entropy = -(0.7 * 0.7f64.ln() + 3.0 * 0.1 * 0.1f64.ln());
+    assert!(sharp.loss < entropy && smooth.loss > entropy, "{} {} {entropy}", sharp.loss, smooth.loss);
+    assert!(smooth.train_accuracy > 0.8);
+}
+
+#[test]
 fn what_cannot_be_trained_is_refused() {
     let good = spec(Method::Passive);
     let with = |architecture| TrainingSpec { architecture, ..good.clone() };
@@ -399,6 +464,9 @@ fn what_cannot_be_trained_is_refused() {
         ("learning_rate", TrainingSpec { learning_rate: 1.5, ..good.clone() }),
         ("weight_clip", TrainingSpec { weight_clip: Some(0.0), ..good.clone() }),
         ("validation_share", TrainingSpec { validation_share: 1.0, ..good.clone() }),
+        ("rising_epochs", TrainingSpec { rising_epochs: 5, ..good.clone() }),
+        ("label_smoothing", TrainingSpec { label_smoothing: 1.0, ..good.clone() }),
+        ("patience", TrainingSpec { patience: Some(2), validation_share: 0.0, ..good.clone() }),
     ];
     for (name, spec) in settings {
         let error = failure(&spec, &truncated(1));

@@ -18,8 +18,17 @@ pub struct Training {
     pub epochs: usize,
     /// Images a step.
     pub batch: usize,
-    /// Initial step size of Adam.
+    /// Largest step size of Adam.
     pub learning_rate: f64,
+    /// How it falls.
+    pub schedule: ScheduleKind,
+    /// Epochs in which it rises first.
+    pub rising_epochs: usize,
+    /// Share of a target that is spread over all classes.
+    pub label_smoothing: f64,
+    /// Epochs without a better accuracy on validation images after which training stops; the best epoch's network is kept. Never, and
+    /// the last one, if `None`.
+    pub patience: Option<usize>,
     /// Epochs before noise and regularisation set in.
     pub clean_epochs: usize,
     /// Epochs after these over which noise and regularisation are raised from nothing.
@@ -51,6 +60,19 @@ pub struct Training {
     pub bit_error_rate: Option<f64>,
     /// Training images used; all if `None`.
     pub images: Option<usize>,
+}
+
+/// How the learning rate falls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScheduleKind {
+    /// Along half a cosine to zero.
+    #[default]
+    Cosine,
+    /// To a tenth after half of training and to a hundredth after three quarters.
+    Step,
+    /// Not at all.
+    Constant,
 }
 
 /// What active training penalises.
@@ -110,6 +132,11 @@ pub(super) struct TrainingFile {
     batch: Spanned<usize>,
     learning_rate: Spanned<f64>,
     #[serde(default)]
+    schedule: ScheduleKind,
+    rising_epochs: Option<Spanned<usize>>,
+    label_smoothing: Option<Spanned<f64>>,
+    patience: Option<Spanned<usize>>,
+    #[serde(default)]
     clean_epochs: usize,
     #[serde(default)]
     ramp_epochs: usize,
@@ -155,6 +182,8 @@ impl Training {
         let base = Self::unclipped(method);
         let clip = self.clip(method);
         let mut text = format!("{base} {epochs} {batch} {learning_rate} {clean_epochs} {images:?} {clip:?}");
+        let Self { schedule, rising_epochs, label_smoothing, patience, .. } = self;
+        text += &format!(" {schedule:?} {rising_epochs} {label_smoothing} {patience:?}");
         if base != "plain" && base != "post-training" {
             text += &format!(" ramp {ramp_epochs}");
         }
@@ -245,12 +274,24 @@ impl TrainingFile {
                 "for example seeds = [1, 2, 3]",
             ));
         }
+        let epochs = at_least_one(self.epochs)?;
+        let rising_epochs = match self.rising_epochs {
+            Some(rising) if *rising.get_ref() >= epochs => {
+                let message = format!("{} epochs to rise in, of {epochs}", rising.get_ref());
+                return Err(ConfigError::at(rising.span(), message, "give fewer than training.epochs"));
+            }
+            rising => rising.map_or(0, Spanned::into_inner),
+        };
         Ok(Training {
             methods,
             seeds: self.seeds.into_inner(),
-            epochs: at_least_one(self.epochs)?,
+            epochs,
             batch: at_least_one(self.batch)?,
             learning_rate: positive(self.learning_rate)?,
+            schedule: self.schedule,
+            rising_epochs,
+            label_smoothing: self.label_smoothing.map_or(Ok(0.0), probability)?,
+            patience: self.patience.map(at_least_one).transpose()?,
             clean_epochs: self.clean_epochs,
             ramp_epochs: self.ramp_epochs,
             lambda: self.lambda.map_or(Ok(0.003), positive)?,
@@ -284,7 +325,7 @@ fn probability(number: Spanned<f64>) -> Result<f64, ConfigError> {
     if value > 0.0 && value < 1.0 {
         return Ok(value);
     }
-    Err(ConfigError::at(number.span(), format!("{value} is no error rate"), "give a probability above 0 and below 1"))
+    Err(ConfigError::at(number.span(), format!("{value} is no share"), "give a number above 0 and below 1"))
 }
 
 #[cfg(test)]
@@ -307,6 +348,7 @@ mod tests {
     fn what_is_left_out_has_its_usual_value() {
         let usual = training("").unwrap();
         assert_eq!((usual.lambda, usual.epsilon, usual.ramp_epochs, usual.table_smoothing), (0.003, 0.02, 0, 8));
+        assert_eq!((usual.schedule, usual.rising_epochs, usual.patience), (ScheduleKind::Cosine, 0, None));
         assert_eq!((usual.sensitivity, usual.supply), (SensitivityKind::GaussNewton, None));
         assert_eq!(usual.gaussian_weight_noise(), 0.0);
     }
@@ -323,6 +365,10 @@ mod tests {
             ("table_smoothing = 128", "128"),
             ("supply_v = 0", "0"),
             ("ramp_epochs = -1", "-1"),
+            ("schedule = \"linear\"", "\"linear\""),
+            ("rising_epochs = 2", "2"),
+            ("label_smoothing = 1.0", "1.0"),
+            ("patience = 0", "0"),
         ] {
             let (text, error) = (text(line), training(line).unwrap_err());
             let span = error.span.clone().unwrap_or_else(|| panic!("no place in {error:?}"));
