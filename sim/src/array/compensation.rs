@@ -4,6 +4,7 @@
 //! re-estimating its statistics would be.
 
 use super::inference::{Streams, for_each_block, for_each_transition};
+use crate::engine::multiversion;
 use crate::kernel::TableGemm;
 use crate::multiplier::ProductTable;
 use crate::profile::{SampledErrors, TransitionTable};
@@ -155,34 +156,32 @@ impl Compensator<'_> {
     /// By weight code, the neighbour whose products with the activations that a layer receives are nearest to the weight's
     /// exact ones in the mean; the weight itself if none is nearer.
     fn substitutes(&self, layer: &QuantizedLayer, codes: &[u8], errors: Option<&SampledErrors>) -> [i8; 256] {
-        let counts = self.transitions(layer, codes);
+        let (pairs, counts) = self.transitions(layer, codes);
         let activations = 1usize << self.table.activation_bits();
-        let met: Vec<usize> = (0..counts.len()).filter(|&pair| counts[pair] > 0.0).collect();
-        // Errors of late products by weight.
-        let mut late = vec![0; 256];
-        let mut sampled = vec![0i32; met.len() * 256];
-        for (row, &pair) in sampled.chunks_exact_mut(256).zip(&met) {
-            let (codes, deltas) = errors.map_or((&[][..], &[][..]), |errors| errors.row(pair));
-            codes.iter().zip(deltas).for_each(|(&code, &delta)| late[usize::from(code)] = delta);
-            for (code, sampled) in row.iter_mut().enumerate() {
-                *sampled = self.product.product((pair % activations) as u32, code as u32) + late[code];
+        let operands: Vec<i32> = pairs.iter().map(|pair| (pair % activations) as i32).collect();
+        // Sampled products `[weight code][pair]`.
+        let mut sampled = vec![0i32; pairs.len() * 256];
+        for (code, row) in sampled.chunks_exact_mut(pairs.len()).enumerate() {
+            for (sampled, &activation) in row.iter_mut().zip(&operands) {
+                *sampled = self.product.product(activation as u32, code as u32);
             }
-            codes.iter().for_each(|&code| late[usize::from(code)] = 0);
+        }
+        for (index, &pair) in pairs.iter().enumerate() {
+            let (codes, deltas) = errors.map_or((&[][..], &[][..]), |errors| errors.row(pair));
+            for (&code, &delta) in codes.iter().zip(deltas) {
+                sampled[usize::from(code) * pairs.len() + index] += delta;
+            }
         }
         let mut substitutes: [i8; 256] = std::array::from_fn(|code| code as u8 as i8);
-        for weight in -127..=127i32 {
-            let mut best = f64::INFINITY;
+        for weight in (-127..=127i32).filter(|weight| layer.weights.contains(&(*weight as i8))) {
+            let mut best = u64::MAX;
             for distance in 0..=NEIGHBOURHOOD {
                 for candidate in [weight - distance, weight + distance] {
                     if candidate.abs() > 127 {
                         continue;
                     }
-                    let column = usize::from(candidate as i8 as u8);
-                    let error = |(row, &pair): (usize, &usize)| {
-                        let exact = (pair % activations) as i32 * weight;
-                        counts[pair] * f64::from((sampled[row * 256 + column] - exact).abs())
-                    };
-                    let error: f64 = met.iter().enumerate().map(error).sum();
+                    let row = &sampled[usize::from(candidate as i8 as u8) * pairs.len()..][..pairs.len()];
+                    let error = total_error(&counts, &operands, row, weight);
                     if error < best {
                         best = error;
                         substitutes[usize::from(weight as i8 as u8)] = candidate as i8;
@@ -193,23 +192,40 @@ impl Compensator<'_> {
         substitutes
     }
 
-    /// How often each activation that a layer receives follows each other one, `[previous][activation]`. Products with the
-    /// bubble after a batch belong to no sum.
-    fn transitions(&self, layer: &QuantizedLayer, codes: &[u8]) -> Vec<f64> {
-        let mut counts = vec![0.0; 1 << (2 * self.table.activation_bits())];
+    /// The pairs of activations, one after the other, that a layer receives, and how often. Products with the bubble after a
+    /// batch belong to no sum.
+    fn transitions(&self, layer: &QuantizedLayer, codes: &[u8]) -> (Vec<usize>, Vec<u32>) {
+        let mut counts = vec![0u32; 1 << (2 * self.table.activation_bits())];
         let inputs = layer.convolution.shape(1).k;
         let rows = self.batch.saturating_mul(layer.convolution.positions());
         for_each_block(layer, codes, self.batch, |_, _, activations| {
             for input in 0..inputs {
                 for_each_transition(activations, (input, inputs), rows, |row, previous, activation| {
                     if row.is_some() {
-                        counts[self.table.pair(previous, activation)] += 1.0;
+                        counts[self.table.pair(previous, activation)] += 1;
                     }
                 });
             }
         });
-        counts
+        let pairs: Vec<usize> = (0..counts.len()).filter(|&pair| counts[pair] > 0).collect();
+        let counts = pairs.iter().map(|&pair| counts[pair]).collect();
+        (pairs, counts)
     }
+}
+
+multiversion! {
+    /// Sum of |sampled − activation · weight|, each `counts` times.
+    fn total_error(counts: &[u32], activations: &[i32], sampled: &[i32], weight: i32) -> u64 = sum_of_errors
+}
+
+#[inline(always)]
+fn sum_of_errors(counts: &[u32], activations: &[i32], sampled: &[i32], weight: i32) -> u64 {
+    let pairs = activations.iter().zip(sampled).zip(counts);
+    pairs
+        .map(|((activation, sampled), &count)| {
+            u64::from((sampled - activation * weight).unsigned_abs()) * u64::from(count)
+        })
+        .sum()
 }
 
 /// Gives each channel's `sums` (`[image][channel][position]`, bias included) the mean of the `wanted` ones, or the line

@@ -118,6 +118,14 @@ impl FaultMap {
         Cow::Owned(map)
     }
 
+    /// The rows of a map that [`Self::by_word`] gave, of at most 64 cells each.
+    pub(super) fn planes(&self) -> Planes<'_> {
+        assert_eq!(self.geometry.pieces(), 1, "words of at most 64 cells");
+        let transient = self.transient.as_raw_slice();
+        let transient = transient.iter().any(|row| *row != 0).then_some(transient);
+        Planes { up: self.up.as_raw_slice(), down: self.down.as_raw_slice(), transient }
+    }
+
     /// What acts at a read of one word, in a map that [`Self::by_word`] gave.
     #[inline(always)]
     pub(super) fn word(&self, word: usize, read: &ReadDraws) -> WordFaults {
@@ -134,6 +142,14 @@ impl FaultMap {
     }
 }
 
+/// Faults of words, a number a word.
+pub(super) struct Planes<'a> {
+    pub(super) up: &'a [u64],
+    pub(super) down: &'a [u64],
+    /// If there is any.
+    pub(super) transient: Option<&'a [u64]>,
+}
+
 /// The draws of one read of a whole memory.
 pub(super) struct ReadDraws {
     draws: Draws,
@@ -143,6 +159,12 @@ pub(super) struct ReadDraws {
 impl ReadDraws {
     pub(super) fn new(map: &FaultMap, read: u64) -> Self {
         Self { draws: Draws::new(map.seed ^ TRANSIENT), read }
+    }
+
+    /// Those of a word's `transient` faults that do not act; words have at most 64 cells.
+    #[inline(always)]
+    pub(super) fn silent(&self, transient: u64, word: usize) -> u64 {
+        if transient == 0 { 0 } else { transient & self.draws.stream(self.read, word as u64).bits(0) }
     }
 
     fn coins(&self, word: usize) -> u128 {

@@ -58,7 +58,7 @@ pub use placement::{ArrayShape, LayerShape};
 pub(crate) use scheme::SchemeFile;
 pub use scheme::{Overhead, Overheads, Protection, Scheme, SchemeError};
 pub use sec_ded::{Decoded, SecDed};
-pub use storage::Storage;
+pub use storage::{Codec, Storage};
 pub use technology::{MemoryError, MemoryTechnology, SramMacro};
 pub use virtual_chip::VirtualChip;
 pub use weight_memory::{ReadCounts, WeightMemory};
