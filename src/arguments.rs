@@ -95,7 +95,7 @@ pub(crate) struct TechnologyOptions {
 #[cfg(feature = "train")]
 #[derive(Debug, Args)]
 pub(crate) struct SweepOptions {
-    /// Experiment file; its table [sweep] chooses among the variations, [cluster] says what to ask a cluster for
+    /// Experiment file; its table `sweep` chooses among the variations, `cluster` says what to ask a cluster for
     #[arg(value_name = "EXPERIMENT.toml")]
     pub(crate) experiment: PathBuf,
     /// Folder that holds the runs
