@@ -3,7 +3,7 @@
 use crate::arguments::PlotOptions;
 use crate::failure::Failure;
 use crate::memory_figures;
-use crate::output::print_line;
+use crate::output::{print_line, whole_files};
 use crate::page;
 use crate::profile_figures::{distribution, error_fit, operand_map};
 use crate::savings;
@@ -342,10 +342,7 @@ impl Run {
     /// Mean over seeds of the curves beside the weights; `None` if there are none.
     fn training_curves(&self) -> Result<Option<training_curves::TrainingCurves>, Failure> {
         let folder = self.folder.join("weights");
-        let Ok(entries) = std::fs::read_dir(&folder) else { return Ok(None) };
-        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-        paths.retain(|path| path.extension().is_some_and(|extension| extension == "csv"));
-        paths.sort();
+        let Ok(paths) = whole_files(&folder, "csv") else { return Ok(None) };
         // Curves of one method and design, told by the name up to the seed.
         let mut curves: Vec<(String, Vec<Vec<[f64; 2]>>)> = Vec::new();
         for path in paths {

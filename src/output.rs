@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Files that this process has begun to write.
@@ -37,6 +37,17 @@ pub(crate) fn print_json(value: &impl serde::Serialize) {
 /// Prints a line to standard output. A reader that went away is no failure.
 pub(crate) fn print_line(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Files of a folder with an extension, by name; without those that a killed process left half written.
+pub(crate) fn whole_files(folder: &Path, extension: &str) -> std::io::Result<Vec<PathBuf>> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)?.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| {
+        let is_whole = path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.'));
+        is_whole && path.extension().is_some_and(|own| own == extension)
+    });
+    paths.sort();
+    Ok(paths)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::arguments::TraceOptions;
 use crate::catalogue::Source;
 use crate::failure::Failure;
+use crate::output::whole_files;
 use crate::study::{METHODS, dataset};
 use axtrain_sim::array::LayerOperands;
 use axtrain_sim::config::Experiment;
@@ -95,13 +96,10 @@ fn of_network(options: &TraceOptions, design: &Design, run: &Path, seed: u64) ->
 /// The file of a run's network by name, or the first.
 fn weights_path(run: &Path, wanted: Option<&str>) -> Result<PathBuf, Failure> {
     let folder = run.join("weights");
-    let entries = std::fs::read_dir(&folder).map_err(|error| {
+    let paths = whole_files(&folder, "safetensors").map_err(|error| {
         let message = format!("cannot read {}: {error}", folder.display());
         Failure::request(message, "name the folder of a finished run, as in --from-run runs/quickstart")
     })?;
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "safetensors"));
-    paths.sort();
     let stem = |path: &PathBuf| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let chosen = match wanted {
         Some(name) => paths.iter().find(|path| stem(path) == name),

@@ -10,7 +10,7 @@ mod tables;
 use crate::failure::Failure;
 use crate::figures::Run;
 use crate::memory_figures;
-use crate::output::write_atomically;
+use crate::output::{whole_files, write_atomically};
 use axtrain_sim::report::{Aggregate, MemoryReport, aggregate};
 use html::{Html, escaped};
 #[cfg(feature = "train")]
@@ -49,9 +49,7 @@ const ORDER: [&str; 6] =
     ["energy-accuracy", "savings", "accuracy-voltage", "energy-breakdown", "error-voltage", "training-curves"];
 
 fn figures(folder: &Path) -> Result<Vec<Figure>, Failure> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(Vec::new()) };
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "svg"));
+    let Ok(mut paths) = whole_files(folder, "svg") else { return Ok(Vec::new()) };
     let name = |path: &PathBuf| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let rank = |path: &PathBuf| ORDER.iter().position(|figure| name(path).starts_with(figure)).unwrap_or(ORDER.len());
     paths.sort_by_key(|path| (rank(path), name(path)));
