@@ -16,6 +16,7 @@ impl Console {
     }
 
     /// The same without a word, for work that others show as a whole.
+    #[cfg(feature = "train")]
     pub(crate) fn silent(&self) -> Self {
         Self { quiet: true, verbose: false }
     }
@@ -56,6 +57,7 @@ impl Stage {
     }
 
     /// So many steps are done.
+    #[cfg(feature = "train")]
     pub(crate) fn at(&self, steps: u64) {
         self.bar.set_position(steps);
     }

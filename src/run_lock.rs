@@ -16,6 +16,7 @@ impl RunLock {
     }
 
     /// Takes `folder` beside others that share it.
+    #[cfg(feature = "train")]
     pub(crate) fn share(folder: &Path) -> Result<Self, Failure> {
         Self::lock(folder, File::try_lock_shared)
     }

@@ -122,6 +122,7 @@ fn keys(study: &Study, design: usize, job: &Job, seed: u64) -> Vec<Key> {
 }
 
 /// How many of a study's records there are, and how many there will be.
+#[cfg(feature = "train")]
 pub(crate) fn progress(study: &Study, seed: u64) -> (usize, usize) {
     let store = Store::of(&study.root);
     let keys = pairings(study).into_iter().flat_map(|(design, job)| keys(study, design, &job, seed));

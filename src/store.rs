@@ -48,6 +48,7 @@ impl Store {
     }
 
     /// Takes over what `other` has and this one lacks; returns how many records that were.
+    #[cfg(feature = "train")]
     pub(crate) fn join(&self, other: &Store) -> Result<usize, Failure> {
         let unreadable = |path: &Path, error: std::io::Error| {
             Failure::request(format!("cannot read {}: {error}", path.display()), "name the folder of a run or sweep")

@@ -1,6 +1,7 @@
 //! Where a run keeps its trained networks, and how it knows that they are the right ones.
 
 use crate::failure::Failure;
+#[cfg(feature = "train")]
 use crate::output::write_atomically;
 use crate::study::{Study, sha256};
 use axtrain_sim::array::Compensation;
@@ -90,6 +91,7 @@ impl Job {
     }
 
     /// Puts weights that are shared, and their learning curve, into the study's own folder.
+    #[cfg(feature = "train")]
     pub(crate) fn show(&self, study: &Study) -> Result<(), Failure> {
         let (shared, own) = (self.path(study), self.own_path(study));
         if shared == own {
