@@ -1,7 +1,8 @@
 //! Writing files whole or not at all.
 
 use crate::failure::Failure;
-use std::io::Write;
+use std::fs::File;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,19 +14,43 @@ static WRITTEN: AtomicU64 = AtomicU64::new(0);
 pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), Failure> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|error| Failure::write(folder, error))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // Threads may write the same file at once, each its own copy.
-    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
-    let temporary = folder.join(format!(".{name}.{}-{number}.tmp", std::process::id()));
-    let written = std::fs::File::create(&temporary).and_then(|mut file| {
-        file.write_all(content)?;
-        file.sync_all()
-    });
+    let (temporary, mut file) = create_beside(folder, path).map_err(|error| Failure::write(path, error))?;
+    let written = file.write_all(content).and_then(|()| file.sync_all());
     written.and_then(|()| std::fs::rename(&temporary, path)).map_err(|error| {
         // The first error is the one to show.
         let _ = std::fs::remove_file(&temporary);
         Failure::write(path, error)
     })
+}
+
+/// Creates a file for the content that `path` is to get. Threads, processes and machines that share the folder may write
+/// the same file at once, each its own copy.
+fn create_beside(folder: &Path, path: &Path) -> std::io::Result<(PathBuf, File)> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    loop {
+        let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+        let temporary = folder.join(format!(".{name}.{}-{number}.tmp", std::process::id()));
+        match File::create_new(&temporary) {
+            // A process of the same number, on another machine or gone.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            file => return file.map(|file| (temporary, file)),
+        }
+    }
+}
+
+/// Removes what killed processes left half written below a folder that nobody else works in.
+pub(crate) fn remove_unfinished(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_unfinished(&entry.path());
+        } else if name.starts_with('.') && name.ends_with(".tmp") {
+            // It stands in nobody's way if it stays.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Prints a JSON document to standard output. A reader that went away is no failure.

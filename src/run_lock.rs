@@ -1,18 +1,26 @@
 //! One process at a time works on a run's folder.
 
 use crate::failure::Failure;
+use crate::output::remove_unfinished;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 
 /// A folder that no other process may take until this is dropped or the process ends, however it ends.
 pub(crate) struct RunLock {
     _file: File,
+    /// A file system without locks leaves nothing to tell two processes apart by.
+    is_held: bool,
 }
 
 impl RunLock {
-    /// Takes `folder`, which is made if it is not there. Its file `.lock` stays behind, empty.
+    /// Takes `folder`, which is made if it is not there, and removes what killed processes left half written in it. Its
+    /// file `.lock` stays behind, empty.
     pub(crate) fn take(folder: &Path) -> Result<Self, Failure> {
-        Self::lock(folder, File::try_lock)
+        let lock = Self::lock(folder, File::try_lock)?;
+        if lock.is_held {
+            remove_unfinished(folder);
+        }
+        Ok(lock)
     }
 
     /// Takes `folder` beside others that share it.
@@ -27,14 +35,13 @@ impl RunLock {
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(|error| Failure::write(&path, error))?;
         match lock(&file) {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { _file: file, is_held: true }),
             Err(TryLockError::WouldBlock) => Err(Failure::other(format!(
                 "another process works on {}; wait for it, or keep this run elsewhere with --runs DIR",
                 folder.display()
             ))),
-            // A file system without locks: nothing to tell two processes apart by.
             Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {
-                Ok(Self { _file: file })
+                Ok(Self { _file: file, is_held: false })
             }
             Err(TryLockError::Error(error)) => Err(Failure::write(&path, error)),
         }

@@ -111,7 +111,10 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 fn assert_same(first: &Path, second: &Path) {
     let (first, second) = (files(first), files(second));
-    assert_eq!(first.keys().collect::<Vec<_>>(), second.keys().collect::<Vec<_>>());
+    for (one, other) in [(&first, &second), (&second, &first)] {
+        let more: Vec<_> = one.keys().filter(|path| !other.contains_key(*path)).collect();
+        assert!(more.is_empty(), "only one of the two has {more:?}");
+    }
     for (path, content) in first {
         assert!(second[&path] == content, "{} differs", path.display());
     }
@@ -198,13 +201,10 @@ fn a_run_that_is_killed_again_and_again_ends_like_one_that_is_not() {
         child.wait().unwrap();
     }
     assert!(killed > 5, "only {killed} were killed");
+    // What a process that is killed while it writes leaves behind; its number may come again.
+    let unfinished = folder.join("killed/small/points/.half.json.1-0.tmp");
+    fs::write(&unfinished, "{").unwrap();
     succeed(&folder, &["sweep", "s.toml", "--runs", "killed", "-q"]);
-    // Whatever a killed process was writing stays under its own temporary name.
-    let mut left = files(&folder.join("killed"));
-    left.retain(|path, _| path.file_name().unwrap().to_string_lossy().starts_with('.'));
-    for path in left.keys() {
-        fs::remove_file(folder.join("killed").join(path)).unwrap();
-    }
     assert_same(&folder.join("calm"), &folder.join("killed"));
 }
 
