@@ -53,7 +53,7 @@ impl Staged {
             full.push(suffix);
             stem.with_file_name(full)
         };
-        let temporary = named(".", &format!(".{}.partial.{extension}", process::id()));
+        let temporary = named(".", &format!(".{extension}.{}.tmp", process::id()));
         Ok(Self { temporary, target: named("", &format!(".{extension}")) })
     }
 

@@ -89,7 +89,7 @@ fn a_failed_drawing_leaves_nothing_and_spoils_nothing() {
     fs::create_dir(directory.0.join("blocked.png")).unwrap();
     let error = draw(&data(), &directory.0.join("blocked")).unwrap_err();
     assert!(matches!(&error, PlotError::Write { path, .. } if path.ends_with("blocked.png")), "{error}");
-    assert!(directory.names().iter().all(|name| !name.contains("partial")), "{:?}", directory.names());
+    assert!(directory.names().iter().all(|name| !name.contains(".tmp")), "{:?}", directory.names());
 }
 
 #[test]
