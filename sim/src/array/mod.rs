@@ -70,6 +70,7 @@ mod dataflow;
 mod drawn;
 mod element;
 mod energy;
+mod failing_memory;
 mod fidelity;
 mod file;
 mod gate;
@@ -97,7 +98,10 @@ pub use cycles::{LayerCycles, SramTraffic};
 pub use dataflow::Dataflow;
 pub use drawn::{DrawnErrors, DrawnInference};
 pub use element::{ElementMeans, loading_energy};
-pub use energy::{EnergyComponents, EnergyModel, InferenceCost, LayerWork, Memories, NoSuchMemory, Supplies};
+pub use energy::{
+    EnergyComponents, EnergyModel, InferenceCost, LayerWork, Memories, MemorySupply, NoSuchMemory, Supplies,
+};
+pub use failing_memory::FailingInference;
 pub use fidelity::{Fidelity, UnknownFidelity};
 pub use file::{ArrayConfig, ArrayFile, BUILT_IN_ARRAYS};
 pub use gate::{GateInference, GateLayer, GateSpec, StageErrors, StageSpec};

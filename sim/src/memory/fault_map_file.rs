@@ -2,6 +2,7 @@
 
 use super::{CellGeometry, FaultMap};
 use crate::profile::Archive;
+use bitvec::vec::BitVec;
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Seek, Write};
 
@@ -53,8 +54,8 @@ impl FaultMap {
         let geometry = self.geometry;
         let mut archive = Archive::new(sink);
         let shape = [geometry.all_rows() as u64, geometry.pieces() as u64];
-        for (name, plane) in PLANES.into_iter().zip([&self.up, &self.down, &self.transient]) {
-            archive.array(name, &shape, plane.as_raw_slice())?;
+        for (name, plane) in PLANES.into_iter().zip([self.up.as_raw_slice(), self.down(), &self.transient()]) {
+            archive.array(name, &shape, plane)?;
         }
         let metadata = Metadata {
             schema: SCHEMA.to_owned(),
@@ -82,23 +83,24 @@ impl FaultMap {
         let Metadata { banks, rows, words_per_row, cells_per_word, seed, .. } = metadata;
         let geometry = CellGeometry::new(banks, rows, words_per_row, cells_per_word)
             .ok_or_else(|| invalid("metadata", "sizes that no memory has".to_owned()))?;
-        let mut map = FaultMap::sound(geometry);
-        map.seed = seed;
         let pieces = geometry.pieces();
-        for (name, plane) in PLANES.into_iter().zip([&mut map.up, &mut map.down, &mut map.transient]) {
+        let mut plane = |name: &str| {
             let words: Vec<u64> = array(&mut zip, name, Some(&[geometry.all_rows() as u64, pieces as u64]))?;
             for (index, &word) in words.iter().enumerate() {
                 if word & !geometry.existing(index % pieces) != 0 {
                     return Err(invalid(name, format!("row {} has a fault beyond its columns", index / pieces)));
                 }
             }
-            plane.as_raw_mut_slice().copy_from_slice(&words);
-        }
-        let planes = map.transient.as_raw_slice().iter().zip(map.up.as_raw_slice()).zip(map.down.as_raw_slice());
+            Ok(words)
+        };
+        let (up, down, transient) = (plane(PLANES[0])?, plane(PLANES[1])?, plane(PLANES[2])?);
+        let planes = transient.iter().zip(&up).zip(&down);
         if planes.into_iter().any(|((transient, up), down)| transient & !(up | down) != 0) {
             return Err(invalid("transient", "marks cells that do not fail".to_owned()));
         }
-        Ok(map)
+        let down = (down != up).then(|| BitVec::from_vec(down));
+        let transient = transient.iter().any(|piece| *piece != 0).then(|| BitVec::from_vec(transient));
+        Ok(FaultMap { geometry, up: BitVec::from_vec(up), down, transient, seed })
     }
 
     /// A measured map as NPY: an unsigned byte a cell, `[row][column]` with the rows of all banks; 0 for a sound cell, else the
