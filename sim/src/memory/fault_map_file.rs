@@ -1,6 +1,7 @@
 //! Fault maps as files: NPZ archives of our own, and measured maps as NPY or CSV.
 
 use super::{CellGeometry, FaultMap};
+use crate::npy::{self, NpyFile};
 use crate::profile::Archive;
 use bitvec::vec::BitVec;
 use serde::{Deserialize, Serialize};
@@ -106,9 +107,9 @@ impl FaultMap {
     /// A measured map as NPY: an unsigned byte a cell, `[row][column]` with the rows of all banks; 0 for a sound cell, else the
     /// sum of 1 if it reads 1 for 0, 2 if it reads 0 for 1, and 4 if not at every read.
     pub fn from_npy(source: impl Read, geometry: CellGeometry) -> Result<Self, FaultMapError> {
-        let file = npyz::NpyFile::new(source).map_err(unreadable)?;
+        let file = NpyFile::new(source).map_err(unreadable)?;
         check_shape(file.shape(), geometry)?;
-        if file.order() != npyz::Order::C {
+        if file.fortran_order() {
             return Err(unreadable("the array is in Fortran order; save it in C order"));
         }
         let cells: Vec<u8> =
@@ -186,13 +187,13 @@ fn check_shape(found: &[u64], geometry: CellGeometry) -> Result<(), FaultMapErro
     Err(FaultMapError::Geometry { found: format!("shape {found:?}"), expected })
 }
 
-fn array<T: npyz::Deserialize>(
+fn array<T: npy::Element>(
     zip: &mut zip::ZipArchive<impl Read + Seek>,
     name: &str,
     shape: Option<&[u64]>,
 ) -> Result<Vec<T>, FaultMapError> {
-    let entry = zip.by_name(&npyz::npz::file_name_from_array_name(name)).map_err(unreadable)?;
-    let file = npyz::NpyFile::new(std::io::BufReader::new(entry)).map_err(unreadable)?;
+    let entry = zip.by_name(&npy::file_name(name)).map_err(unreadable)?;
+    let file = NpyFile::new(entry).map_err(unreadable)?;
     if let Some(shape) = shape.filter(|shape| file.shape() != *shape) {
         return Err(invalid(name, format!("shape {:?}, not {shape:?}", file.shape())));
     }
