@@ -161,7 +161,7 @@ fn map(
     supply_map::SupplyMap {
         caption: Caption::new(
             format!("Supplies of logic and memory: {} on {}", shown.method, shown.design),
-            format!("{}; {conditions}", shown.memory),
+            format!("{}; percentages: mean accuracy; {conditions}", shown.memory),
         ),
         energy_uj: pairs.iter().map(|point| point.energy_uj.total).collect(),
         accuracy: pairs.iter().map(|point| point.accuracy).collect(),
