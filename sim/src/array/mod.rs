@@ -63,6 +63,7 @@
 
 mod accumulator;
 mod activity;
+mod assignment;
 mod compensation;
 mod convolution;
 mod cycles;
@@ -91,6 +92,7 @@ pub mod topology;
 pub use crate::profile::OnTimingError;
 pub use accumulator::Accumulator;
 pub use activity::{Activity, ElementShares, RegisterWrites};
+pub use assignment::{Alternative, LayerOption, MixedInference, UsualRun, assign};
 pub use compensation::{Compensation, Compensator, Correction, UnknownCompensation};
 pub use convolution::{Convolution, ConvolutionError};
 pub use cycles::{LayerCycles, SramTraffic};

@@ -16,6 +16,7 @@ mod pooling;
 mod products;
 mod reader;
 mod requantize;
+mod state_dict;
 #[cfg(test)]
 pub(crate) mod testing;
 mod weights;
@@ -31,4 +32,5 @@ pub use pooling::{Pool, Pooling};
 pub use products::Products;
 pub use reader::DataError;
 pub use requantize::Requantize;
+pub use state_dict::{StateDictError, read_state_dict};
 pub use weights::{FloatLayer, WeightsError, WeightsFile};

@@ -1,6 +1,6 @@
 //! An inference whose operands have been looked at.
 
-use super::{Bytes, EnergyComponents, EnergyModel, Events, Supplies};
+use super::{Bytes, EnergyComponents, EnergyModel, Events, Memories, Supplies};
 use crate::array::element::ElementMeans;
 use crate::array::{ArrayError, Gemm, Layer};
 use crate::workload::Convolution;
@@ -39,25 +39,15 @@ impl EnergyModel<'_> {
         batch: u64,
         supplies: Supplies,
     ) -> Result<InferenceCost, ArrayError> {
-        let mut cost = InferenceCost::default();
-        for (index, layer) in layers.iter().enumerate() {
-            let layer = self.layer(layer, index == 0, batch, supplies)?;
-            cost.cycles += layer.cycles;
-            cost.latency_us += layer.latency_us;
-            cost.energy = cost.energy.plus(&layer.energy);
-        }
-        let memories = self.memories;
-        let weights: u64 = layers.iter().map(|layer| layer.convolution.weights() as u64).sum();
-        if weights > memories.weight.bytes {
-            // Fetched anew for every batch.
-            cost.energy.dram = weights as f64 * 8.0 * memories.technology.dram_pj_per_bit() * 1e-6 / batch as f64;
-        }
-        cost.energy = cost.energy.summed();
-        Ok(cost)
+        let layer = |(index, layer)| self.layer(layer, index == 0, batch, supplies);
+        let costs: Vec<InferenceCost> = layers.iter().enumerate().map(layer).collect::<Result<_, _>>()?;
+        let weights = layers.iter().map(|layer| layer.convolution.weights() as u64).sum();
+        Ok(self.memories.whole_inference(&costs, weights, batch))
     }
 
-    /// Cost of one layer for an image; the first one's activations come from outside.
-    fn layer(
+    /// Cost of one layer for an image, without what it takes to fetch its weights from outside; the first one's activations come
+    /// from there.
+    pub fn layer(
         &self,
         work: &LayerWork,
         first: bool,
@@ -96,6 +86,24 @@ impl EnergyModel<'_> {
         let energy = self.energy(&events, &work.means, supplies).scaled(1.0 / images).summed();
         let latency_us = self.latency_us(cycles.cycles) / images;
         Ok(InferenceCost { cycles: cycles.cycles as f64 / images, latency_us, energy })
+    }
+}
+
+impl Memories {
+    /// Cost of an image whose layers cost these and have so many weights together, each on whatever multiplies there.
+    pub fn whole_inference(&self, layers: &[InferenceCost], weights: u64, batch: u64) -> InferenceCost {
+        let mut cost = InferenceCost::default();
+        for layer in layers {
+            cost.cycles += layer.cycles;
+            cost.latency_us += layer.latency_us;
+            cost.energy = cost.energy.plus(&layer.energy);
+        }
+        if weights > self.weight.bytes {
+            // Fetched anew for every batch.
+            cost.energy.dram = weights as f64 * 8.0 * self.technology.dram_pj_per_bit() * 1e-6 / batch as f64;
+        }
+        cost.energy = cost.energy.summed();
+        cost
     }
 }
 
