@@ -5,6 +5,7 @@ use crate::behaviour::Behaviour;
 use crate::compare;
 use crate::failure::Failure;
 use crate::fidelity::{Evaluator, Inference};
+use crate::interrupt;
 use crate::output::{print_json, write_atomically};
 use crate::progress::Console;
 use crate::run_lock::RunLock;
@@ -264,6 +265,7 @@ pub(crate) fn evaluate(
     position: usize,
     seed: u64,
 ) -> Result<Evaluated, Failure> {
+    interrupt::check()?;
     let (network, design, batch) = (&weights.network, evaluator.design, study.experiment.operation.batch);
     let point = evaluator.behaviour.point(position);
     let sram = Volts(study.memories.technology.nominal_supply_v());
@@ -312,6 +314,7 @@ fn layer_works(
         .map(|(index, layer)| LayerWork {
             name: layer.name.clone(),
             convolution: layer.convolution,
+            wiring: layer.wiring,
             multiplier_fj: run.multiplier_fj[index] / images,
             loading_fj: loading_energy(
                 &design.multiplier,

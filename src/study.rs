@@ -325,6 +325,7 @@ impl Study {
         cache: Option<&TransitionCache>,
         console: &Console,
     ) -> Result<Behaviour, Failure> {
+        crate::interrupt::check()?;
         let design = &self.designs[design];
         let behaviour = behaviour(design, &self.technology, &self.operating_points(), cache, console)?;
         Ok(match self.array.on_timing_error() {

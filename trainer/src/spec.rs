@@ -1,7 +1,9 @@
 //! What to train, and how.
 
+use crate::augmentation::Augmentation;
 use crate::error::TrainError;
 use crate::method::Method;
+use crate::optimizer::Optimizer;
 use crate::schedule::Schedule;
 use crate::timing::TimingErrors;
 use axtrain_sim::memory::{ArrayShape, FaultMap, FaultModel, LayerShape, Scheme, SchemeError, WeightMemory};
@@ -25,7 +27,11 @@ pub struct TrainingSpec {
     pub ramp_epochs: usize,
     /// Images a step.
     pub batch: usize,
-    /// Adam's step size at its largest.
+    /// How gradients move parameters.
+    pub optimizer: Optimizer,
+    /// Share by which weights are drawn to nothing, as the optimiser understands it.
+    pub weight_decay: f32,
+    /// The step size at its largest.
     pub learning_rate: f64,
     /// How it falls.
     pub schedule: Schedule,
@@ -52,6 +58,11 @@ pub struct TrainingSpec {
     pub table_smoothing: usize,
     /// The memory of random-bit-error and memory-adaptive training.
     pub weight_faults: Option<WeightFaults>,
+    /// How training images are varied.
+    pub augmentation: Augmentation,
+    /// Training images that the statistics of normalised layers are taken over anew when training is done; without them the
+    /// running means of training stay.
+    pub statistics_images: usize,
     /// Share of the training images, from the end, that is kept for validation and never trained on.
     pub validation_share: f64,
     /// Decides initial weights, the order of images, the directions of sensitivity and the chips of each step.
@@ -68,6 +79,8 @@ impl TrainingSpec {
             warmup_epochs: 1,
             ramp_epochs: 0,
             batch: 128,
+            optimizer: Optimizer::Adam,
+            weight_decay: 0.0,
             learning_rate: 3e-3,
             schedule: Schedule::default(),
             rising_epochs: 0,
@@ -80,6 +93,8 @@ impl TrainingSpec {
             weight_noise: 0.0,
             table_smoothing: 8,
             weight_faults: None,
+            augmentation: Augmentation::default(),
+            statistics_images: 0,
             validation_share: 0.1,
             seed: 0,
         }
@@ -107,6 +122,17 @@ impl TrainingSpec {
         check("learning_rate", rate, &self.learning_rate, "above 0 and at most 1")?;
         let clip = self.weight_clip.is_none_or(|clip| positive(clip.into()));
         check("weight_clip", clip, &self.weight_clip, "a positive number")?;
+        let normalised = self.architecture.layers().iter().any(|layer| layer.normalised);
+        let unclipped = "left out where layers are normalised: normalisation gives weights their scale back";
+        check("weight_clip", self.weight_clip.is_none() || !normalised, &self.weight_clip, unclipped)?;
+        let decay = self.weight_decay.is_finite() && self.weight_decay >= 0.0;
+        check("weight_decay", decay, &self.weight_decay, "at least 0")?;
+        let (shift, [_, height, width]) = (self.augmentation.shift, dataset.shape);
+        let small = shift < height.min(width);
+        check("augmentation.shift", small, &shift, &format!("below the sides of images, {height} and {width}"))?;
+        if let Optimizer::Sgd { momentum } = self.optimizer {
+            check("momentum", (0.0..1.0).contains(&momentum), &momentum, "at least 0 and below 1")?;
+        }
         check("sensitivity.lambda", lambda.is_finite() && lambda >= 0.0, &lambda, "at least 0")?;
         check("sensitivity.epsilon", positive(epsilon.into()), &epsilon, "a positive number")?;
         let radius = self.sharpness_radius.is_none_or(|radius| radius.is_finite() && radius >= 0.0);

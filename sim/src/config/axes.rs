@@ -20,6 +20,7 @@ const LISTS: &[&str] = &[
     "model.layers.padding",
     "model.layers.stride",
     "model.layers.window",
+    "training.augment",
     "training.methods",
     "training.seeds",
     "operation.supply_v",

@@ -3,7 +3,7 @@
 use super::{Bytes, EnergyComponents, EnergyModel, Events, Supplies};
 use crate::array::element::ElementMeans;
 use crate::array::{ArrayError, Gemm, Layer};
-use crate::workload::Convolution;
+use crate::workload::{Convolution, Wiring};
 
 /// A layer's work per batch and what its operands did.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +12,8 @@ pub struct LayerWork {
     pub name: String,
     /// Its matrix products.
     pub convolution: Convolution,
+    /// Which other layers it is joined to.
+    pub wiring: Wiring,
     /// Switching energy of the layer's multipliers an image, fJ at nominal supply, loading aside.
     pub multiplier_fj: f64,
     /// Switching energy of a multiplier when a weight on its way to another element passes it, fJ at nominal supply.
@@ -31,8 +33,22 @@ pub struct InferenceCost {
     pub energy: EnergyComponents,
 }
 
+/// How codes come to the input memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrival {
+    /// From outside.
+    Filled,
+    /// From the layer that made them.
+    Written,
+    /// Not: an earlier layer has taken them, too.
+    There,
+}
+
 impl EnergyModel<'_> {
     /// Cost of an image when `batch` images stream through each fold.
+    ///
+    /// Outputs of a layer are written to the input memory once, however many layers take them, and residuals are read from
+    /// there. Adders for them, like what requantises, are left out.
     pub fn inference(
         &self,
         layers: &[LayerWork],
@@ -40,8 +56,15 @@ impl EnergyModel<'_> {
         supplies: Supplies,
     ) -> Result<InferenceCost, ArrayError> {
         let mut cost = InferenceCost::default();
+        let mut written = vec![false; layers.len()];
         for (index, layer) in layers.iter().enumerate() {
-            let layer = self.layer(layer, index == 0, batch, supplies)?;
+            let mut arrival = |number: usize| match std::mem::replace(&mut written[number], true) {
+                false => Arrival::Written,
+                true => Arrival::There,
+            };
+            let input = layer.wiring.source.or(index.checked_sub(1)).map_or(Arrival::Filled, &mut arrival);
+            let residual = layer.wiring.residual.map(&mut arrival);
+            let layer = self.layer(layer, (input, residual), batch, supplies)?;
             cost.cycles += layer.cycles;
             cost.latency_us += layer.latency_us;
             cost.energy = cost.energy.plus(&layer.energy);
@@ -56,11 +79,11 @@ impl EnergyModel<'_> {
         Ok(cost)
     }
 
-    /// Cost of one layer for an image; the first one's activations come from outside.
+    /// Cost of one layer for an image, given how its input and its residual, if it has one, come to the input memory.
     fn layer(
         &self,
         work: &LayerWork,
-        first: bool,
+        (input, residual): (Arrival, Option<Arrival>),
         batch: u64,
         supplies: Supplies,
     ) -> Result<InferenceCost, ArrayError> {
@@ -75,7 +98,11 @@ impl EnergyModel<'_> {
             self.accumulator.coding().code_bits().map(|bits| f64::from(bits) / 8.0);
         let sum_bytes = f64::from(self.array.accumulator_bits().div_ceil(8));
         let arriving = (batch * inputs) as f64 * activation_bytes;
-        let (written, filled) = if first { (0.0, arriving) } else { (arriving, 0.0) };
+        let when = |is: bool, bytes: f64| if is { bytes } else { 0.0 };
+        let added = (batch * outputs) as f64 * activation_bytes;
+        let written = when(input == Arrival::Written, arriving) + when(residual == Some(Arrival::Written), added);
+        let filled = when(input == Arrival::Filled, arriving);
+        let residual_reads = when(residual.is_some(), added);
         let traffic = cycles.sram;
         let results = (batch * outputs) as f64;
         let events = Events {
@@ -83,7 +110,12 @@ impl EnergyModel<'_> {
             cycles: cycles.cycles,
             stall_cycles: 0,
             multiplier_fj: work.multiplier_fj * images + loads as f64 * work.loading_fj,
-            input: Bytes { read: traffic.input_reads as f64 * activation_bytes, written, filled, spilled: 0.0 },
+            input: Bytes {
+                read: traffic.input_reads as f64 * activation_bytes + residual_reads,
+                written,
+                filled,
+                spilled: 0.0,
+            },
             weight: Bytes { read: traffic.weight_reads as f64 * weight_bytes, ..Bytes::default() },
             partial_sum: Bytes {
                 // Complete sums are read once more, to become the next layer's activations.
