@@ -15,7 +15,8 @@ use crate::study::{Study, load};
 use crate::summary::{nanojoules, new_table};
 use crate::weights::Job;
 use axtrain_sim::array::{
-    Alternative, EnergyComponents, InferenceCost, LayerOption, LayerWork, MixedInference, PointRun, Supplies, assign,
+    Alternative, Arrivals, EnergyComponents, InferenceCost, LayerOption, LayerWork, MixedInference, PointRun,
+    Supplies, assign,
 };
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::units::Volts;
@@ -289,8 +290,9 @@ impl Inference<'_> {
         let study = self.assigner.study;
         let sram = Volts(study.memories.technology.nominal_supply_v());
         let supplies = Supplies::new(self.assigner.supply(way), sram);
+        let arrivals = Arrivals::of(self.network.layers().iter().map(|layer| layer.wiring))[layer];
         energy_model(study, &study.designs[way.design])
-            .layer(work, layer == 0, study.experiment.operation.batch as u64, supplies)
+            .layer(work, arrivals, study.experiment.operation.batch as u64, supplies)
             .map_err(|error| Failure::request(error, "choose a smaller batch or network"))
     }
 

@@ -16,6 +16,7 @@ mod failure;
 mod faulty_memory;
 mod fidelity;
 mod figures;
+mod interrupt;
 mod layer_energy;
 mod layer_figures;
 mod list;
@@ -64,12 +65,25 @@ fn main() -> ExitCode {
     }
 }
 
+/// Whether a verb, stopped by Ctrl-C, goes on where it was when it is called again.
+fn goes_on_later(verb: &Verb) -> bool {
+    match verb {
+        #[cfg(feature = "train")]
+        Verb::Run(_) | Verb::Train(_) | Verb::Sweep(_) => true,
+        Verb::Simulate(_) => true,
+        _ => false,
+    }
+}
+
 fn dispatch(arguments: Arguments) -> Result<(), Failure> {
     if let Some(threads) = arguments.threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
         pool.build_global().map_err(|error| Failure::other(format!("cannot start {threads} threads: {error}")))?;
     }
     let console = Console::new(arguments.quiet, arguments.verbose);
+    if goes_on_later(&arguments.verb) {
+        interrupt::listen()?;
+    }
     match arguments.verb {
         #[cfg(feature = "train")]
         Verb::Run(options) => run::run(&options, arguments.seed, &console),

@@ -5,6 +5,7 @@ use crate::behaviour::Behaviour;
 use crate::compare;
 use crate::failure::Failure;
 use crate::fidelity::{Evaluator, Inference};
+use crate::interrupt;
 #[cfg(feature = "train")]
 use crate::output::join_atomically;
 use crate::output::{print_json, write_atomically};
@@ -275,6 +276,7 @@ pub(crate) fn evaluate(
     position: usize,
     seed: u64,
 ) -> Result<Evaluated, Failure> {
+    interrupt::check()?;
     let (network, design, batch) = (&weights.network, evaluator.design, study.experiment.operation.batch);
     let point = evaluator.behaviour.point(position);
     let sram = Volts(study.memories.technology.nominal_supply_v());
@@ -331,6 +333,7 @@ pub(crate) fn layer_work(
     LayerWork {
         name: layer.name.clone(),
         convolution: layer.convolution,
+        wiring: layer.wiring,
         multiplier_fj: run.multiplier_fj[index] / run.predictions.len() as f64,
         loading_fj: loading_energy(&design.multiplier, &design.physical, layer, samples),
         means: match run.gates.get(index) {

@@ -19,7 +19,7 @@ use axtrain_sim::technology::{
     ConditionError, MissingCells, OperatingPoint, PointError, Technology, TechnologyError,
 };
 use axtrain_sim::units::Volts;
-use axtrain_sim::workload::{Architecture, Dataset};
+use axtrain_sim::workload::{Architecture, Dataset, FloatLayer, read_state_dict};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -59,6 +59,8 @@ pub(crate) struct Study {
     accumulator_passes: Vec<Vec<Result<Pass, PointError>>>,
     pub(crate) dataset: Arc<HashedDataset>,
     pub(crate) architecture: Architecture,
+    /// What training starts from, if not from drawn weights.
+    pub(crate) start: Option<Start>,
     pub(crate) designs: Vec<Arc<HashedDesign>>,
     pub(crate) clock_ps: f64,
     /// The weight memory, if its cells fail.
@@ -72,6 +74,43 @@ pub(crate) struct Study {
     /// What [`identify`](Self::identify) says.
     pub(crate) identity: String,
     text: String,
+}
+
+/// Weights of another program that training starts from.
+pub(crate) struct Start {
+    /// One entry a layer.
+    pub(crate) layers: Arc<Vec<FloatLayer>>,
+    /// Of the file, and of what is taken for what.
+    pub(crate) sha256: String,
+}
+
+impl Start {
+    fn load(
+        experiment: &Experiment,
+        architecture: &Architecture,
+        file: (&str, &str),
+        folder: &Path,
+    ) -> Result<Option<Self>, Failure> {
+        let training = &experiment.training;
+        let Some(start) = &training.start else { return Ok(None) };
+        let path = relative(folder, start.get_ref());
+        let refused = |error: &dyn std::fmt::Display, help: &str| {
+            let message = format!("{}: {error}", path.display());
+            Failure::in_file(file, Some(start.span()), message, Some(help.to_owned()))
+        };
+        let bytes = std::fs::read(&path).map_err(|error| {
+            refused(&error, "name a file that safetensors.torch.save_file(model.state_dict(), …) wrote")
+        })?;
+        let names = training.start_layers.as_deref();
+        let layers = read_state_dict(&bytes, architecture, names).map_err(|error| {
+            refused(
+                &error,
+                "make [model] the network that was trained, or say what is what with training.start_layers",
+            )
+        })?;
+        let sha256 = sha256(format!("{} {names:?}", sha256(&bytes)).as_bytes());
+        Ok(Some(Self { layers: Arc::new(layers), sha256 }))
+    }
 }
 
 /// One variation of a sweep of several: the name of its folder, and its value of each axis.
@@ -113,10 +152,15 @@ pub(crate) fn prepare(
         Ok::<_, Failure>(HashedDataset::new(dataset(&experiment, folder)?))
     })?;
     let model = &experiment.model;
-    let architecture = Architecture::new(dataset.shape, &model.layers, dataset.classes.len()).map_err(|error| {
-        let help = Some("change the layers under [model]".to_owned());
-        Failure::in_file(source.parts(), Some(model.span.clone()), error, help)
-    })?;
+    let mut architecture =
+        Architecture::new(dataset.shape, &model.layers, dataset.classes.len()).map_err(|error| {
+            let help = Some("change the layers under [model]".to_owned());
+            Failure::in_file(source.parts(), Some(model.span.clone()), error, help)
+        })?;
+    let start = Start::load(&experiment, &architecture, source.parts(), folder)?;
+    if start.is_some() {
+        architecture = architecture.folded();
+    }
     let cells = sha256(format!("{technology:?}").as_bytes());
     let designs = experiment.designs.iter().map(|multiplier| {
         let key = format!("{multiplier:?} {cells}");
@@ -160,6 +204,7 @@ pub(crate) fn prepare(
         accumulator_passes,
         dataset,
         architecture,
+        start,
         designs,
         clock_ps,
         faulty_memory,
@@ -343,6 +388,7 @@ impl Study {
         cache: Option<&TransitionCache>,
         console: &Console,
     ) -> Result<Behaviour, Failure> {
+        crate::interrupt::check()?;
         let design = &self.designs[design];
         let behaviour = behaviour(design, &self.technology, &self.operating_points(), cache, console)?;
         Ok(match self.array.on_timing_error() {

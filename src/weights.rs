@@ -117,6 +117,9 @@ impl Job {
             self.seed
         );
         description += &study.dataset.train_sha256;
+        if let Some(start) = &study.start {
+            description += &start.sha256;
+        }
         let design = &study.designs[self.design];
         if training.depends_on_multiplier(&self.method) {
             description += &design.product.sha256();

@@ -12,7 +12,7 @@ use axtrain_sim::multiplier::{Coding, Family, MultiplierSpec, ProductTable};
 use axtrain_sim::profile::{OnTimingError, SampledErrors, TransitionSpec, TransitionTable};
 use axtrain_sim::technology::Technology;
 use axtrain_sim::units::Picoseconds;
-use axtrain_sim::workload::{Convolution, QuantizedLayer, infer_with};
+use axtrain_sim::workload::{Convolution, Flow, QuantizedLayer, infer_with};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use small_networks::{layer, networks};
@@ -45,7 +45,7 @@ fn inference_computes_what_the_stepped_array_does() {
     let exact = ProductTable::exact(8, 8, true);
     let table = ProductTable::from_fn(8, 8, true, |a, b| exact.product(a, b) + noise[(a << 8 | b) as usize]);
     let array = SystolicArray::new(5, 3, Dataflow::WeightStationary).unwrap();
-    for network in &networks(&mut rng)[..2] {
+    for network in &networks(&mut rng)[..3] {
         let images: Vec<u8> = (0..3 * network.inputs()).map(|_| rng.random_range(0..128)).collect();
         let mut layers = 0;
         infer_with(network, &TableGemm::new(&table), &images, |pass| {
@@ -109,12 +109,12 @@ fn looked_up_inference_equals_multiplying_one_by_one() {
         for (table, errors, late, on_timing_error) in points {
             let inference = TransitionInference::new(&network, table, &gemm, (codes.clone(), &labels), batch, bits);
             let run = inference.run(errors);
-            let mut activations = codes.clone();
+            let mut flow = Flow::new(&network, &codes);
             for (index, layer) in network.layers().iter().enumerate() {
-                assert_eq!(run.activations[index], activations);
+                assert_eq!(run.activations[index], flow.input());
                 let expected = one_by_one(
                     layer,
-                    &activations,
+                    flow.input(),
                     (&product, &captured, late, on_timing_error),
                     (images, batch, bits),
                 );
@@ -126,12 +126,8 @@ fn looked_up_inference_equals_multiplying_one_by_one() {
                 );
                 let multiplications = images as u64 * layer.convolution.multiply_accumulates();
                 assert_eq!(run.error_rate[index], expected.wrong as f64 / multiplications as f64, "{}", layer.name);
-                if layer.requantize.is_some() {
-                    activations = layer.activate(&expected.accumulators);
-                    assert!(activations.iter().any(|&code| (1..127).contains(&code)));
-                    continue;
-                }
-                let scores = expected.accumulators.chunks_exact(5);
+                let Some(scores) = flow.finish(layer, expected.accumulators) else { continue };
+                let scores = scores.chunks_exact(5);
                 let best = |scores: &[i32]| {
                     let best = *scores.iter().max().unwrap();
                     scores.iter().position(|&score| score == best).unwrap() as u8

@@ -99,7 +99,9 @@ pub use cycles::{LayerCycles, SramTraffic};
 pub use dataflow::Dataflow;
 pub use drawn::{DrawnErrors, DrawnInference};
 pub use element::{ElementMeans, loading_energy};
-pub use energy::{EnergyComponents, EnergyModel, InferenceCost, LayerWork, Memories, NoSuchMemory, Supplies};
+pub use energy::{
+    Arrivals, EnergyComponents, EnergyModel, InferenceCost, LayerWork, Memories, NoSuchMemory, Supplies,
+};
 pub use fidelity::{Fidelity, UnknownFidelity};
 pub use file::{ArrayConfig, ArrayFile, BUILT_IN_ARRAYS};
 pub use gate::{GateInference, GateLayer, GateSpec, StageErrors, StageSpec};

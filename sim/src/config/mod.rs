@@ -15,7 +15,9 @@ pub use design::DesignFile;
 pub use experiment::{Experiment, Operation, Range};
 pub use memory_faults::{Chips, MemoryAxis, MemoryFaults};
 pub use model::Model;
-pub use training::{NoiseKind, ScheduleKind, SensitivityKind, SensitivityPlace, TimingDraws, Training};
+pub use training::{
+    AugmentKind, NoiseKind, OptimizerKind, ScheduleKind, SensitivityKind, SensitivityPlace, TimingDraws, Training,
+};
 
 /// A configuration that was refused: what is wrong, where, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -275,7 +275,8 @@ fn folded(
         if let Some(negative) = variance.iter().find(|variance| **variance < 0.0) {
             return Err(wrong(&name, format!("a variance of {negative}")));
         }
-        for (channel, weights) in weight.chunks_exact_mut(weight.len() / channels).enumerate() {
+        let row = weight.len() / channels;
+        for (channel, weights) in weight.chunks_exact_mut(row).enumerate() {
             let factor = gain[channel] / (variance[channel] + BATCH_NORM_EPSILON).sqrt();
             weights.iter_mut().for_each(|weight| *weight *= factor);
             bias[channel] = (bias[channel] - mean[channel]) * factor + offset[channel];

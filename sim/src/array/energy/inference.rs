@@ -3,7 +3,7 @@
 use super::{Bytes, EnergyComponents, EnergyModel, Events, Memories, Supplies};
 use crate::array::element::ElementMeans;
 use crate::array::{ArrayError, Gemm, Layer};
-use crate::workload::Convolution;
+use crate::workload::{Convolution, Wiring};
 
 /// A layer's work per batch and what its operands did.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +12,8 @@ pub struct LayerWork {
     pub name: String,
     /// Its matrix products.
     pub convolution: Convolution,
+    /// Which other layers it is joined to.
+    pub wiring: Wiring,
     /// Switching energy of the layer's multipliers an image, fJ at nominal supply, loading aside.
     pub multiplier_fj: f64,
     /// Switching energy of a multiplier when a weight on its way to another element passes it, fJ at nominal supply.
@@ -31,26 +33,64 @@ pub struct InferenceCost {
     pub energy: EnergyComponents,
 }
 
+/// How codes come to the input memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrival {
+    /// From outside.
+    Filled,
+    /// From the layer that made them.
+    Written,
+    /// Not: an earlier layer has taken them, too.
+    There,
+}
+
+/// How what a layer takes comes to the input memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrivals {
+    input: Arrival,
+    residual: Option<Arrival>,
+}
+
+impl Arrivals {
+    /// Of each layer of a network.
+    pub fn of(layers: impl IntoIterator<Item = Wiring>) -> Vec<Self> {
+        let mut written: Vec<bool> = Vec::new();
+        let of_layer = |(index, wiring): (usize, Wiring)| {
+            written.push(false);
+            let mut arrival = |number: usize| match std::mem::replace(&mut written[number], true) {
+                false => Arrival::Written,
+                true => Arrival::There,
+            };
+            let input = wiring.source.or(index.checked_sub(1)).map_or(Arrival::Filled, &mut arrival);
+            Self { input, residual: wiring.residual.map(&mut arrival) }
+        };
+        layers.into_iter().enumerate().map(of_layer).collect()
+    }
+}
+
 impl EnergyModel<'_> {
     /// Cost of an image when `batch` images stream through each fold.
+    ///
+    /// Outputs of a layer are written to the input memory once, however many layers take them, and residuals are read from
+    /// there. Adders for them, like what requantises, are left out.
     pub fn inference(
         &self,
         layers: &[LayerWork],
         batch: u64,
         supplies: Supplies,
     ) -> Result<InferenceCost, ArrayError> {
-        let layer = |(index, layer)| self.layer(layer, index == 0, batch, supplies);
-        let costs: Vec<InferenceCost> = layers.iter().enumerate().map(layer).collect::<Result<_, _>>()?;
+        let arrivals = Arrivals::of(layers.iter().map(|layer| layer.wiring));
+        let layer = |(layer, arrivals)| self.layer(layer, arrivals, batch, supplies);
+        let costs: Vec<InferenceCost> = layers.iter().zip(arrivals).map(layer).collect::<Result<_, _>>()?;
         let weights = layers.iter().map(|layer| layer.convolution.weights() as u64).sum();
         Ok(self.memories.whole_inference(&costs, weights, batch))
     }
 
-    /// Cost of one layer for an image, without what it takes to fetch its weights from outside; the first one's activations come
-    /// from there.
+    /// Cost of one layer for an image, without what it takes to fetch its weights from outside.
     pub fn layer(
         &self,
         work: &LayerWork,
-        first: bool,
+        Arrivals { input, residual }: Arrivals,
         batch: u64,
         supplies: Supplies,
     ) -> Result<InferenceCost, ArrayError> {
@@ -65,7 +105,11 @@ impl EnergyModel<'_> {
             self.accumulator.coding().code_bits().map(|bits| f64::from(bits) / 8.0);
         let sum_bytes = f64::from(self.array.accumulator_bits().div_ceil(8));
         let arriving = (batch * inputs) as f64 * activation_bytes;
-        let (written, filled) = if first { (0.0, arriving) } else { (arriving, 0.0) };
+        let when = |is: bool, bytes: f64| if is { bytes } else { 0.0 };
+        let added = (batch * outputs) as f64 * activation_bytes;
+        let written = when(input == Arrival::Written, arriving) + when(residual == Some(Arrival::Written), added);
+        let filled = when(input == Arrival::Filled, arriving);
+        let residual_reads = when(residual.is_some(), added);
         let traffic = cycles.sram;
         let results = (batch * outputs) as f64;
         let events = Events {
@@ -73,7 +117,12 @@ impl EnergyModel<'_> {
             cycles: cycles.cycles,
             stall_cycles: 0,
             multiplier_fj: work.multiplier_fj * images + loads as f64 * work.loading_fj,
-            input: Bytes { read: traffic.input_reads as f64 * activation_bytes, written, filled, spilled: 0.0 },
+            input: Bytes {
+                read: traffic.input_reads as f64 * activation_bytes + residual_reads,
+                written,
+                filled,
+                spilled: 0.0,
+            },
             weight: Bytes { read: traffic.weight_reads as f64 * weight_bytes, ..Bytes::default() },
             partial_sum: Bytes {
                 // Complete sums are read once more, to become the next layer's activations.
