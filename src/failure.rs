@@ -1,4 +1,4 @@
-//! What the user reads when something is wrong, and the exit code: 2 if the request is wrong, 1 for anything else.
+//! What the user reads when something is wrong, and the exit code: 2 if the request is wrong, 130 after Ctrl-C, 1 for anything else.
 
 use axtrain_sim::config::ConfigError;
 use clap::ColorChoice;
@@ -44,6 +44,16 @@ pub(crate) fn install(color: ColorChoice) {
 impl Failure {
     fn new(code: u8, problem: Problem) -> Self {
         Self { report: Report::new(problem), code }
+    }
+
+    /// Exit code after Ctrl-C, as shells have it: 128 and the signal's number.
+    pub(crate) const INTERRUPTED: u8 = 130;
+
+    /// Somebody pressed Ctrl-C.
+    pub(crate) fn interrupted() -> Self {
+        let message = "interrupted; finished epochs, networks and records are kept".to_owned();
+        let help = Some("run the same command again: it goes on from there, to the same results".to_owned());
+        Self::new(Self::INTERRUPTED, Problem { message, help, file: None, span: None })
     }
 
     /// The request cannot be met as it stands.

@@ -2,6 +2,7 @@
 //! to train it to save more.
 
 mod arguments;
+mod assign;
 mod behaviour;
 mod catalogue;
 mod characterize;
@@ -15,6 +16,7 @@ mod failure;
 mod faulty_memory;
 mod fidelity;
 mod figures;
+mod interrupt;
 mod layer_energy;
 mod layer_figures;
 mod list;
@@ -26,6 +28,7 @@ mod profile_figures;
 mod progress;
 mod run_lock;
 mod savings;
+mod shelf;
 mod simulate;
 mod simulate_memory;
 mod store;
@@ -62,12 +65,25 @@ fn main() -> ExitCode {
     }
 }
 
+/// Whether a verb, stopped by Ctrl-C, goes on where it was when it is called again.
+fn goes_on_later(verb: &Verb) -> bool {
+    match verb {
+        #[cfg(feature = "train")]
+        Verb::Run(_) | Verb::Train(_) | Verb::Sweep(_) => true,
+        Verb::Simulate(_) => true,
+        _ => false,
+    }
+}
+
 fn dispatch(arguments: Arguments) -> Result<(), Failure> {
     if let Some(threads) = arguments.threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
         pool.build_global().map_err(|error| Failure::other(format!("cannot start {threads} threads: {error}")))?;
     }
     let console = Console::new(arguments.quiet, arguments.verbose);
+    if goes_on_later(&arguments.verb) {
+        interrupt::listen()?;
+    }
     match arguments.verb {
         #[cfg(feature = "train")]
         Verb::Run(options) => run::run(&options, arguments.seed, &console),
@@ -78,6 +94,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         #[cfg(feature = "train")]
         Verb::Merge(options) => sweep::merge(&options, arguments.seed, &console),
         Verb::Simulate(options) => simulate::run(&options, arguments.seed, &console),
+        Verb::Assign(options) => assign::run(&options, arguments.seed, &console),
         Verb::Characterize(options) => characterize::run(&options, arguments.seed, &console),
         Verb::Trace(options) => trace::run(&options, arguments.seed, &console),
         Verb::Cycles(options) => cycles::run(&options, arguments.seed),

@@ -100,6 +100,7 @@ impl Sound<'_> {
         costs: &[Vec<InferenceCost>],
         chip: u64,
     ) -> Result<Vec<Record>, Failure> {
+        crate::interrupt::check()?;
         let mut records = Vec::new();
         for (&(sram, p), costs) in faulty.points.iter().zip(costs) {
             let faults = faulty.on_chip(memories, chip, p)?;

@@ -2,19 +2,22 @@
 
 use crate::arguments::ExperimentOptions;
 use crate::failure::Failure;
+use crate::interrupt;
 use crate::output::{print_json, print_line, write_atomically};
 use crate::progress::Console;
 use crate::run_lock::RunLock;
 use crate::study::{Study, load};
 use crate::weights::Job;
-use axtrain_sim::config::{NoiseKind, ScheduleKind, SensitivityKind, SensitivityPlace, TimingDraws, Training};
+use axtrain_sim::config::{
+    AugmentKind, NoiseKind, OptimizerKind, ScheduleKind, SensitivityKind, SensitivityPlace, TimingDraws, Training,
+};
 use axtrain_sim::multiplier::ProductTable;
 use axtrain_sim::profile::{ProfileMetadata, Stimulus};
 use axtrain_sim::technology::OperatingPoint;
 use axtrain_sim::workload::{FloatLayer, WeightsFile};
 use axtrain_trainer::{
-    Checkpoint, Chips, Estimator, Method, Schedule, Sensitivity, SensitivityPass, TimingErrors, TimingSampler,
-    TrainError, Trained, TrainingSpec, WeightFaults, WeightNoise,
+    Augmentation, Checkpoint, Chips, Estimator, Method, Optimizer, Schedule, Sensitivity, SensitivityPass,
+    TimingErrors, TimingSampler, TrainError, Trained, TrainingSpec, WeightFaults, WeightNoise,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -66,6 +69,7 @@ pub(crate) fn networks(study: &Study, jobs: Vec<Job>, console: &Console) -> Resu
     let stage = console.stage("training", (missing.len() * steps_each) as u64);
     let timing = timing_errors(study, &missing, console)?;
     missing.par_iter().try_for_each(|job| {
+        interrupt::check()?;
         let (spec, table) = spec(study, job, &timing)?;
         let mut observer = |progress: &axtrain_trainer::Progress| {
             stage.step();
@@ -73,7 +77,7 @@ pub(crate) fn networks(study: &Study, jobs: Vec<Job>, console: &Console) -> Resu
                 let accuracy = 100.0 * epoch.train_accuracy;
                 stage.message(format!("{} s{}: loss {:.3}, {accuracy:.1} %", job.method, job.seed, epoch.loss));
             }
-            ControlFlow::Continue(())
+            if interrupt::is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let half_done = HalfDone::of(study, job);
         let checkpoint = half_done.read();
@@ -138,11 +142,22 @@ pub(crate) fn spec<'a>(
     let method: Method =
         Training::unclipped(&job.method).parse().map_err(|error| Failure::request(error, "correct the method"))?;
     let timing = timing.get(&job.design).cloned();
-    let spec = TrainingSpec {
+    let mut spec = TrainingSpec {
         epochs: training.epochs,
         warmup_epochs: training.clean_epochs,
         ramp_epochs: training.ramp_epochs,
         batch: training.batch,
+        optimizer: match training.optimizer {
+            OptimizerKind::Adam => Optimizer::Adam,
+            OptimizerKind::AdamW => Optimizer::AdamW,
+            OptimizerKind::Sgd => Optimizer::Sgd { momentum: training.momentum as f32 },
+        },
+        weight_decay: training.weight_decay as f32,
+        augmentation: Augmentation {
+            shift: if training.augment.contains(&AugmentKind::Shift) { training.shift_pixels } else { 0 },
+            flip: training.augment.contains(&AugmentKind::Flip),
+        },
+        statistics_images: training.statistics_images.unwrap_or(0),
         learning_rate: training.learning_rate,
         schedule: match training.schedule {
             ScheduleKind::Cosine => Schedule::Cosine,
@@ -159,9 +174,14 @@ pub(crate) fn spec<'a>(
         sharpness_radius: training.sharpness_radius.map(|radius| radius as f32),
         weight_noise: training.gaussian_weight_noise() as f32,
         table_smoothing: training.table_smoothing,
+        start: study.start.as_ref().map(|start| Arc::clone(&start.layers)),
         seed: job.seed,
         ..TrainingSpec::new(study.architecture.clone(), method)
     };
+    if spec.is_trained() {
+        // A look at the images, for the scales of activations.
+        (spec.epochs, spec.warmup_epochs, spec.ramp_epochs, spec.rising_epochs) = (1, 0, 0, 0);
+    }
     Ok((spec, &study.designs[job.design].product))
 }
 
@@ -245,6 +265,9 @@ fn weight_faults(study: &Study, job: &Job) -> Result<Option<WeightFaults>, Failu
 }
 
 pub(crate) fn training_failure(error: TrainError) -> Failure {
+    if matches!(error, TrainError::Stopped { .. }) {
+        return Failure::interrupted();
+    }
     Failure::request(error, "change the settings under [training] or [model]")
 }
 

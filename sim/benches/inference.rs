@@ -7,7 +7,9 @@ mod cpu_clock;
 
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::multiplier::ProductTable;
-use axtrain_sim::workload::{Architecture, LayerShape, LayerSpec, Network, QuantizedLayer, Requantize, infer};
+use axtrain_sim::workload::{
+    Architecture, LayerShape, LayerSpec, Network, QuantizedLayer, Requantize, Wiring, infer,
+};
 use cpu_clock::cpu_seconds;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -75,6 +77,8 @@ fn network(rng: &mut ChaCha8Rng, architecture: &Architecture) -> Network {
             weight_scale: 1.0,
             requantize: (index < last).then(|| Requantize::from_factor(factor).expect("a usual factor")),
             channel_requantize: None,
+            wiring: Wiring::default(),
+            residual_scaling: None,
         }
     };
     Network::new(architecture.layers().iter().enumerate().map(layer).collect()).expect("layers fit together")

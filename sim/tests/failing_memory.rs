@@ -55,8 +55,10 @@ fn reference(
 ) -> Vec<i32> {
     let mut scores = Vec::new();
     for batch in images.chunks(BATCH * network.inputs()) {
-        let mut codes = batch.to_vec();
+        let mut outputs: Vec<Vec<u8>> = Vec::new();
         for (index, layer) in network.layers().iter().enumerate() {
+            let source = layer.wiring.source.or(index.checked_sub(1));
+            let mut codes = source.map_or(batch.to_vec(), |source| outputs[source].clone());
             let geometry = &layer.convolution;
             let (positions, shape) = (geometry.positions(), geometry.shape(1));
             let count = codes.len() / layer.inputs();
@@ -96,8 +98,11 @@ fn reference(
                     }
                 }
             }
+            if let Some(residual) = layer.wiring.residual {
+                layer.add_residual(&mut accumulators, &outputs[residual]);
+            }
             match layer.requantize {
-                Some(_) => codes = layer.activate(&accumulators),
+                Some(_) => outputs.push(layer.activate(&accumulators)),
                 None => scores.extend(accumulators),
             }
         }

@@ -3,7 +3,8 @@
 mod small_networks;
 
 use axtrain_sim::array::{
-    self, Accumulator, Dataflow, ElementMeans, Gemm, SystolicArray, TransitionInference, stepped,
+    self, Accumulator, Dataflow, ElementMeans, Gemm, LayerOption, MixedInference, SystolicArray, TransitionInference,
+    stepped,
 };
 use axtrain_sim::engine::{DelayMode, StaticTiming, exhaustive_codes};
 use axtrain_sim::kernel::TableGemm;
@@ -11,7 +12,7 @@ use axtrain_sim::multiplier::{Coding, Family, MultiplierSpec, ProductTable};
 use axtrain_sim::profile::{OnTimingError, SampledErrors, TransitionSpec, TransitionTable};
 use axtrain_sim::technology::Technology;
 use axtrain_sim::units::Picoseconds;
-use axtrain_sim::workload::{Convolution, QuantizedLayer, infer_with};
+use axtrain_sim::workload::{Convolution, Flow, QuantizedLayer, infer_with};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use small_networks::{layer, networks};
@@ -44,7 +45,7 @@ fn inference_computes_what_the_stepped_array_does() {
     let exact = ProductTable::exact(8, 8, true);
     let table = ProductTable::from_fn(8, 8, true, |a, b| exact.product(a, b) + noise[(a << 8 | b) as usize]);
     let array = SystolicArray::new(5, 3, Dataflow::WeightStationary).unwrap();
-    for network in &networks(&mut rng)[..2] {
+    for network in &networks(&mut rng)[..3] {
         let images: Vec<u8> = (0..3 * network.inputs()).map(|_| rng.random_range(0..128)).collect();
         let mut layers = 0;
         infer_with(network, &TableGemm::new(&table), &images, |pass| {
@@ -108,12 +109,12 @@ fn looked_up_inference_equals_multiplying_one_by_one() {
         for (table, errors, late, on_timing_error) in points {
             let inference = TransitionInference::new(&network, table, &gemm, (codes.clone(), &labels), batch, bits);
             let run = inference.run(errors);
-            let mut activations = codes.clone();
+            let mut flow = Flow::new(&network, &codes);
             for (index, layer) in network.layers().iter().enumerate() {
-                assert_eq!(run.activations[index], activations);
+                assert_eq!(run.activations[index], flow.input());
                 let expected = one_by_one(
                     layer,
-                    &activations,
+                    flow.input(),
                     (&product, &captured, late, on_timing_error),
                     (images, batch, bits),
                 );
@@ -125,12 +126,8 @@ fn looked_up_inference_equals_multiplying_one_by_one() {
                 );
                 let multiplications = images as u64 * layer.convolution.multiply_accumulates();
                 assert_eq!(run.error_rate[index], expected.wrong as f64 / multiplications as f64, "{}", layer.name);
-                if layer.requantize.is_some() {
-                    activations = layer.activate(&expected.accumulators);
-                    assert!(activations.iter().any(|&code| (1..127).contains(&code)));
-                    continue;
-                }
-                let scores = expected.accumulators.chunks_exact(5);
+                let Some(scores) = flow.finish(layer, expected.accumulators) else { continue };
+                let scores = scores.chunks_exact(5);
                 let best = |scores: &[i32]| {
                     let best = *scores.iter().max().unwrap();
                     scores.iter().position(|&score| score == best).unwrap() as u8
@@ -224,4 +221,66 @@ fn sampled_element_means_approach_the_exact_ones() {
     assert!(means.accumulate_fj > 0.0);
     let still = ElementMeans::sample(&layer, &product, &[127; 100], 32, &accumulator, (1000, 1));
     assert_eq!(still, ElementMeans::default(), "no change, no energy");
+}
+
+/// Layers that multiply in different ways do what each way does alone, one after the other.
+#[test]
+fn mixed_inference_is_each_layers_own() {
+    let technology = Technology::from_toml(FREEPDK45).unwrap();
+    let tables: Vec<(TransitionTable, TableGemm)> = [Family::Array, Family::OperandTruncated { a: 3, b: 2 }]
+        .map(|family| {
+            let spec = MultiplierSpec::new("m", family, 8, 8, true).unwrap();
+            let netlist = spec.netlist();
+            let physical = technology.weigh(&netlist).unwrap();
+            let critical = StaticTiming::new(&netlist, &physical.delay).critical_delay().0;
+            let windows = [critical * 6 / 10, critical + 1].map(Picoseconds);
+            let coding = Coding::plain(8, 8, true);
+            let (mode, physical) = (DelayMode::Inertial, &physical);
+            let spec_of =
+                TransitionSpec { netlist: &netlist, physical, coding, activation_bits: 7, mode, windows: &windows };
+            let product = spec.table().unwrap();
+            (TransitionTable::build(spec_of, &|| ()).unwrap(), TableGemm::new(&product))
+        })
+        .into();
+    let ways: Vec<LayerOption<'_>> = tables
+        .iter()
+        .flat_map(|(table, gemm)| table.points().iter().map(move |errors| LayerOption { table, gemm, errors }))
+        .collect();
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let (images, batch, accumulator_bits) = (23, 8, 18);
+    let mut differing = 0;
+    for network in networks(&mut rng) {
+        let codes: Vec<u8> = (0..images * network.inputs()).map(|_| rng.random_range(0..128)).collect();
+        let labels: Vec<u8> = (0..images).map(|_| rng.random_range(0..5)).collect();
+        let mixed = MixedInference { network: &network, codes: &codes, labels: &labels, batch, accumulator_bits };
+        let uniform = |way: LayerOption<'_>| {
+            TransitionInference::new(&network, way.table, way.gemm, (codes.clone(), &labels), batch, accumulator_bits)
+                .run(way.errors)
+        };
+        let layers = network.layers().len();
+        for &way in &ways {
+            assert_eq!(mixed.run(&vec![way; layers]), uniform(way), "the same way for all layers");
+        }
+        for (usual, alone) in [(3, 0), (1, 2), (0, 3)] {
+            let (usual, alone) = (ways[usual], ways[alone]);
+            let all_usual = mixed.usual(usual);
+            assert_eq!(all_usual.run, uniform(usual));
+            let accuracies = mixed.accuracy_of_each(&all_usual, alone);
+            let energies = mixed.energy_of_each(&all_usual, alone);
+            assert_eq!([accuracies.len(), energies.len()], [layers; 2]);
+            for different in 0..layers {
+                let mut chosen = vec![usual; layers];
+                chosen[different] = alone;
+                let run = mixed.run(&chosen);
+                assert_eq!(mixed.accuracy(&chosen), run.accuracy);
+                assert_eq!(accuracies[different], run.accuracy, "layer {different}");
+                assert_eq!(energies[different], run.multiplier_fj[different], "layer {different}");
+                // Layers before meet what they meet where all are the same; the one that differs meets that too.
+                assert_eq!(run.activations[..=different], all_usual.run.activations[..=different]);
+                assert_eq!(run.multiplier_fj[..different], all_usual.run.multiplier_fj[..different]);
+                differing += usize::from(run.accuracy != all_usual.run.accuracy);
+            }
+        }
+    }
+    assert!(differing > 10, "only {differing} differed");
 }

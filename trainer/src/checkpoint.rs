@@ -1,9 +1,11 @@
 //! The state of a training run between two epochs, from which it goes on to the same bits.
 
-use crate::training::{EpochRecord, LayerParameters, Validation};
+use crate::network::RealParameters;
+use crate::normalisation::RunningStatistics;
+use crate::training::{EpochRecord, Validation};
 
 /// What the bytes begin with; the number is the format's version.
-const MAGIC: &[u8] = b"axtrain-checkpoint/1\n";
+const MAGIC: &[u8] = b"axtrain-checkpoint/2\n";
 
 /// A training run after some of its epochs.
 ///
@@ -22,7 +24,9 @@ pub struct Checkpoint {
 /// What is exported of a network in training.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct NetworkState {
-    pub(crate) parameters: Vec<LayerParameters>,
+    pub(crate) parameters: Vec<RealParameters>,
+    /// Running moments of normalised layers.
+    pub(crate) statistics: RunningStatistics,
     /// Running largest output of each hidden layer.
     pub(crate) peaks: Vec<Option<f32>>,
 }
@@ -37,19 +41,49 @@ pub(crate) struct Best {
 }
 
 /// Running moments of a layer's gradients; none before the first.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct LayerMoments {
     pub(crate) weight: Option<Moments>,
     pub(crate) bias: Option<Moments>,
+    pub(crate) gain: Option<Moments>,
 }
 
-/// Running moments of one tensor's gradient.
+/// Running moments of one tensor's gradient; of momentum alone the second are zero.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Moments {
     pub(crate) steps: u64,
-    pub(crate) shape: Vec<usize>,
     pub(crate) first: Vec<f32>,
     pub(crate) second: Vec<f32>,
+}
+
+impl Moments {
+    /// Of so many elements before the first step.
+    pub(crate) fn none(count: usize) -> Self {
+        Self { steps: 0, first: vec![0.0; count], second: vec![0.0; count] }
+    }
+
+    fn fit(moments: &Option<Self>, count: usize) -> bool {
+        let fit = |moments: &Self| moments.first.len() == count && moments.second.len() == count;
+        moments.as_ref().is_none_or(fit)
+    }
+}
+
+/// Numbers of elements of a layer's tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LayerSize {
+    pub(crate) weights: usize,
+    pub(crate) channels: usize,
+    pub(crate) normalised: bool,
+}
+
+impl LayerSize {
+    fn fits(&self, layer: &RealParameters, moments: &Option<[Vec<f32>; 2]>) -> bool {
+        let gains = self.normalised.then_some(self.channels);
+        layer.weights.len() == self.weights
+            && layer.bias.len() == self.channels
+            && layer.gain.as_ref().map(Vec::len) == gains
+            && moments.iter().flatten().all(|moments| moments.len() == self.channels)
+    }
 }
 
 impl Checkpoint {
@@ -58,26 +92,24 @@ impl Checkpoint {
         self.curve.len()
     }
 
-    /// Whether it is of a network whose layers have these numbers of weights and biases.
-    pub(crate) fn fits(&self, shapes: &[(usize, usize)]) -> bool {
-        let of_layer = |layer: &LayerParameters| (layer.weights.len(), layer.bias.len());
+    /// Whether it is of a network whose layers have these sizes.
+    pub(crate) fn fits(&self, sizes: &[LayerSize]) -> bool {
         let state_fits = |state: &NetworkState| {
-            state.parameters.iter().map(of_layer).eq(shapes.iter().copied()) && state.peaks.len() + 1 == shapes.len()
+            let layers = state.parameters.iter().zip(&state.statistics.layers).zip(sizes);
+            state.parameters.len() == sizes.len()
+                && state.statistics.layers.len() == sizes.len()
+                && state.peaks.len() + 1 == sizes.len()
+                && layers.into_iter().all(|((layer, moments), size)| size.fits(layer, moments))
         };
-        let moments_fit = |moments: &Option<Moments>, shape: &[usize]| {
-            moments.as_ref().is_none_or(|moments| {
-                let count: usize = shape.iter().product();
-                moments.shape == shape && moments.first.len() == count && moments.second.len() == count
-            })
-        };
-        let mut layers = self.moments.iter().zip(shapes);
-        let layer_fits = |(layer, &(weights, biases)): (&LayerMoments, &(usize, usize))| {
-            moments_fit(&layer.weight, &[biases, weights / biases]) && moments_fit(&layer.bias, &[biases])
-        };
+        let mut moments = self.moments.iter().zip(sizes);
         state_fits(&self.state)
             && self.best.as_ref().is_none_or(|best| state_fits(&best.state))
-            && self.moments.len() == shapes.len()
-            && layers.all(layer_fits)
+            && self.moments.len() == sizes.len()
+            && moments.all(|(layer, size)| {
+                Moments::fit(&layer.weight, size.weights)
+                    && Moments::fit(&layer.bias, size.channels)
+                    && Moments::fit(&layer.gain, size.channels)
+            })
     }
 
     /// As bytes, numbers with their lowest byte first.
@@ -93,10 +125,9 @@ impl Checkpoint {
         });
         put_state(to, &self.state);
         put_list(to, &self.moments, |to, layer| {
-            for moments in [&layer.weight, &layer.bias] {
+            for moments in [&layer.weight, &layer.bias, &layer.gain] {
                 put_option(to, moments, |to, moments| {
                     put_count(to, moments.steps as usize);
-                    put_list(to, &moments.shape, |to, &length| put_count(to, length));
                     put_floats(to, &moments.first);
                     put_floats(to, &moments.second);
                 });
@@ -121,7 +152,8 @@ impl Checkpoint {
         })?;
         let state = from.state()?;
         let moments = from.list(|from| {
-            Some(LayerMoments { weight: from.option(Bytes::moments)?, bias: from.option(Bytes::moments)? })
+            let mut moments = || from.option(Bytes::moments);
+            Some(LayerMoments { weight: moments()?, bias: moments()?, gain: moments()? })
         })?;
         let best =
             from.option(|from| Some(Best { epoch: from.count()?, accuracy: from.double()?, state: from.state()? }))?;
@@ -156,6 +188,10 @@ fn put_state(to: &mut Vec<u8>, state: &NetworkState) {
     put_list(to, &state.parameters, |to, layer| {
         put_floats(to, &layer.weights);
         put_floats(to, &layer.bias);
+        put_option(to, &layer.gain, |to, gain| put_floats(to, gain));
+    });
+    put_list(to, &state.statistics.layers, |to, moments| {
+        put_option(to, moments, |to, moments| moments.iter().for_each(|values| put_floats(to, values)));
     });
     put_list(to, &state.peaks, |to, peak| put_option(to, peak, |to, peak| to.extend(peak.to_le_bytes())));
 }
@@ -203,12 +239,18 @@ impl Bytes<'_> {
 
     fn moments(&mut self) -> Option<Moments> {
         let steps = self.count()? as u64;
-        Some(Moments { steps, shape: self.list(Self::count)?, first: self.floats()?, second: self.floats()? })
+        Some(Moments { steps, first: self.floats()?, second: self.floats()? })
     }
 
     fn state(&mut self) -> Option<NetworkState> {
-        let layer = |from: &mut Self| Some(LayerParameters { weights: from.floats()?, bias: from.floats()? });
-        Some(NetworkState { parameters: self.list(layer)?, peaks: self.list(|from| from.option(Self::float))? })
+        let layer = |from: &mut Self| {
+            let (weights, bias) = (from.floats()?, from.floats()?);
+            Some(RealParameters { weights, bias, gain: from.option(Self::floats)? })
+        };
+        let moments = |from: &mut Self| from.option(|from| Some([from.floats()?, from.floats()?]));
+        let (parameters, layers) = (self.list(layer)?, self.list(moments)?);
+        let peaks = self.list(|from| from.option(Self::float))?;
+        Some(NetworkState { parameters, statistics: RunningStatistics { layers }, peaks })
     }
 }
 
@@ -219,10 +261,15 @@ mod tests {
     #[test]
     fn bytes_give_back_what_they_were_made_of_and_nothing_else() {
         let state = |value: f32| NetworkState {
-            parameters: vec![LayerParameters { weights: vec![value, f32::MIN_POSITIVE, -0.0], bias: vec![] }],
+            parameters: vec![RealParameters {
+                weights: vec![value, f32::MIN_POSITIVE, -0.0],
+                bias: vec![],
+                gain: Some(vec![1.5]),
+            }],
+            statistics: RunningStatistics { layers: vec![Some([vec![0.25], vec![value]]), None] },
             peaks: vec![Some(value), None],
         };
-        let moments = Moments { steps: 7, shape: vec![1, 3], first: vec![0.1, 0.2, 0.3], second: vec![1e-30; 3] };
+        let moments = Moments { steps: 7, first: vec![0.1, 0.2, 0.3], second: vec![1e-30; 3] };
         let validation = Some(Validation { accuracy: 0.1 + 0.2, exact_accuracy: 1.0 / 3.0 });
         let checkpoint = Checkpoint {
             curve: vec![
@@ -230,7 +277,7 @@ mod tests {
                 EpochRecord { epoch: 2, loss: 0.6, train_accuracy: 0.6, validation: None },
             ],
             state: state(0.3),
-            moments: vec![LayerMoments { weight: Some(moments), bias: None }],
+            moments: vec![LayerMoments { weight: Some(moments.clone()), bias: None, gain: Some(moments) }],
             best: Some(Best { epoch: 1, accuracy: 0.9, state: state(-2.5) }),
         };
         let bytes = checkpoint.to_bytes();

@@ -1,7 +1,7 @@
 //! What a layer's tensors mean as images.
 
 use crate::quantizer;
-use axtrain_sim::workload::{Convolution, LayerShape, Pool, Pooling};
+use axtrain_sim::workload::{Convolution, LayerShape, Pool, Pooling, Wiring};
 use std::sync::Arc;
 
 /// Geometry of a multiplying layer and of the pooling after it.
@@ -9,11 +9,19 @@ use std::sync::Arc;
 pub(crate) struct LayerGeometry {
     pub(crate) convolution: Convolution,
     pub(crate) pooling: Option<Windows>,
+    pub(crate) wiring: Wiring,
+    pub(crate) normalised: bool,
 }
 
 impl LayerGeometry {
     pub(crate) fn new(shape: &LayerShape) -> Self {
-        Self { convolution: shape.convolution, pooling: shape.pooling.map(Windows::new) }
+        let LayerShape { convolution, pooling, wiring, normalised } = *shape;
+        Self { convolution, pooling: pooling.map(Windows::new), wiring, normalised }
+    }
+
+    /// The layer whose output comes into this one, the `number`-th; `None` if it is the image.
+    pub(crate) fn source(&self, number: usize) -> Option<usize> {
+        self.wiring.source.or(number.checked_sub(1))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Networks trained for the arithmetic they will run on.
 //!
-//! A convolutional network or a perceptron is trained in one of several ways ([`Method`]) for a multiplier that is known
+//! A convolutional network, with or without residuals and batch normalisation, or a perceptron is trained in one of several ways ([`Method`]) for a multiplier that is known
 //! by its product table, and comes out as an integer [`Network`](axtrain_sim::workload::Network) for the array:
 //!
 //! ```
@@ -31,8 +31,9 @@
 //! gradients pass straight through. A run uses one thread, and depends on its settings and data alone: start several at
 //! once to use several cores.
 //!
-//! Not modelled here: residual connections, batch normalisation, asymmetric codes.
+//! Not modelled here: asymmetric codes.
 
+mod augmentation;
 mod calibration;
 mod checkpoint;
 mod error;
@@ -42,6 +43,7 @@ mod method;
 mod methods;
 mod metrics;
 mod network;
+mod normalisation;
 mod ops;
 mod optimizer;
 mod pass;
@@ -55,10 +57,12 @@ mod testing;
 mod timing;
 mod training;
 
+pub use augmentation::Augmentation;
 pub use checkpoint::Checkpoint;
 pub use error::{Quantity, TrainError};
 pub use method::{Method, UnknownMethod};
 pub use metrics::accuracy;
+pub use optimizer::Optimizer;
 pub use schedule::Schedule;
 pub use spec::{Chips, Estimator, Sensitivity, SensitivityPass, TrainingSpec, WeightFaults, WeightNoise};
 pub use timing::{TimingErrors, TimingSampler};

@@ -51,6 +51,8 @@ mod tests {
             weight_scale: 1.0,
             requantize: None,
             channel_requantize: None,
+            residual_scaling: None,
+            wiring: axtrain_sim::workload::Wiring::default(),
         };
         let network = Network::new(vec![identity]).unwrap();
         // As codes: (127, 0), (5, 0), (0, 127); scores (127, 10), (5, 10), (0, 137).

@@ -2,12 +2,13 @@
 
 use crate::calibration::Calibration;
 use crate::geometry::{LayerGeometry, Selection};
+use crate::normalisation::Statistics;
 use crate::ops::{self, Rounding};
 use crate::optimizer::LayerOptimizer;
 use crate::pass::{Noise, Numbers, Pass};
-use crate::quantizer::{self, ActivationQuantizer};
+use crate::quantizer::{self, ActivationQuantizer, ResidualScaling};
 use axtrain_sim::profile::sampler::Gaussian;
-use axtrain_sim::workload::PIXEL_SCALE;
+use axtrain_sim::workload::{CodeRange, FloatLayer, PIXEL_SCALE};
 use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
@@ -22,48 +23,86 @@ pub(crate) struct RealNetwork {
 
 /// Real-valued parameters of a multiplying layer.
 #[derive(Module, Debug)]
-struct RealLayer {
+pub(crate) struct RealLayer {
     /// `[output channel][channel of the group, kernel row, kernel column]`.
-    weight: Param<Tensor<2>>,
+    pub(crate) weight: Param<Tensor<2>>,
     /// One an output channel.
-    bias: Param<Tensor<1>>,
+    pub(crate) bias: Param<Tensor<1>>,
+    /// One an output channel, if its sums are normalised.
+    pub(crate) gain: Option<Param<Tensor<1>>>,
+}
+
+/// A layer's parameters as numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct RealParameters {
+    /// `[output channel][k]`.
+    pub(crate) weights: Vec<f32>,
+    /// One an output channel.
+    pub(crate) bias: Vec<f32>,
+    /// One an output channel, if its sums are normalised.
+    pub(crate) gain: Option<Vec<f32>>,
+}
+
+impl RealParameters {
+    /// Of a layer that is not normalised.
+    pub(crate) fn of(layer: &FloatLayer) -> Self {
+        Self { weights: layer.weights.clone(), bias: layer.bias.clone(), gain: None }
+    }
 }
 
 impl RealNetwork {
-    /// Random weights, uniform with variance 2 / (activations that meet in a sum) (He et al. 2015, arXiv 1502.01852), and no
-    /// bias.
+    /// Random weights, uniform with variance 2 / (activations that meet in a sum) (He et al. 2015, arXiv 1502.01852), no bias,
+    /// and gains of one.
     pub(crate) fn random(geometry: &[LayerGeometry], rng: &mut impl Rng, device: &Device) -> Self {
         let layer = |geometry: &LayerGeometry| {
             let bound = (6.0 / geometry.convolution.shape(1).k as f32).sqrt();
-            let weights = (0..geometry.convolution.weights()).map(|_| rng.random_range(-bound..bound)).collect();
-            (weights, vec![0.0; geometry.convolution.channels()])
+            let channels = geometry.convolution.channels();
+            RealParameters {
+                weights: (0..geometry.convolution.weights()).map(|_| rng.random_range(-bound..bound)).collect(),
+                bias: vec![0.0; channels],
+                gain: geometry.normalised.then(|| vec![1.0; channels]),
+            }
         };
         Self::from_parameters(geometry.iter().map(layer).collect(), device)
     }
 
-    /// From `(weights [output channel][k], bias)` of each layer.
-    pub(crate) fn from_parameters(layers: Vec<(Vec<f32>, Vec<f32>)>, device: &Device) -> Self {
-        let layer = |(weights, bias): (Vec<f32>, Vec<f32>)| {
+    /// From the parameters of each layer.
+    pub(crate) fn from_parameters(layers: Vec<RealParameters>, device: &Device) -> Self {
+        let of_channels = |values: Vec<f32>| {
+            let count = values.len();
+            Param::from_tensor(Tensor::from_data(TensorData::new(values, [count]), device))
+        };
+        let layer = |RealParameters { weights, bias, gain }: RealParameters| {
             let shape = [bias.len(), weights.len() / bias.len()];
             let weight = Tensor::from_data(TensorData::new(weights, shape), device);
-            let bias = Tensor::from_data(TensorData::new(bias, [shape[0]]), device);
-            RealLayer { weight: Param::from_tensor(weight), bias: Param::from_tensor(bias) }
+            RealLayer { weight: Param::from_tensor(weight), bias: of_channels(bias), gain: gain.map(of_channels) }
         };
         Self { layers: layers.into_iter().map(layer).collect() }
     }
 
-    /// Each layer's `(weights [output channel][k], bias)`.
-    pub(crate) fn parameters(&self) -> Vec<(Vec<f32>, Vec<f32>)> {
-        self.layers.iter().map(|layer| (to_vec(layer.weight.val()), to_vec(layer.bias.val()))).collect()
+    /// Each layer's parameters.
+    pub(crate) fn parameters(&self) -> Vec<RealParameters> {
+        let layer = |layer: &RealLayer| RealParameters {
+            weights: to_vec(layer.weight.val()),
+            bias: to_vec(layer.bias.val()),
+            gain: layer.gain.as_ref().map(|gain| to_vec(gain.val())),
+        };
+        self.layers.iter().map(layer).collect()
+    }
+
+    /// The layers, first to last.
+    pub(crate) fn layers(&self) -> &[RealLayer] {
+        &self.layers
     }
 
     /// Each layer after a step at learning rate `rate`.
     pub(crate) fn step(mut self, optimizer: &mut LayerOptimizer, gradients: &Gradients, rate: f64) -> Self {
         for (index, layer) in self.layers.iter_mut().enumerate() {
-            let values = (layer.weight.val(), layer.bias.val());
-            let (weight, bias) = optimizer.step(index, values, gradients, rate);
+            let values = (layer.weight.val(), layer.bias.val(), layer.gain.as_ref().map(Param::val));
+            let (weight, bias, gain) = optimizer.step(index, values, gradients, rate);
             layer.weight = layer.weight.clone().map(|_| weight);
             layer.bias = layer.bias.clone().map(|_| bias);
+            layer.gain = layer.gain.take().zip(gain).map(|(parameter, gain)| parameter.map(|_| gain));
         }
         self
     }
@@ -100,33 +139,34 @@ impl RealNetwork {
         self.layers.iter().map(layer).collect()
     }
 
-    /// The layers with weights rounded to their grids. `None` if a weight is not finite.
-    pub(crate) fn round(&self, geometry: &[LayerGeometry]) -> Option<RoundedNetwork> {
+    /// The layers with weights rounded to their grids, normalisation by `statistics` folded in. `None` if a weight is not finite.
+    pub(crate) fn round(&self, geometry: &[LayerGeometry], statistics: &Statistics) -> Option<RoundedNetwork> {
         let rounded = |weight, scale| ops::round(weight, Rounding::Weight(scale));
-        self.layers_with(geometry, rounded)
+        self.layers_with(geometry, statistics, rounded)
     }
 
-    /// The layers with weights as they are. `None` if one is not finite.
-    pub(crate) fn unrounded(&self, geometry: &[LayerGeometry]) -> Option<RoundedNetwork> {
-        self.layers_with(geometry, |weight, _| weight)
+    /// The layers with weights as they are, normalisation by `statistics` folded in. `None` if one is not finite.
+    pub(crate) fn unrounded(&self, geometry: &[LayerGeometry], statistics: &Statistics) -> Option<RoundedNetwork> {
+        self.layers_with(geometry, statistics, |weight, _| weight)
     }
 
     fn layers_with(
         &self,
         geometry: &[LayerGeometry],
+        statistics: &Statistics,
         rounded: impl Fn(Tensor<2>, f32) -> Tensor<2>,
     ) -> Option<RoundedNetwork> {
-        let layer = |(layer, geometry): (&RealLayer, &LayerGeometry)| {
-            let weight = layer.weight.val();
+        let layer = |((weight, bias), geometry): ((Tensor<2>, Tensor<1>), &LayerGeometry)| {
             let weight_scale = quantizer::weight_scale(&to_vec(weight.clone()));
             weight_scale.is_finite().then(|| RoundedLayer {
                 geometry: geometry.clone(),
                 weight: rounded(weight, weight_scale),
                 weight_scale,
-                bias: layer.bias.val(),
+                bias,
             })
         };
-        Some(RoundedNetwork { layers: self.layers.iter().zip(geometry).map(layer).collect::<Option<_>>()? })
+        let layers = self.folded(statistics).into_iter().zip(geometry).map(layer);
+        Some(RoundedNetwork { layers: layers.collect::<Option<_>>()? })
     }
 }
 
@@ -167,10 +207,12 @@ pub(crate) struct LayerTrace {
 /// The activation function of a hidden layer in one pass.
 #[derive(Clone, Debug)]
 pub(crate) struct Activation {
-    /// Where activations saturate.
-    pub(crate) limit: f32,
+    /// Where activations saturate, below and above.
+    pub(crate) limits: [f32; 2],
     /// How they were pooled, if they were.
     pub(crate) pooling: Option<Selection>,
+    /// What left the layer, `[image][activation]`.
+    pub(crate) values: Tensor<2>,
 }
 
 impl RoundedNetwork {
@@ -228,18 +270,29 @@ impl RoundedNetwork {
         self.layers.iter().map(codes).collect()
     }
 
+    /// Scale of each layer's input under a calibration.
+    pub(crate) fn input_scales(&self, calibration: &Calibration) -> Vec<f32> {
+        input_scales(self.layers.iter().map(|layer| &layer.geometry), &calibration.scales())
+    }
+
     /// Runs `images [image][pixel]`, on the grid of [`PIXEL_SCALE`], through the layers as `pass` says.
     /// Scales of hidden activations come from `calibration`, which sees each layer's output first.
     pub(crate) fn forward(&self, images: Tensor<2>, pass: &Pass, calibration: &mut Calibration) -> Vec<LayerTrace> {
-        let mut input = images;
-        let mut activation_scale = PIXEL_SCALE;
-        let mut trace = Vec::with_capacity(self.layers.len());
+        let mut scales = Vec::with_capacity(self.layers.len());
+        let mut trace: Vec<LayerTrace> = Vec::with_capacity(self.layers.len());
         for (position, layer) in self.layers.iter().enumerate() {
-            let accumulator_scale = activation_scale * layer.weight_scale;
+            let values = |number: usize| -> Tensor<2> {
+                trace[number].activation.as_ref().expect("a hidden layer").values.clone()
+            };
+            let (input, input_scale) = match layer.geometry.source(position) {
+                Some(number) => (values(number), scales[number]),
+                None => (images.clone(), PIXEL_SCALE),
+            };
+            let accumulator_scale = input_scale * layer.weight_scale;
             let convolution = layer.geometry.convolution;
             let sums = match &pass.numbers {
                 Numbers::Codes(products) => {
-                    let table = products.in_layer(position, activation_scale, layer.weight_scale);
+                    let table = products.in_layer(position, input_scale, layer.weight_scale);
                     ops::multiply(input.clone(), layer.weight.clone(), convolution, table)
                 }
                 Numbers::Real | Numbers::RoundedActivations => {
@@ -251,6 +304,14 @@ impl RoundedNetwork {
                 Numbers::Real | Numbers::RoundedActivations => layer.bias.clone(),
             };
             let mut output = ops::add_bias(sums, bias);
+            if let Some(number) = layer.geometry.wiring.residual {
+                let scaling = ResidualScaling::new(scales[number], accumulator_scale);
+                output = output
+                    + match &pass.numbers {
+                        Numbers::Codes(_) => ops::round(values(number), Rounding::Residual(scaling)),
+                        Numbers::Real | Numbers::RoundedActivations => values(number),
+                    };
+            }
             if let Some(noise) = &pass.noise {
                 output = with_noise(output, noise, position);
             }
@@ -258,13 +319,16 @@ impl RoundedNetwork {
                 trace.push(LayerTrace { input, output, activation: None });
                 break;
             }
-            activation_scale = calibration.scale(position, peak(&output));
-            let quantizer = ActivationQuantizer::new(accumulator_scale, activation_scale);
-            let (mut activations, grid, limit) = match &pass.numbers {
-                Numbers::Real => (relu(output.clone()), None, f32::INFINITY),
-                Numbers::RoundedActivations | Numbers::Codes(_) => {
+            let range = if layer.geometry.wiring.linear { CodeRange::Signed } else { CodeRange::Activation };
+            let activation_scale = calibration.scale(position, peak(&output, range));
+            scales.push(activation_scale);
+            let quantizer = ActivationQuantizer::new(accumulator_scale, activation_scale, range);
+            let (mut activations, grid, limits) = match (&pass.numbers, range) {
+                (Numbers::Real, CodeRange::Activation) => (relu(output.clone()), None, [0.0, f32::INFINITY]),
+                (Numbers::Real, CodeRange::Signed) => (output.clone(), None, [f32::NEG_INFINITY, f32::INFINITY]),
+                (Numbers::RoundedActivations | Numbers::Codes(_), _) => {
                     let activations = ops::round(output.clone(), Rounding::Activation(quantizer));
-                    (activations, Some(activation_scale), quantizer.limit())
+                    (activations, Some(activation_scale), quantizer.limits())
                 }
             };
             let windows = layer.geometry.pooling.as_ref();
@@ -272,11 +336,17 @@ impl RoundedNetwork {
             if let Some(selection) = &pooling {
                 activations = ops::pool(activations, selection.clone(), grid);
             }
-            let activation = Some(Activation { limit, pooling });
-            trace.push(LayerTrace { input: std::mem::replace(&mut input, activations), output, activation });
+            let activation = Some(Activation { limits, pooling, values: activations });
+            trace.push(LayerTrace { input, output, activation });
         }
         trace
     }
+}
+
+/// Scale of each layer's input, given those of the hidden layers' outputs.
+pub(crate) fn input_scales<'a>(geometry: impl Iterator<Item = &'a LayerGeometry>, hidden_scales: &[f32]) -> Vec<f32> {
+    let sources = geometry.enumerate().map(|(number, layer)| layer.source(number));
+    sources.map(|source| source.map_or(PIXEL_SCALE, |number| hidden_scales[number])).collect()
 }
 
 /// A layer's pre-activations with noise; nothing is drawn where there is none.
@@ -293,19 +363,22 @@ fn with_noise(output: Tensor<2>, noise: &Noise, layer: usize) -> Tensor<2> {
     output + values
 }
 
-/// The largest element.
-fn peak(tensor: &Tensor<2>) -> f32 {
-    tensor.clone().inner().max().into_scalar()
+/// The largest element, or magnitude if codes have signs.
+fn peak(tensor: &Tensor<2>, range: CodeRange) -> f32 {
+    let values = tensor.clone().inner();
+    match range {
+        CodeRange::Activation => values.max().into_scalar(),
+        CodeRange::Signed => values.abs().max().into_scalar(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::export;
     use crate::methods::cross_entropy;
     use crate::testing::{Fixture, Surrogate, doubles, truncated};
     use axtrain_sim::multiplier::ProductTable;
-    use axtrain_sim::workload::{Architecture, Pooling};
+    use axtrain_sim::workload::{Architecture, Flow, Pooling};
 
     #[test]
     fn training_and_integer_inference_compute_the_same_accumulators() {
@@ -316,22 +389,31 @@ mod tests {
             Fixture::convolutional(Pooling::Maximum, 40, &exact),
             Fixture::convolutional(Pooling::Maximum, 40, &truncated(3)),
             Fixture::convolutional(Pooling::Average, 40, &truncated(3)),
+            Fixture::residual(false, 40, &truncated(3)),
+            Fixture::residual(true, 40, &truncated(3)),
         ];
-        for fixture in fixtures {
-            let network = export(&fixture.real, &fixture.geometry, &fixture.calibration.scales());
+        for fixture in fixtures.into_iter().chain(Fixture::models(16, &exact)) {
+            let network = fixture.exported();
             let trace = fixture.forward(&fixture.network());
-            let mut codes = quantizer::activation_codes(&to_vec(fixture.images.clone()), PIXEL_SCALE);
+            let codes = quantizer::activation_codes(&to_vec(fixture.images.clone()), PIXEL_SCALE);
+            let mut flow = Flow::new(&network, codes);
             for (layer, pass) in network.layers().iter().zip(&trace) {
-                let accumulators = layer.accumulate(&fixture.gemm, &codes);
+                let mut accumulators = layer.accumulate(&fixture.gemm, flow.input());
+                if let Some(residual) = flow.residual() {
+                    layer.add_residual(&mut accumulators, residual);
+                }
                 let scale = f64::from(layer.input_scale * layer.weight_scale);
                 let trained =
                     to_vec(pass.output.clone()).into_iter().map(|output| (f64::from(output) / scale).round());
                 assert!(trained.eq(accumulators.iter().map(|&accumulator| f64::from(accumulator))), "{}", layer.name);
-                if let Some(requantize) = layer.requantize {
-                    let ends = [0, 127].map(|end| accumulators.iter().any(|&sum| requantize.apply(sum) == end));
-                    assert_eq!(ends, [true; 2], "both ends of the range occur");
-                    codes = layer.activate(&accumulators);
+                let Some(requantize) = layer.requantize else { continue };
+                let reached = [0, 127]
+                    .map(|end| accumulators.iter().any(|&sum| requantize.apply_in(sum, layer.code_range()) == end));
+                // Layers deep in a model may not saturate.
+                if network.layers().len() <= 6 && !layer.wiring.linear {
+                    assert_eq!(reached, [true; 2], "both ends of the range occur");
                 }
+                flow.put(layer.activate(&accumulators));
             }
         }
     }
@@ -343,6 +425,7 @@ mod tests {
             Fixture::perceptron(&[6, 5, 4, 3], 8, &truncated(3)),
             Fixture::convolutional(Pooling::Maximum, 6, &truncated(3)),
             Fixture::convolutional(Pooling::Average, 6, &truncated(2)),
+            Fixture::residual(false, 4, &truncated(3)),
         ] {
             let network = fixture.network();
             let trace = fixture.forward(&network);
@@ -363,7 +446,7 @@ mod tests {
     fn clipping_confines_weights_and_keeps_them_trainable() {
         let fixture = Fixture::perceptron(&[6, 5, 3], 4, &ProductTable::exact(8, 8, true));
         let largest = |network: &RealNetwork| {
-            network.parameters().into_iter().flat_map(|(weights, _)| weights).fold(0.0, f32::max)
+            network.parameters().into_iter().flat_map(|layer| layer.weights).fold(0.0, f32::max)
         };
         assert!(largest(&fixture.real) > 0.3);
         let clipped = fixture.real.clone().clip(0.3);
@@ -374,10 +457,11 @@ mod tests {
     #[test]
     fn weights_that_are_not_finite_are_noticed() {
         for weight in [f32::NAN, f32::INFINITY] {
-            let parameters = vec![(vec![0.5, weight], vec![0.0])];
+            let parameters = vec![RealParameters { weights: vec![0.5, weight], bias: vec![0.0], gain: None }];
             let geometry = [LayerGeometry::new(&Architecture::perceptron(2, &[], 1).unwrap().layers()[0])];
             let network = RealNetwork::from_parameters(parameters, &Device::flex().autodiff());
-            assert!(network.round(&geometry).is_none());
+            let images = Tensor::zeros([1, 2], &Device::flex().autodiff());
+            assert!(network.round(&geometry, &network.statistics(&images, &geometry)).is_none());
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Weights are symmetric, −127…127 times one scale a layer; activations are 0…127 after ReLU.
 
-use axtrain_sim::workload::Requantize;
+use axtrain_sim::workload::{CodeRange, Requantize};
 
 /// Largest magnitude of a weight code.
 pub(crate) const LARGEST_WEIGHT: f32 = 127.0;
@@ -70,17 +70,21 @@ pub(crate) struct ActivationQuantizer {
     accumulator_scale: f32,
     activation_scale: f32,
     requantize: Requantize,
+    range: CodeRange,
+}
+
+/// The integer form of a positive factor; only a layer that has collapsed comes near the ends.
+fn scaling(factor: f64) -> Requantize {
+    let factor = factor.clamp(2f64.powi(-30), 2f64.powi(28));
+    Requantize::from_factor(factor).expect("a factor within 2^-30…2^28")
 }
 
 impl ActivationQuantizer {
     /// From accumulators in units of `accumulator_scale` to activations in units of `activation_scale`, both positive and
-    /// finite.
-    pub(crate) fn new(accumulator_scale: f32, activation_scale: f32) -> Self {
-        let factor = f64::from(accumulator_scale) / f64::from(activation_scale);
-        // Only a layer that has collapsed comes near these ends.
-        let factor = factor.clamp(2f64.powi(-30), 2f64.powi(28));
-        let requantize = Requantize::from_factor(factor).expect("a factor within 2^-30…2^28");
-        Self { accumulator_scale, activation_scale, requantize }
+    /// finite; `range` says whether negative ones are kept.
+    pub(crate) fn new(accumulator_scale: f32, activation_scale: f32, range: CodeRange) -> Self {
+        let requantize = scaling(f64::from(accumulator_scale) / f64::from(activation_scale));
+        Self { accumulator_scale, activation_scale, requantize, range }
     }
 
     /// The integer form of this quantiser.
@@ -88,9 +92,10 @@ impl ActivationQuantizer {
         self.requantize
     }
 
-    /// The largest activation, as a real number: beyond it the code saturates.
-    pub(crate) fn limit(self) -> f32 {
-        LARGEST_ACTIVATION * self.activation_scale
+    /// Least and largest activation, as real numbers: beyond them the code saturates.
+    pub(crate) fn limits(self) -> [f32; 2] {
+        let limit = LARGEST_ACTIVATION * self.activation_scale;
+        [if self.range == CodeRange::Signed { -limit } else { 0.0 }, limit]
     }
 
     /// Quantised activations of pre-activations that are whole accumulator units (exact to 2^22 units; beyond, an
@@ -99,9 +104,42 @@ impl ActivationQuantizer {
         let inverse = self.accumulator_scale.recip();
         let activation = |&preactivation: &f32| {
             let accumulator = nearest(preactivation * inverse) as i32;
-            f32::from(self.requantize.apply(accumulator)) * self.activation_scale
+            let code = self.requantize.apply_in(accumulator, self.range);
+            // Codes without sign are below 128, and so the same as signed ones.
+            f32::from(code.cast_signed()) * self.activation_scale
         };
         preactivations.iter().map(activation).collect()
+    }
+}
+
+/// From codes of an earlier layer to the accumulators that they are added to, by the integers of the exported network.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct ResidualScaling {
+    scale: f32,
+    accumulator_scale: f32,
+    requantize: Requantize,
+}
+
+impl ResidualScaling {
+    /// From codes in units of `scale` to accumulators in units of `accumulator_scale`, both positive and finite.
+    pub(crate) fn new(scale: f32, accumulator_scale: f32) -> Self {
+        let requantize = scaling(f64::from(scale) / f64::from(accumulator_scale));
+        Self { scale, accumulator_scale, requantize }
+    }
+
+    /// The integer form of this scaling.
+    pub(crate) fn requantize(self) -> Requantize {
+        self.requantize
+    }
+
+    /// Residuals on their grid in whole accumulator units, as real numbers.
+    pub(crate) fn apply(self, residuals: &[f32]) -> Vec<f32> {
+        let inverse = self.scale.recip();
+        let scaled = |&residual: &f32| {
+            let code = code(residual, inverse).cast_signed();
+            self.requantize.scale(code.into()) as f32 * self.accumulator_scale
+        };
+        residuals.iter().map(scaled).collect()
     }
 }
 
@@ -143,7 +181,7 @@ mod tests {
 
     #[test]
     fn activations_are_those_of_the_integer_requantiser() {
-        let quantizer = ActivationQuantizer::new(3.1e-5, 0.011);
+        let quantizer = ActivationQuantizer::new(3.1e-5, 0.011, CodeRange::Activation);
         let accumulators: Vec<i32> = (-70_000..70_000).step_by(7).collect();
         let preactivations: Vec<f32> = accumulators.iter().map(|&accumulator| accumulator as f32 * 3.1e-5).collect();
         for (activation, &accumulator) in quantizer.apply(&preactivations).into_iter().zip(&accumulators) {

@@ -1,11 +1,13 @@
 //! What to train, and how.
 
+use crate::augmentation::Augmentation;
 use crate::error::TrainError;
 use crate::method::Method;
+use crate::optimizer::Optimizer;
 use crate::schedule::Schedule;
 use crate::timing::TimingErrors;
 use axtrain_sim::memory::{ArrayShape, FaultMap, FaultModel, LayerShape, Scheme, SchemeError, WeightMemory};
-use axtrain_sim::workload::{Architecture, Dataset};
+use axtrain_sim::workload::{Architecture, Dataset, FloatLayer};
 use std::fmt;
 use std::sync::Arc;
 
@@ -25,7 +27,11 @@ pub struct TrainingSpec {
     pub ramp_epochs: usize,
     /// Images a step.
     pub batch: usize,
-    /// Adam's step size at its largest.
+    /// How gradients move parameters.
+    pub optimizer: Optimizer,
+    /// Share by which weights are drawn to nothing, as the optimiser understands it.
+    pub weight_decay: f32,
+    /// The step size at its largest.
     pub learning_rate: f64,
     /// How it falls.
     pub schedule: Schedule,
@@ -52,8 +58,16 @@ pub struct TrainingSpec {
     pub table_smoothing: usize,
     /// The memory of random-bit-error and memory-adaptive training.
     pub weight_faults: Option<WeightFaults>,
+    /// How training images are varied.
+    pub augmentation: Augmentation,
+    /// Training images that the statistics of normalised layers are taken over anew when training is done; without them the
+    /// running means of training stay.
+    pub statistics_images: usize,
     /// Share of the training images, from the end, that is kept for validation and never trained on.
     pub validation_share: f64,
+    /// The parameters that training starts from, a layer each; drawn ones if `None`. Post-training quantisation takes them as they
+    /// are.
+    pub start: Option<Arc<Vec<FloatLayer>>>,
     /// Decides initial weights, the order of images, the directions of sensitivity and the chips of each step.
     pub seed: u64,
 }
@@ -68,6 +82,8 @@ impl TrainingSpec {
             warmup_epochs: 1,
             ramp_epochs: 0,
             batch: 128,
+            optimizer: Optimizer::Adam,
+            weight_decay: 0.0,
             learning_rate: 3e-3,
             schedule: Schedule::default(),
             rising_epochs: 0,
@@ -80,7 +96,10 @@ impl TrainingSpec {
             weight_noise: 0.0,
             table_smoothing: 8,
             weight_faults: None,
+            augmentation: Augmentation::default(),
+            statistics_images: 0,
             validation_share: 0.1,
+            start: None,
             seed: 0,
         }
     }
@@ -107,6 +126,25 @@ impl TrainingSpec {
         check("learning_rate", rate, &self.learning_rate, "above 0 and at most 1")?;
         let clip = self.weight_clip.is_none_or(|clip| positive(clip.into()));
         check("weight_clip", clip, &self.weight_clip, "a positive number")?;
+        let normalised = self.architecture.layers().iter().any(|layer| layer.normalised);
+        let unclipped = "left out where layers are normalised: normalisation gives weights their scale back";
+        check("weight_clip", self.weight_clip.is_none() || !normalised, &self.weight_clip, unclipped)?;
+        let layers = self.architecture.layers();
+        let fits = |start: &Arc<Vec<FloatLayer>>| {
+            let sizes = layers.iter().map(|layer| (layer.convolution.weights(), layer.convolution.channels()));
+            start.iter().map(|layer| (layer.weights.len(), layer.bias.len())).eq(sizes)
+        };
+        let start = self.start.as_ref().is_none_or(|start| fits(start) && !normalised);
+        let found = self.start.as_ref().map(|start| start.len());
+        check("start", start, &found, "weights and biases of each layer, and layers that are not normalised")?;
+        let decay = self.weight_decay.is_finite() && self.weight_decay >= 0.0;
+        check("weight_decay", decay, &self.weight_decay, "at least 0")?;
+        let (shift, [_, height, width]) = (self.augmentation.shift, dataset.shape);
+        let small = shift < height.min(width);
+        check("augmentation.shift", small, &shift, &format!("below the sides of images, {height} and {width}"))?;
+        if let Optimizer::Sgd { momentum } = self.optimizer {
+            check("momentum", (0.0..1.0).contains(&momentum), &momentum, "at least 0 and below 1")?;
+        }
         check("sensitivity.lambda", lambda.is_finite() && lambda >= 0.0, &lambda, "at least 0")?;
         check("sensitivity.epsilon", positive(epsilon.into()), &epsilon, "a positive number")?;
         let radius = self.sharpness_radius.is_none_or(|radius| radius.is_finite() && radius >= 0.0);
@@ -135,6 +173,11 @@ impl TrainingSpec {
     pub(crate) fn radius(&self) -> f32 {
         let usual = if self.method == Method::AdaptiveSharpnessAware { 0.5 } else { 0.05 };
         self.sharpness_radius.unwrap_or(usual)
+    }
+
+    /// Whether parameters stay as they start: what is quantised after training has been trained.
+    pub fn is_trained(&self) -> bool {
+        self.start.is_some() && self.method == Method::PostTraining
     }
 
     /// Whether the method has the memory it needs.

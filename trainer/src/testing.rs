@@ -1,12 +1,15 @@
 //! References for tests.
 
 use crate::calibration::Calibration;
+use crate::export::export;
 use crate::geometry::LayerGeometry;
 use crate::network::{LayerTrace, RealNetwork, RoundedNetwork, to_vec};
+use crate::normalisation::Statistics;
 use crate::pass::Pass;
+use crate::training::LayerParameters;
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::multiplier::ProductTable;
-use axtrain_sim::workload::{Architecture, Convolution, LayerSpec, PIXEL_SCALE, Pooling};
+use axtrain_sim::workload::{Architecture, Convolution, LayerSpec, Network, PIXEL_SCALE, Pooling};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -29,14 +32,16 @@ pub(crate) struct Surrogate {
 
 struct FrozenLayer {
     convolution: Convolution,
-    /// Pre-activations less what real arithmetic makes of the layer's input, `[batch][outputs]`.
+    /// Layer whose output comes in, and layer whose output is added.
+    joints: [Option<usize>; 2],
+    /// Pre-activations less what real arithmetic makes of what comes in, `[batch][outputs]`.
     product_errors: Vec<f64>,
     activation: Option<FrozenActivation>,
 }
 
 struct FrozenActivation {
     /// Where activations saturate.
-    limit: f64,
+    limits: [f64; 2],
     /// The activations that go into each pooled one and their shares, `[batch, pooled activation]`.
     shares: Vec<Vec<(usize, f64)>>,
     /// Activations less what clamping and pooling make of pre-activations.
@@ -45,7 +50,7 @@ struct FrozenActivation {
 
 impl FrozenActivation {
     fn exact(&self, preactivations: &[f64]) -> Vec<f64> {
-        let clamped = |place: usize| preactivations[place].clamp(0.0, self.limit);
+        let clamped = |place: usize| preactivations[place].clamp(self.limits[0], self.limits[1]);
         self.shares.iter().map(|shares| shares.iter().map(|&(place, share)| share * clamped(place)).sum()).collect()
     }
 }
@@ -59,16 +64,20 @@ impl Surrogate {
             let (weight, bias) = (doubles(&layer.weight), doubles(&layer.bias));
             let preactivations = doubles(&pass.output);
             let convolution = layer.geometry.convolution;
-            let real = affine(&convolution, &doubles(&pass.input), &weight, &bias);
+            let joints = [layer.geometry.source(position), layer.geometry.wiring.residual];
+            let mut real = affine(&convolution, &doubles(&pass.input), &weight, &bias);
+            if let Some(residual) = joints[1] {
+                real = sum(&real, &doubles(&trace[residual].activation.as_ref().unwrap().values));
+            }
             let activation = pass.activation.as_ref().map(|activation| {
-                let limit = f64::from(activation.limit);
+                let limits = activation.limits.map(f64::from);
                 let shares = (0..batch).flat_map(|image| shares(&layer.geometry, pass, image)).collect();
-                let mut frozen = FrozenActivation { limit, shares, errors: Vec::new() };
-                frozen.errors = difference(&doubles(&trace[position + 1].input), &frozen.exact(&preactivations));
+                let mut frozen = FrozenActivation { limits, shares, errors: Vec::new() };
+                frozen.errors = difference(&doubles(&activation.values), &frozen.exact(&preactivations));
                 frozen
             });
             let product_errors = difference(&preactivations, &real);
-            layers.push(FrozenLayer { convolution, product_errors, activation });
+            layers.push(FrozenLayer { convolution, joints, product_errors, activation });
             parameters.push([weight, bias]);
         }
         Self { parameters, images: doubles(&trace[0].input), layers, batch }
@@ -76,16 +85,21 @@ impl Surrogate {
 
     /// Class scores `[batch][classes]` with other parameters but the same errors.
     pub(crate) fn scores(&self, parameters: &Parameters) -> Vec<f64> {
-        let mut input = self.images.clone();
+        let mut outputs: Vec<Vec<f64>> = Vec::new();
         for (layer, [weight, bias]) in self.layers.iter().zip(parameters) {
-            let output = sum(&affine(&layer.convolution, &input, weight, bias), &layer.product_errors);
+            let [source, residual] = layer.joints.map(|number| number.map(|number| &outputs[number]));
+            let input = source.unwrap_or(&self.images);
+            let mut output = sum(&affine(&layer.convolution, input, weight, bias), &layer.product_errors);
+            if let Some(residual) = residual {
+                output = sum(&output, residual);
+            }
             assert_eq!(output.len(), self.batch * layer.convolution.outputs());
-            input = match &layer.activation {
+            outputs.push(match &layer.activation {
                 Some(activation) => sum(&activation.exact(&output), &activation.errors),
                 None => output,
-            };
+            });
         }
-        input
+        outputs.pop().expect("a layer at least")
     }
 
     /// Mean cross-entropy of the scores, targets as `[batch][classes]` of zeros and ones.
@@ -133,7 +147,8 @@ fn shares(geometry: &LayerGeometry, pass: &LayerTrace, image: usize) -> Vec<Vec<
         return (0..outputs).map(|place| vec![(image * outputs + place, 1.0)]).collect();
     };
     let preactivations = &doubles(&pass.output)[image * outputs..][..outputs];
-    let code = |place: usize| (preactivations[place] / f64::from(activation.limit) * 127.0).round().clamp(0.0, 127.0);
+    let code =
+        |place: usize| (preactivations[place] / f64::from(activation.limits[1]) * 127.0).round().clamp(0.0, 127.0);
     let mut shares = Vec::new();
     windows.pool().for_each_window(|_, window| {
         let places: Vec<usize> = window.collect();
@@ -151,7 +166,7 @@ fn shares(geometry: &LayerGeometry, pass: &LayerTrace, image: usize) -> Vec<Vec<
 }
 
 /// The convolution of images, by its definition, plus `bias`.
-fn affine(convolution: &Convolution, images: &[f64], weight: &[f64], bias: &[f64]) -> Vec<f64> {
+pub(crate) fn affine(convolution: &Convolution, images: &[f64], weight: &[f64], bias: &[f64]) -> Vec<f64> {
     let (shape, positions) = (convolution.shape(1), convolution.positions());
     // Which activation meets which weight, by lowering the activations' own numbers; 0 is padding.
     let numbers: Vec<usize> = (1..=convolution.inputs()).collect();
@@ -213,12 +228,49 @@ impl Fixture {
         Self::new(&Architecture::new([2, 6, 5], &layers, 3).unwrap(), batch, table)
     }
 
+    /// A block around a convolution, and one at a stride with a linear shortcut; everything is normalised if so wished.
+    pub(crate) fn residual(normalised: bool, batch: usize, table: &ProductTable) -> Self {
+        let convolution = |outputs, kernel: usize, stride| LayerSpec::Convolution {
+            outputs,
+            kernel: [kernel; 2],
+            stride: [stride; 2],
+            padding: [kernel / 2; 2],
+            groups: 1,
+        };
+        let blocks = [
+            vec![convolution(2, 3, 1)],
+            vec![convolution(3, 1, 1)],
+            vec![convolution(2, 3, 1), LayerSpec::Add { layer: 0 }],
+            vec![convolution(3, 1, 2), LayerSpec::Linear, LayerSpec::From { layer: 2 }],
+            vec![convolution(3, 3, 2), LayerSpec::Add { layer: 3 }],
+        ];
+        let mut layers = Vec::new();
+        for mut block in blocks {
+            if normalised {
+                block.insert(1, LayerSpec::Normalisation);
+            }
+            layers.extend(block);
+        }
+        layers.push(LayerSpec::GlobalPooling { kind: Pooling::Average });
+        Self::new(&Architecture::new([1, 5, 4], &layers, 3).unwrap(), batch, table)
+    }
+
+    /// The models that have names, on small images.
+    pub(crate) fn models(batch: usize, table: &ProductTable) -> [Self; 2] {
+        [LayerSpec::resnet8(), LayerSpec::vgg_small()].map(|layers| {
+            let architecture = Architecture::new([1, 12, 10], &layers, 4).unwrap();
+            Self::new(&architecture, batch, table)
+        })
+    }
+
     fn new(architecture: &Architecture, batch: usize, table: &ProductTable) -> Self {
         let device = Device::flex().autodiff();
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         let geometry: Vec<_> = architecture.layers().iter().map(LayerGeometry::new).collect();
         let mut parameters = RealNetwork::random(&geometry, &mut rng, &device).parameters();
-        parameters.iter_mut().flat_map(|(_, bias)| bias).for_each(|bias| *bias = rng.random_range(-0.2..0.3));
+        parameters.iter_mut().flat_map(|layer| &mut layer.bias).for_each(|bias| *bias = rng.random_range(-0.2..0.3));
+        let gains = parameters.iter_mut().flat_map(|layer| &mut layer.gain).flatten();
+        gains.for_each(|gain| *gain = rng.random_range(0.5..1.5));
         let real = RealNetwork::from_parameters(parameters, &device);
 
         let (features, classes) = (architecture.inputs(), architecture.classes());
@@ -241,7 +293,20 @@ impl Fixture {
     }
 
     pub(crate) fn network(&self) -> RoundedNetwork {
-        self.real.round(&self.geometry).expect("finite weights")
+        self.real.round(&self.geometry, &self.statistics()).expect("finite weights")
+    }
+
+    /// Moments of the batch.
+    pub(crate) fn statistics(&self) -> Statistics {
+        self.real.statistics(&self.images, &self.geometry)
+    }
+
+    /// The integer network, with the moments of the batch folded in.
+    pub(crate) fn exported(&self) -> Network {
+        let folded = self.real.folded(&self.statistics()).into_iter();
+        let parameters =
+            folded.map(|(weights, bias)| LayerParameters { weights: to_vec(weights), bias: to_vec(bias) });
+        export(&parameters.collect::<Vec<_>>(), &self.geometry, &self.calibration.scales())
     }
 
     pub(crate) fn forward(&self, network: &RoundedNetwork) -> Vec<LayerTrace> {

@@ -1,13 +1,15 @@
 //! The training loop.
 
+use crate::augmentation::Augmentation;
 use crate::calibration::Calibration;
-use crate::checkpoint::{Best, Checkpoint, NetworkState};
+use crate::checkpoint::{Best, Checkpoint, LayerSize, NetworkState};
 use crate::error::{Quantity, TrainError};
 use crate::export::export;
 use crate::geometry::LayerGeometry;
 use crate::methods::{self, Arithmetic, Batch, Objective, Plain, Step, TrainingMethod};
 use crate::metrics::{accuracy_on, count_right};
-use crate::network::{RealNetwork, RoundedNetwork};
+use crate::network::{RealNetwork, RealParameters, RoundedNetwork, to_vec};
+use crate::normalisation::{RunningStatistics, Statistics};
 use crate::optimizer::LayerOptimizer;
 use crate::spec::TrainingSpec;
 use axtrain_sim::kernel::TableGemm;
@@ -17,6 +19,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -25,7 +28,7 @@ use std::sync::Arc;
 pub struct Trained {
     /// The network as the array loads it.
     pub network: Network,
-    /// The real numbers it was rounded from, layer by layer.
+    /// The real numbers it was rounded from, layer by layer, normalisation folded in.
     pub parameters: Vec<LayerParameters>,
     /// How training went, one record an epoch.
     pub curve: Vec<EpochRecord>,
@@ -111,10 +114,10 @@ pub fn train_from(
     if training.is_empty() {
         return Err(TrainError::NoImages { images, validation_share: spec.validation_share });
     }
-    let run = Run::new(spec, &training, &validation, table);
+    let run = Run::new(spec, &training, &validation, table, dataset.shape);
     if let Some(checkpoint) = checkpoint {
         let (found, all) = (checkpoint.epochs(), spec.epochs);
-        if found > all || !checkpoint.fits(&run.shapes()) {
+        if found > all || !checkpoint.fits(&run.sizes()) {
             return Err(TrainError::Checkpoint { epochs: found });
         }
     }
@@ -165,12 +168,20 @@ struct Run<'a> {
     arithmetic: Arithmetic,
     geometry: Vec<LayerGeometry>,
     device: Device,
+    /// Channels, rows and columns of an image.
+    shape: [usize; 3],
     /// The real number of each byte of an image.
     pixel_values: [f32; 256],
 }
 
 impl<'a> Run<'a> {
-    fn new(spec: &'a TrainingSpec, training: &'a Split, validation: &'a Split, table: &'a ProductTable) -> Self {
+    fn new(
+        spec: &'a TrainingSpec,
+        training: &'a Split,
+        validation: &'a Split,
+        table: &'a ProductTable,
+        shape: [usize; 3],
+    ) -> Self {
         let arithmetic = Arithmetic {
             exact: Arc::new(TableGemm::new(&ProductTable::exact(8, 8, true))),
             deployed: Arc::new(TableGemm::new(table)),
@@ -179,36 +190,46 @@ impl<'a> Run<'a> {
         let pixel_values = std::array::from_fn(|pixel| f32::from(pixel_code(pixel as u8)) * PIXEL_SCALE);
         let geometry = spec.architecture.layers().iter().map(LayerGeometry::new).collect();
         let device = Device::flex().autodiff();
-        Self { spec, table, training, validation, arithmetic, geometry, device, pixel_values }
+        Self { spec, table, training, validation, arithmetic, geometry, device, shape, pixel_values }
     }
 
-    /// Numbers of weights and biases of each layer.
-    fn shapes(&self) -> Vec<(usize, usize)> {
-        let layers = self.geometry.iter();
-        layers.map(|layer| (layer.convolution.weights(), layer.convolution.channels())).collect()
+    fn sizes(&self) -> Vec<LayerSize> {
+        let size = |layer: &LayerGeometry| LayerSize {
+            weights: layer.convolution.weights(),
+            channels: layer.convolution.channels(),
+            normalised: layer.normalised,
+        };
+        self.geometry.iter().map(size).collect()
     }
 
     /// Where training stands before its first epoch, or after those of a checkpoint.
     fn start(&self, checkpoint: Option<&Checkpoint>) -> Standing {
+        let TrainingSpec { optimizer, weight_decay, .. } = *self.spec;
         let Some(Checkpoint { curve, state, moments, best }) = checkpoint else {
             let rng = &mut random(self.spec.seed, Stream::Parameters);
-            let mut real = RealNetwork::random(&self.geometry, rng, &self.device);
+            let mut real = match &self.spec.start {
+                Some(start) => {
+                    RealNetwork::from_parameters(start.iter().map(RealParameters::of).collect(), &self.device)
+                }
+                None => RealNetwork::random(&self.geometry, rng, &self.device),
+            };
             if let Some(limit) = self.spec.weight_clip {
                 real = real.clip(limit);
             }
             return Standing {
                 real,
+                statistics: RunningStatistics::new(self.geometry.len()),
                 calibration: Calibration::new(self.geometry.len() - 1),
-                optimizer: LayerOptimizer::new(self.geometry.len()),
+                optimizer: LayerOptimizer::new(optimizer, weight_decay, self.geometry.len()),
                 curve: Vec::with_capacity(self.spec.epochs),
                 best: None,
             };
         };
-        let parameters = state.parameters.iter().map(|layer| (layer.weights.clone(), layer.bias.clone()));
         Standing {
-            real: RealNetwork::from_parameters(parameters.collect(), &self.device),
+            real: RealNetwork::from_parameters(state.parameters.clone(), &self.device),
+            statistics: state.statistics.clone(),
             calibration: Calibration::of(state.peaks.clone()),
-            optimizer: LayerOptimizer::resumed(moments, &self.device),
+            optimizer: LayerOptimizer::resumed(optimizer, weight_decay, moments),
             curve: curve.clone(),
             best: best.clone(),
         }
@@ -243,7 +264,7 @@ impl<'a> Run<'a> {
             let mut seen = EpochSums::default();
             for (place, images) in order.chunks(spec.batch).enumerate() {
                 let step = (epoch - 1) * epoch_steps + place + 1;
-                let Standing { mut real, mut calibration, mut optimizer, mut curve, best } = standing;
+                let Standing { mut real, mut statistics, mut calibration, mut optimizer, mut curve, best } = standing;
                 let diverged = |quantity| TrainError::Diverged {
                     quantity,
                     epoch,
@@ -251,18 +272,19 @@ impl<'a> Run<'a> {
                     method: spec.method,
                     learning_rate: spec.learning_rate,
                 };
-                let layers = |real: &RealNetwork| -> Result<RoundedNetwork, TrainError> {
+                let batch = self.batch(images, Some(epoch));
+                let layers = |real: &RealNetwork| -> Result<(RoundedNetwork, Statistics), TrainError> {
+                    let statistics = real.statistics(&batch.images, &self.geometry);
                     let rounded = match method.rounds_weights() {
-                        true => real.round(&self.geometry),
-                        false => real.unrounded(&self.geometry),
+                        true => real.round(&self.geometry, &statistics),
+                        false => real.unrounded(&self.geometry, &statistics),
                     };
-                    rounded.ok_or_else(|| diverged(Quantity::Weight))
+                    Ok((rounded.ok_or_else(|| diverged(Quantity::Weight))?, statistics))
                 };
-                let mut network = layers(&real)?;
-                let batch = self.batch(images);
+                let (mut network, mut of_batch) = layers(&real)?;
                 if epoch == spec.warmup_epochs + 1 && place == 0 {
                     real = real.with_bias_added(method.bias_corrections(&network, &batch, &calibration));
-                    network = layers(&real)?;
+                    (network, of_batch) = layers(&real)?;
                 }
                 if place == 0 {
                     method.begin_epoch(&network, &batch, &calibration);
@@ -273,7 +295,11 @@ impl<'a> Run<'a> {
                 if !batch_loss.is_finite() {
                     return Err(diverged(Quantity::Loss));
                 }
-                let rate = spec.learning_rate * spec.schedule.share(step - 1, steps, rising);
+                statistics.observe(&of_batch);
+                let rate = match spec.is_trained() {
+                    true => 0.0,
+                    false => spec.learning_rate * spec.schedule.share(step - 1, steps, rising),
+                };
                 real = real.step(&mut optimizer, &loss.backward(), rate);
                 if let Some(limit) = spec.weight_clip {
                     real = real.clip(limit);
@@ -281,11 +307,11 @@ impl<'a> Run<'a> {
 
                 seen.add(batch_loss, scores, &self.labels(images));
                 let completed = (seen.images == order.len()).then(|| {
-                    let validation = self.validate(&real, &calibration);
+                    let validation = self.validate(&real, &statistics, &calibration);
                     seen.record(epoch, validation)
                 });
                 curve.extend(completed);
-                standing = Standing { real, calibration, optimizer, curve, best };
+                standing = Standing { real, statistics, calibration, optimizer, curve, best };
                 if let Some(record) = completed {
                     standing.judge(&record, spec);
                     keep(standing.checkpoint());
@@ -301,11 +327,29 @@ impl<'a> Run<'a> {
     /// The last network, or the best one if it was looked for.
     fn finish(&self, standing: Standing) -> Trained {
         let last = standing.state();
-        let NetworkState { parameters, peaks } = standing.best.map_or(last, |best| best.state);
-        let layers = parameters.iter().map(|layer| (layer.weights.clone(), layer.bias.clone()));
-        let real = RealNetwork::from_parameters(layers.collect(), &self.device);
-        let network = export(&real, &self.geometry, &Calibration::of(peaks).scales());
+        let NetworkState { parameters, mut statistics, peaks } = standing.best.map_or(last, |best| best.state);
+        let real = RealNetwork::from_parameters(parameters, &self.device);
+        if self.spec.statistics_images > 0 && self.geometry.iter().any(|layer| layer.normalised) {
+            statistics = self.statistics_anew(&real);
+        }
+        let parameters = self.deployed(&real, &statistics);
+        let network = export(&parameters, &self.geometry, &Calibration::of(peaks).scales());
         Trained { network, parameters, curve: standing.curve }
+    }
+
+    /// The parameters that are exported, normalisation folded in.
+    fn deployed(&self, real: &RealNetwork, statistics: &RunningStatistics) -> Vec<LayerParameters> {
+        let folded = real.folded(&statistics.tensors(&self.geometry, &self.device)).into_iter();
+        folded.map(|(weights, bias)| LayerParameters { weights: to_vec(weights), bias: to_vec(bias) }).collect()
+    }
+
+    /// Statistics of normalised layers over the first training images, in batches.
+    fn statistics_anew(&self, real: &RealNetwork) -> RunningStatistics {
+        let images: Vec<usize> = (0..self.spec.statistics_images.min(self.training.len())).collect();
+        let batches = images.chunks(self.spec.batch);
+        let batches =
+            batches.map(|images| (images.len(), real.statistics(&self.batch(images, None).images, &self.geometry)));
+        RunningStatistics::pooled(batches, self.geometry.len())
     }
 
     /// How far noise and regularisers have been raised in a step of the method, from 1.
@@ -318,11 +362,18 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The given training images.
-    fn batch(&self, images: &[usize]) -> Batch {
+    /// The given training images, as they are seen in an epoch, or as they are.
+    fn batch(&self, images: &[usize], epoch: Option<usize>) -> Batch {
         let classes = self.spec.architecture.classes();
-        let pixels = images.iter().flat_map(|&image| self.training.sample(image));
-        let values: Vec<f32> = pixels.map(|&pixel| self.pixel_values[usize::from(pixel)]).collect();
+        let mut values: Vec<f32> = Vec::with_capacity(images.len() * self.training.features());
+        for &image in images {
+            let mut pixels = Cow::Borrowed(self.training.sample(image));
+            if let Some(epoch) = epoch {
+                let draws = Augmentation::draws(self.spec.seed, epoch, image);
+                pixels = self.spec.augmentation.apply(self.shape, self.training.sample(image), draws);
+            }
+            values.extend(pixels.iter().map(|&pixel| self.pixel_values[usize::from(pixel)]));
+        }
         let smoothing = self.spec.label_smoothing;
         let mut targets = vec![smoothing / classes as f32; images.len() * classes];
         for (row, label) in targets.chunks_exact_mut(classes).zip(self.labels(images)) {
@@ -337,9 +388,14 @@ impl<'a> Run<'a> {
     }
 
     /// Judges the network as it would be exported now.
-    fn validate(&self, real: &RealNetwork, calibration: &Calibration) -> Option<Validation> {
+    fn validate(
+        &self,
+        real: &RealNetwork,
+        statistics: &RunningStatistics,
+        calibration: &Calibration,
+    ) -> Option<Validation> {
         (!self.validation.is_empty()).then(|| {
-            let network = export(real, &self.geometry, &calibration.scales());
+            let network = export(&self.deployed(real, statistics), &self.geometry, &calibration.scales());
             let accuracy = |gemm| accuracy_on(&network, gemm, self.validation);
             Validation {
                 accuracy: accuracy(&self.arithmetic.deployed),
@@ -352,6 +408,7 @@ impl<'a> Run<'a> {
 /// Where training stands.
 struct Standing {
     real: RealNetwork,
+    statistics: RunningStatistics,
     calibration: Calibration,
     optimizer: LayerOptimizer,
     curve: Vec<EpochRecord>,
@@ -360,8 +417,8 @@ struct Standing {
 
 impl Standing {
     fn state(&self) -> NetworkState {
-        let parameters = self.real.parameters().into_iter().map(|(weights, bias)| LayerParameters { weights, bias });
-        NetworkState { parameters: parameters.collect(), peaks: self.calibration.peaks().to_vec() }
+        let (parameters, statistics) = (self.real.parameters(), self.statistics.clone());
+        NetworkState { parameters, statistics, peaks: self.calibration.peaks().to_vec() }
     }
 
     fn checkpoint(&self) -> Checkpoint {

@@ -8,8 +8,9 @@ use crate::engine::multiversion;
 use crate::kernel::TableGemm;
 use crate::multiplier::ProductTable;
 use crate::profile::{SampledErrors, TransitionTable};
-use crate::workload::{Network, QuantizedLayer, Requantize};
+use crate::workload::{Flow, Network, QuantizedLayer, Requantize};
 use serde::Deserialize;
+use std::cell::LazyCell;
 use std::fmt;
 use std::str::FromStr;
 
@@ -130,23 +131,32 @@ impl Compensator<'_> {
         }
         let exact = TableGemm::new(&ProductTable::exact(8, 8, true));
         let streams = Streams { table: self.table, batch: self.batch, accumulator_bits: self.accumulator_bits };
-        let (mut wanted_codes, mut codes) = (self.images.to_vec(), self.images.to_vec());
+        let [mut wanted_flow, mut flow] = [(); 2].map(|()| Flow::new(network, self.images));
         let mut layers = Vec::new();
         for layer in network.layers() {
-            let wanted = layer.accumulate(&exact, &wanted_codes);
+            let mut wanted = layer.accumulate(&exact, wanted_flow.input());
             let mut compensated = layer.clone();
             if how.remap {
-                let substitutes = self.substitutes(layer, &codes, errors);
+                let substitutes = self.substitutes(layer, flow.input(), errors);
                 compensated.weights.iter_mut().for_each(|weight| *weight = substitutes[usize::from(*weight as u8)]);
             }
             let mut sums = match errors {
-                Some(errors) => streams.layer_sums(self.gemm, errors, &compensated, &codes),
-                None => compensated.accumulate(self.gemm, &codes),
+                Some(errors) => {
+                    let by_weight = LazyCell::new(|| errors.by_weight(self.table));
+                    streams.layer_without_energy(self.gemm, (errors, &by_weight), &compensated, flow.input()).sums
+                }
+                None => compensated.accumulate(self.gemm, flow.input()),
             };
+            // A channel's scale applies to what is added, too: the line is that of whole sums.
+            for (sums, flow) in [(&mut wanted, &wanted_flow), (&mut sums, &flow)] {
+                if let Some(residual) = flow.residual() {
+                    layer.add_residual(sums, residual);
+                }
+            }
             correct(&mut compensated, &mut sums, &wanted, how.correction);
             if layer.requantize.is_some() {
-                wanted_codes = layer.activate(&wanted);
-                codes = compensated.activate(&sums);
+                wanted_flow.put(layer.activate(&wanted));
+                flow.put(compensated.activate(&sums));
             }
             layers.push(compensated);
         }
@@ -228,7 +238,7 @@ fn sum_of_errors(counts: &[u32], activations: &[i32], sampled: &[i32], weight: i
         .sum()
 }
 
-/// Gives each channel's `sums` (`[image][channel][position]`, bias included) the mean of the `wanted` ones, or the line
+/// Gives each channel's `sums` (`[image][channel][position]`, bias and residual included) the mean of the `wanted` ones, or the line
 /// nearest to them, and changes the sums as the new bias does.
 fn correct(layer: &mut QuantizedLayer, sums: &mut [i32], wanted: &[i32], correction: Correction) {
     if correction == Correction::None {

@@ -1,7 +1,7 @@
 //! What every inference on the array has in common: layer after layer, each on what the one before made.
 
 use super::gate::GateLayer;
-use crate::workload::{Accuracy, Network, QuantizedLayer, classify};
+use crate::workload::{Accuracy, Flow, Network, QuantizedLayer, classify};
 
 /// What came of running all images at one operating point.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +23,7 @@ pub struct PointRun {
 }
 
 /// What came of one layer.
+#[derive(Clone)]
 pub(super) struct LayerSums {
     /// `[image][channel][position]`, bias included.
     pub(super) sums: Vec<i32>,
@@ -44,18 +45,13 @@ pub(super) fn through_layers(
     assert_eq!(codes.len(), labels.len() * network.inputs(), "images of the network's size");
     let (mut multiplier_fj, mut error_rate, mut activations) = (Vec::new(), Vec::new(), Vec::new());
     let mut scores = Vec::new();
-    let mut codes = codes.to_vec();
+    let mut flow = Flow::new(network, codes);
     for (index, layer) in network.layers().iter().enumerate() {
-        let found = of_layer(index, layer, &codes);
+        let found = of_layer(index, layer, flow.input());
         multiplier_fj.push(found.multiplier_fj);
         error_rate.push(found.error_rate);
-        match layer.requantize {
-            Some(_) => activations.push(std::mem::replace(&mut codes, layer.activate(&found.sums))),
-            None => {
-                activations.push(std::mem::take(&mut codes));
-                scores = found.sums;
-            }
-        }
+        activations.push(flow.input().to_vec());
+        scores = flow.finish(layer, found.sums).unwrap_or_default();
     }
     let predictions = classify(&scores, network.outputs());
     let accuracy = Accuracy::of(&predictions, labels);

@@ -63,6 +63,7 @@
 
 mod accumulator;
 mod activity;
+mod assignment;
 mod compensation;
 mod convolution;
 mod cycles;
@@ -92,6 +93,7 @@ pub mod topology;
 pub use crate::profile::OnTimingError;
 pub use accumulator::Accumulator;
 pub use activity::{Activity, ElementShares, RegisterWrites};
+pub use assignment::{Alternative, LayerOption, MixedInference, UsualRun, assign};
 pub use compensation::{Compensation, Compensator, Correction, UnknownCompensation};
 pub use convolution::{Convolution, ConvolutionError};
 pub use cycles::{LayerCycles, SramTraffic};
@@ -99,7 +101,7 @@ pub use dataflow::Dataflow;
 pub use drawn::{DrawnErrors, DrawnInference};
 pub use element::{ElementMeans, loading_energy};
 pub use energy::{
-    EnergyComponents, EnergyModel, InferenceCost, LayerWork, Memories, MemorySupply, NoSuchMemory, Supplies,
+    Arrivals, EnergyComponents, EnergyModel, InferenceCost, LayerWork, Memories, MemorySupply, NoSuchMemory, Supplies,
 };
 pub use failing_memory::FailingInference;
 pub use fidelity::{Fidelity, UnknownFidelity};

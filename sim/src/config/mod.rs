@@ -9,13 +9,15 @@ mod memory_faults;
 mod model;
 mod training;
 
-pub use axes::{Axes, Axis, Sampling, Variation};
+pub use axes::{Axes, Axis, Halving, Variation};
 pub use cluster::Cluster;
 pub use design::DesignFile;
 pub use experiment::{Experiment, Operation, Range};
 pub use memory_faults::{Chips, MemoryAxis, MemoryFaults};
 pub use model::Model;
-pub use training::{NoiseKind, ScheduleKind, SensitivityKind, SensitivityPlace, TimingDraws, Training};
+pub use training::{
+    AugmentKind, NoiseKind, OptimizerKind, ScheduleKind, SensitivityKind, SensitivityPlace, TimingDraws, Training,
+};
 
 /// A configuration that was refused: what is wrong, where, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

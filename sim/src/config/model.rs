@@ -37,6 +37,11 @@ struct LayerFile {
     window: Option<Size>,
     stride: Option<Size>,
     dense: Option<usize>,
+    norm: Option<bool>,
+    linear: Option<bool>,
+    name: Option<String>,
+    from: Option<Spanned<String>>,
+    add: Option<Spanned<String>>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -63,7 +68,8 @@ impl Size {
     }
 }
 
-const MODELS: &str = "model = \"lenet5\"; model = \"mlp\" with hidden = [128, 64]; or a list of layers";
+const MODELS: &str = "model = \"lenet5\", \"resnet8\" or \"vgg-small\"; model = \"mlp\" with hidden = [128, 64]; or a \
+                      list of layers";
 
 impl ModelFile {
     pub(super) fn checked(self, span: Range<usize>) -> Result<Model, ConfigError> {
@@ -79,9 +85,9 @@ impl ModelFile {
                 Ok(model(None, hidden.into_inner().into_iter().map(dense).collect()))
             }
             (Some("lenet5"), None, None) => Ok(model(Some("lenet5"), LayerSpec::lenet5())),
-            (None, None, Some(layers)) => {
-                Ok(model(None, layers.into_iter().map(checked_layer).collect::<Result<_, _>>()?))
-            }
+            (Some("resnet8"), None, None) => Ok(model(Some("resnet8"), LayerSpec::resnet8())),
+            (Some("vgg-small"), None, None) => Ok(model(Some("vgg-small"), LayerSpec::vgg_small())),
+            (None, None, Some(layers)) => Ok(model(None, checked_layers(layers)?)),
             (Some("mlp"), None, None) => {
                 Err(ConfigError::at(span, "a perceptron without hidden layers", "give hidden = [128, 64]"))
             }
@@ -94,14 +100,53 @@ impl ModelFile {
     }
 }
 
-fn checked_layer(layer: Spanned<LayerFile>) -> Result<LayerSpec, ConfigError> {
-    let span = layer.span();
-    let wrong = |message: &str| {
-        let help = "{ conv = CHANNELS, kernel = 5 } with stride, padding, groups; { pool = \"max\", window = 2 } with \
-                    stride; { dense = OUTPUTS }; sizes are numbers or [rows, columns]";
-        ConfigError::at(span.clone(), message, help)
-    };
-    let LayerFile { conv, kernel, padding, groups, pool, window, stride, dense } = layer.into_inner();
+const LAYERS: &str = "{ conv = CHANNELS, kernel = 5 } with stride, padding, groups; { dense = OUTPUTS }; both with norm, \
+                      linear, name, from and add; { pool = \"max\", window = 2 } with stride; { pool = \"average\" } for the \
+                      whole image; sizes are numbers or [rows, columns]";
+
+/// The entries of a list of layers; names become numbers of layers that multiply.
+fn checked_layers(layers: Vec<Spanned<LayerFile>>) -> Result<Vec<LayerSpec>, ConfigError> {
+    let mut specs = Vec::new();
+    // Name of each layer that multiplies.
+    let mut names: Vec<Option<String>> = Vec::new();
+    for layer in layers {
+        let span = layer.span();
+        let wrong = |message: &str| ConfigError::at(span.clone(), message, LAYERS);
+        let mut layer = layer.into_inner();
+        let (norm, linear, name) = (layer.norm.take(), layer.linear.take(), layer.name.take());
+        let (from, add) = (layer.from.take(), layer.add.take());
+        let number = |name: Option<Spanned<String>>| -> Result<Option<usize>, ConfigError> {
+            let Some(name) = name else { return Ok(None) };
+            let known = names.iter().position(|known| known.as_ref() == Some(name.get_ref()));
+            known.map(Some).ok_or_else(|| {
+                let message = format!("no layer before this one is called \"{}\"", name.get_ref());
+                ConfigError::at(name.span(), message, "give the layer a name = \"…\"")
+            })
+        };
+        let (from, add) = (number(from)?, number(add)?);
+        let spec = checked_layer(layer, &wrong)?;
+        let joined = norm.is_some() || linear.is_some() || name.is_some() || from.is_some() || add.is_some();
+        match spec {
+            LayerSpec::Convolution { .. } | LayerSpec::Dense { .. } => {
+                if name.is_some() && names.contains(&name) {
+                    return Err(wrong("a second layer of this name"));
+                }
+                names.push(name);
+            }
+            _ if joined => return Err(wrong("pooling belongs to the layer before, which has the name")),
+            _ => {}
+        }
+        specs.extend(from.map(|layer| LayerSpec::From { layer }));
+        specs.push(spec);
+        specs.extend((norm == Some(true)).then_some(LayerSpec::Normalisation));
+        specs.extend(add.map(|layer| LayerSpec::Add { layer }));
+        specs.extend((linear == Some(true)).then_some(LayerSpec::Linear));
+    }
+    Ok(specs)
+}
+
+fn checked_layer(layer: LayerFile, wrong: &impl Fn(&str) -> ConfigError) -> Result<LayerSpec, ConfigError> {
+    let LayerFile { conv, kernel, padding, groups, pool, window, stride, dense, .. } = layer;
     let pair = |size: Option<Size>, default| size.map_or(default, Size::pair);
     let spec = match (conv, pool, dense) {
         (Some(outputs), None, None) if window.is_none() => LayerSpec::Convolution {
@@ -112,12 +157,15 @@ fn checked_layer(layer: Spanned<LayerFile>) -> Result<LayerSpec, ConfigError> {
             groups: groups.unwrap_or(1),
         },
         (None, Some(pool), None) if kernel.is_none() && padding.is_none() && groups.is_none() => {
-            let window = window.ok_or_else(|| wrong("pooling without a window"))?.pair();
             let kind = match pool {
                 PoolingFile::Max => Pooling::Maximum,
                 PoolingFile::Average => Pooling::Average,
             };
-            LayerSpec::Pooling { kind, window, stride: pair(stride, window) }
+            match window.map(Size::pair) {
+                Some(window) => LayerSpec::Pooling { kind, window, stride: pair(stride, window) },
+                None if stride.is_none() => LayerSpec::GlobalPooling { kind },
+                None => return Err(wrong("pooling with a stride but without a window")),
+            }
         }
         (None, None, Some(outputs))
             if [kernel, padding, window, stride].iter().all(Option::is_none) && groups.is_none() =>
@@ -137,6 +185,7 @@ fn checked_layer(layer: Spanned<LayerFile>) -> Result<LayerSpec, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workload::Architecture;
 
     #[derive(Deserialize)]
     struct File {
@@ -172,6 +221,26 @@ mod tests {
     }
 
     #[test]
+    fn residual_networks_by_name_are_their_lists_of_layers() {
+        let listed = "layers = [
+            { conv = 16, kernel = 3, padding = 1, norm = true, name = \"stem\" },
+            { conv = 16, kernel = 3, padding = 1, norm = true },
+            { conv = 16, kernel = 3, padding = 1, norm = true, add = \"stem\", name = \"first\" },
+            { conv = 32, kernel = 1, stride = 2, norm = true, linear = true, name = \"shortcut\" },
+            { conv = 32, kernel = 3, stride = 2, padding = 1, norm = true, from = \"first\" },
+            { conv = 32, kernel = 3, padding = 1, norm = true, add = \"shortcut\", name = \"second\" },
+            { conv = 64, kernel = 1, stride = 2, norm = true, linear = true, name = \"shortcut 2\" },
+            { conv = 64, kernel = 3, stride = 2, padding = 1, norm = true, from = \"second\" },
+            { conv = 64, kernel = 3, padding = 1, norm = true, add = \"shortcut 2\" },
+            { pool = \"average\" },
+        ]";
+        let [listed, named] = [listed, "model = \"resnet8\""].map(|text| model(text).unwrap().layers);
+        let of = |layers: &[LayerSpec]| Architecture::new([1, 28, 28], layers, 10).unwrap();
+        assert_eq!(of(&listed), of(&named));
+        assert_eq!(model("model = \"vgg-small\"").unwrap().layers, LayerSpec::vgg_small());
+    }
+
+    #[test]
     fn what_is_no_model_is_refused_with_what_would_do() {
         for (text, part) in [
             ("", "lenet5"),
@@ -182,7 +251,11 @@ mod tests {
             ("hidden = [3, 0]", "width 0"),
             ("layers = [{ conv = 3 }]", "kernel"),
             ("layers = [{ conv = 0, kernel = 3 }]", "width 0"),
-            ("layers = [{ pool = \"max\" }]", "window"),
+            ("layers = [{ pool = \"max\", stride = 2 }]", "window"),
+            ("layers = [{ pool = \"max\", window = 2, norm = true }]", "layer before"),
+            ("layers = [{ dense = 3, add = \"a\" }]", "called"),
+            ("layers = [{ dense = 3, name = \"a\", from = \"a\" }]", "called"),
+            ("layers = [{ dense = 3, name = \"a\" }, { dense = 3, name = \"a\" }]", "second layer"),
             ("layers = [{ pool = \"min\", window = 2 }]", "min"),
             ("layers = [{ dense = 3, stride = 2 }]", "belongs to another"),
             ("layers = [{ dense = 3, conv = 2 }]", "belongs to another"),

@@ -18,7 +18,13 @@ pub struct Training {
     pub epochs: usize,
     /// Images a step.
     pub batch: usize,
-    /// Largest step size of Adam.
+    /// How gradients move parameters.
+    pub optimizer: OptimizerKind,
+    /// Share of the last step that is taken again, of `sgd`.
+    pub momentum: f64,
+    /// Share by which weights are drawn to nothing.
+    pub weight_decay: f64,
+    /// Largest step size.
     pub learning_rate: f64,
     /// How it falls.
     pub schedule: ScheduleKind,
@@ -58,8 +64,42 @@ pub struct Training {
     pub weight_clip: Option<f64>,
     /// Failure probability of memory cells in random-bit-error and memory-adaptive training.
     pub bit_error_rate: Option<f64>,
+    /// How training images are varied.
+    pub augment: Vec<AugmentKind>,
+    /// Pixels by which they are moved at most, if they are.
+    pub shift_pixels: usize,
+    /// Training images that statistics of normalised layers are taken over when training is done; running means if `None`.
+    pub statistics_images: Option<usize>,
     /// Training images used; all if `None`.
     pub images: Option<usize>,
+    /// File with the weights that training starts from, as written; drawn ones if `None`.
+    pub start: Option<Spanned<String>>,
+    /// Which layers of that file are the network's; found by shape if `None`.
+    pub start_layers: Option<Vec<String>>,
+}
+
+/// How gradients move parameters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerKind {
+    /// Adam.
+    #[default]
+    Adam,
+    /// Adam with decoupled weight decay.
+    #[serde(rename = "adamw")]
+    AdamW,
+    /// Stochastic gradient descent.
+    Sgd,
+}
+
+/// A variation of training images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AugmentKind {
+    /// Moved by a few pixels.
+    Shift,
+    /// Mirrored left to right.
+    Flip,
 }
 
 /// How the learning rate falls.
@@ -130,6 +170,10 @@ pub(super) struct TrainingFile {
     seeds: Spanned<Vec<u64>>,
     epochs: Spanned<usize>,
     batch: Spanned<usize>,
+    #[serde(default)]
+    optimizer: OptimizerKind,
+    momentum: Option<Spanned<f64>>,
+    weight_decay: Option<Spanned<f64>>,
     learning_rate: Spanned<f64>,
     #[serde(default)]
     schedule: ScheduleKind,
@@ -156,7 +200,13 @@ pub(super) struct TrainingFile {
     timing_errors: TimingDraws,
     weight_clip: Option<Spanned<f64>>,
     bit_error_rate: Option<Spanned<f64>>,
+    #[serde(default)]
+    augment: Vec<AugmentKind>,
+    shift_pixels: Option<Spanned<usize>>,
+    statistics_images: Option<Spanned<usize>>,
     images: Option<Spanned<usize>>,
+    start: Option<Spanned<String>>,
+    start_layers: Option<Spanned<Vec<String>>>,
 }
 
 /// The training methods that need to know how cells fail.
@@ -184,6 +234,16 @@ impl Training {
         let mut text = format!("{base} {epochs} {batch} {learning_rate} {clean_epochs} {images:?} {clip:?}");
         let Self { schedule, rising_epochs, label_smoothing, patience, .. } = self;
         text += &format!(" {schedule:?} {rising_epochs} {label_smoothing} {patience:?}");
+        let Self { optimizer, momentum, weight_decay, augment, statistics_images, .. } = self;
+        if *optimizer != OptimizerKind::Adam || *weight_decay != 0.0 {
+            text += &format!(" {optimizer:?} {momentum} {weight_decay}");
+        }
+        if !augment.is_empty() {
+            text += &format!(" {augment:?} {}", self.shift_pixels);
+        }
+        if let Some(images) = statistics_images {
+            text += &format!(" statistics {images}");
+        }
         if base != "plain" && base != "post-training" {
             text += &format!(" ramp {ramp_epochs}");
         }
@@ -282,11 +342,35 @@ impl TrainingFile {
             }
             rising => rising.map_or(0, Spanned::into_inner),
         };
+        let momentum = match self.momentum {
+            Some(momentum) if self.optimizer != OptimizerKind::Sgd => {
+                let help = "set optimizer = \"sgd\", or leave momentum out";
+                return Err(ConfigError::at(momentum.span(), "only sgd has a momentum to set", help));
+            }
+            momentum => momentum.map_or(Ok(0.0), probability)?,
+        };
+        let mut augment = self.augment;
+        augment.sort_unstable();
+        augment.dedup();
+        let shift_pixels = match self.shift_pixels {
+            Some(shift) if !augment.contains(&AugmentKind::Shift) => {
+                let help = "add \"shift\" to training.augment, or leave shift_pixels out";
+                return Err(ConfigError::at(shift.span(), "images are not shifted", help));
+            }
+            shift => shift.map_or(Ok(2), at_least_one)?,
+        };
+        if let (None, Some(layers)) = (&self.start, &self.start_layers) {
+            let help = "name the file with training.start, or leave start_layers out";
+            return Err(ConfigError::at(layers.span(), "there is no file of which these are layers", help));
+        }
         Ok(Training {
             methods,
             seeds: self.seeds.into_inner(),
             epochs,
             batch: at_least_one(self.batch)?,
+            optimizer: self.optimizer,
+            momentum,
+            weight_decay: self.weight_decay.map_or(Ok(0.0), positive)?,
             learning_rate: positive(self.learning_rate)?,
             schedule: self.schedule,
             rising_epochs,
@@ -307,7 +391,12 @@ impl TrainingFile {
             timing_errors: self.timing_errors,
             weight_clip: self.weight_clip.map(positive).transpose()?,
             bit_error_rate: self.bit_error_rate.map(probability).transpose()?,
+            augment,
+            shift_pixels,
+            statistics_images: self.statistics_images.map(at_least_one).transpose()?,
             images: self.images.map(at_least_one).transpose()?,
+            start: self.start,
+            start_layers: self.start_layers.map(Spanned::into_inner),
         })
     }
 }
@@ -369,6 +458,14 @@ mod tests {
             ("rising_epochs = 2", "2"),
             ("label_smoothing = 1.0", "1.0"),
             ("patience = 0", "0"),
+            ("optimizer = \"lbfgs\"", "\"lbfgs\""),
+            ("momentum = 0.9", "0.9"),
+            ("optimizer = \"sgd\"\nmomentum = 1.0", "1.0"),
+            ("weight_decay = -0.1", "-0.1"),
+            ("start_layers = [\"fc\"]", "[\"fc\"]"),
+            ("augment = [\"rotate\"]", "\"rotate\""),
+            ("augment = [\"flip\"]\nshift_pixels = 3", "3"),
+            ("statistics_images = 0", "0"),
         ] {
             let (text, error) = (text(line), training(line).unwrap_err());
             let span = error.span.clone().unwrap_or_else(|| panic!("no place in {error:?}"));
@@ -389,6 +486,16 @@ mod tests {
         let (usual, other) = (training("").unwrap(), training("lambda = 0.01\nsharpness_radius = 0.2").unwrap());
         let changed = |method: &str| usual.identity(method) != other.identity(method);
         assert_eq!(["plain", "passive", "active", "sam"].map(changed), [false, false, true, true]);
+        for more in [
+            "optimizer = \"adamw\"",
+            "optimizer = \"sgd\"\nmomentum = 0.9",
+            "weight_decay = 0.01",
+            "augment = [\"shift\"]",
+            "augment = [\"flip\", \"shift\"]\nshift_pixels = 1",
+            "statistics_images = 512",
+        ] {
+            assert_ne!(training(more).unwrap().identity("plain"), usual.identity("plain"), "{more}");
+        }
         let dependent = training("sensitivity_noise = \"multiplier\"").unwrap();
         let depends = |training: &Training| NAMES.map(|method| training.depends_on_multiplier(method));
         assert_eq!(depends(&usual), [false, false, true, true, false, false]);

@@ -1,56 +1,8 @@
 //! Shapes of a network's layers, before there are any weights.
 
-use super::{Convolution, ConvolutionError, NetworkError, Pool, Pooling};
+use super::wiring;
+use super::{Convolution, ConvolutionError, LayerSpec, NetworkError, Pool, Pooling, Wiring, WiringError};
 use std::fmt;
-
-/// A layer as a model's description lists it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LayerSpec {
-    /// A convolution, whatever the size of its input.
-    Convolution {
-        /// Output channels.
-        outputs: usize,
-        /// Rows and columns of the kernel.
-        kernel: [usize; 2],
-        /// Rows and columns from one position to the next.
-        stride: [usize; 2],
-        /// Rows and columns of zeros at each border.
-        padding: [usize; 2],
-        /// Groups of channels that do not mix; as many as channels for a depthwise convolution.
-        groups: usize,
-    },
-    /// Pooling of what a convolution gives.
-    Pooling {
-        /// What becomes of a window.
-        kind: Pooling,
-        /// Rows and columns of a window.
-        window: [usize; 2],
-        /// Rows and columns from window to window.
-        stride: [usize; 2],
-    },
-    /// A fully connected layer over all that comes before.
-    Dense {
-        /// Outputs.
-        outputs: usize,
-    },
-}
-
-impl LayerSpec {
-    /// LeNet-5 (LeCun et al., Proc. IEEE 86, 1998) on 28×28 images but for its last layer: two convolutions of 5×5, 6 and
-    /// 16 channels, and 120 and 84 outputs, with ReLU, maximum pooling and all channels connected.
-    pub fn lenet5() -> Vec<LayerSpec> {
-        let convolution = |outputs, padding| LayerSpec::Convolution {
-            outputs,
-            kernel: [5, 5],
-            stride: [1, 1],
-            padding: [padding; 2],
-            groups: 1,
-        };
-        let pooling = LayerSpec::Pooling { kind: Pooling::Maximum, window: [2, 2], stride: [2, 2] };
-        let dense = |outputs| LayerSpec::Dense { outputs };
-        vec![convolution(6, 2), pooling, convolution(16, 0), pooling, dense(120), dense(84)]
-    }
-}
 
 /// Shape of a multiplying layer and of the pooling after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,9 +11,18 @@ pub struct LayerShape {
     pub convolution: Convolution,
     /// Pooling of the activations that leave.
     pub pooling: Option<Pool>,
+    /// Which other layers it is joined to.
+    pub wiring: Wiring,
+    /// Whether its sums are normalised over a batch while training.
+    pub normalised: bool,
 }
 
 impl LayerShape {
+    /// A layer that is joined to the one before it alone.
+    pub fn new(convolution: Convolution, pooling: Option<Pool>) -> Self {
+        Self { convolution, pooling, wiring: Wiring::default(), normalised: false }
+    }
+
     /// Channels, rows and columns of what leaves.
     pub fn output(&self) -> [usize; 3] {
         self.pooling.map_or(self.convolution.output(), |pool| pool.output())
@@ -70,8 +31,8 @@ impl LayerShape {
 
 /// Shapes of a network's layers for images of one size.
 ///
-/// Invariant: at least one layer; each takes what the one before gives, a fully connected one whatever its shape; the last
-/// gives one score a class.
+/// Invariant: at least one layer; each takes what the one before gives, or an earlier one, a fully connected layer whatever its
+/// shape; all outputs are taken, and the last gives one score a class.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Architecture {
     layers: Vec<LayerShape>,
@@ -98,6 +59,20 @@ pub enum ArchitectureError {
         /// From 1.
         position: usize,
     },
+    /// An entry that says more of the layer before where there is none, or says it twice.
+    #[error("layer {position} of the model says more of another, but there is none, or it has been said")]
+    Stray {
+        /// From 1.
+        position: usize,
+    },
+    /// A layer that cannot be joined to others as told.
+    #[error("layer {position} of the model: {source}")]
+    Wiring {
+        /// From 1.
+        position: usize,
+        /// What is wrong.
+        source: WiringError,
+    },
 }
 
 impl Architecture {
@@ -105,29 +80,69 @@ impl Architecture {
     /// output a class.
     pub fn new(image: [usize; 3], hidden: &[LayerSpec], classes: usize) -> Result<Self, ArchitectureError> {
         let mut layers: Vec<LayerShape> = Vec::new();
+        // Where each stands in the description.
+        let mut positions = Vec::new();
+        let mut source: Option<usize> = None;
         let specs = hidden.iter().copied().chain([LayerSpec::Dense { outputs: classes }]);
         for (spec, position) in specs.zip(1..) {
-            let input = layers.last().map_or(image, LayerShape::output);
+            let from = source.or(layers.len().checked_sub(1));
+            let input = match from {
+                Some(number) if number >= layers.len() => {
+                    let error = WiringError::Later { wanted: number };
+                    return Err(ArchitectureError::Wiring { position, source: error });
+                }
+                Some(number) => layers[number].output(),
+                None => image,
+            };
             let refused = |source| ArchitectureError::Layer { position, input, source };
             let convolution = match spec {
                 LayerSpec::Convolution { outputs, kernel, stride, padding, groups } => {
                     Convolution::new(input, outputs, kernel, stride, padding, groups)
                 }
                 LayerSpec::Dense { outputs } => Convolution::connected(input, outputs),
-                LayerSpec::Pooling { kind, window, stride } => {
-                    let pool = Pool::new(kind, input, window, stride).map_err(refused)?;
-                    match layers.last_mut() {
-                        Some(layer) if layer.pooling.is_none() && !layer.convolution.is_connected() => {
-                            layer.pooling = Some(pool);
+                LayerSpec::Pooling { .. } | LayerSpec::GlobalPooling { .. } => {
+                    let last = layers.last_mut().filter(|layer| layer.pooling.is_none());
+                    let last = last.filter(|layer| !layer.convolution.is_connected());
+                    let layer = last.ok_or(ArchitectureError::Pooling { position })?;
+                    let input = layer.output();
+                    let pool = match spec {
+                        LayerSpec::Pooling { kind, window, stride } => Pool::new(kind, input, window, stride),
+                        LayerSpec::GlobalPooling { kind } => {
+                            let whole = [input[1], input[2]];
+                            Pool::new(kind, input, whole, whole)
                         }
-                        _ => return Err(ArchitectureError::Pooling { position }),
+                        _ => unreachable!("matched above"),
+                    };
+                    layer.pooling =
+                        Some(pool.map_err(|source| ArchitectureError::Layer { position, input, source })?);
+                    continue;
+                }
+                LayerSpec::From { layer } => match source.replace(layer) {
+                    Some(_) => return Err(ArchitectureError::Stray { position }),
+                    None => continue,
+                },
+                LayerSpec::Normalisation | LayerSpec::Add { .. } | LayerSpec::Linear => {
+                    let last = layers.last_mut().ok_or(ArchitectureError::Stray { position })?;
+                    let twice = match spec {
+                        LayerSpec::Add { layer } => last.wiring.residual.replace(layer).is_some(),
+                        LayerSpec::Linear => std::mem::replace(&mut last.wiring.linear, true),
+                        _ => std::mem::replace(&mut last.normalised, true),
+                    };
+                    if twice {
+                        return Err(ArchitectureError::Stray { position });
                     }
                     continue;
                 }
             };
-            layers.push(LayerShape { convolution: convolution.map_err(refused)?, pooling: None });
+            let mut layer = LayerShape::new(convolution.map_err(refused)?, None);
+            layer.wiring.source = source.take();
+            layers.push(layer);
+            positions.push(position);
         }
-        Ok(Self { layers })
+        match wiring::check(&layers) {
+            Ok(()) => Ok(Self { layers }),
+            Err((number, source)) => Err(ArchitectureError::Wiring { position: positions[number], source }),
+        }
     }
 
     /// A multilayer perceptron of so many activations, outputs of hidden layers, and classes.
@@ -138,10 +153,13 @@ impl Architecture {
 
     /// Checks that layers fit together; `names` are for messages.
     pub(super) fn of_shapes(layers: Vec<LayerShape>, names: &[&str]) -> Result<Self, NetworkError> {
+        wiring::check(&layers)
+            .map_err(|(number, source)| NetworkError::Wiring { layer: names[number].to_owned(), source })?;
         let mut given: Option<[usize; 3]> = None;
         for (shape, &name) in layers.iter().zip(names) {
             let chain = |input, given| NetworkError::Chain { layer: name.to_owned(), input, given };
             let input = shape.convolution.input();
+            given = shape.wiring.source.map(|number| layers[number].output()).or(given);
             let flattened = |given: [usize; 3]| {
                 shape.convolution.is_connected() && given.iter().product::<usize>() == shape.convolution.inputs()
             };
@@ -161,6 +179,12 @@ impl Architecture {
         }
     }
 
+    /// The same without normalisation, for weights that it is folded into.
+    pub fn folded(mut self) -> Self {
+        self.layers.iter_mut().for_each(|layer| layer.normalised = false);
+        self
+    }
+
     /// The layers, first to last.
     pub fn layers(&self) -> &[LayerShape] {
         &self.layers
@@ -177,7 +201,8 @@ impl Architecture {
     }
 }
 
-/// `mlp-784-128-10` for a perceptron; otherwise a letter and sizes for each layer, as in `c6k5p2-m2-c16k5-m2-120-84-10`.
+/// `mlp-784-128-10` for a perceptron; otherwise a letter and sizes for each layer, as in `c6k5p2-m2-c16k5-m2-120-84-10`, with
+/// `n` for normalised, `l` for linear, and `f3` and `+3` for input from and addition of the third layer.
 impl fmt::Display for Architecture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pair = |[down, right]: [usize; 2]| match down == right {
@@ -188,9 +213,17 @@ impl fmt::Display for Architecture {
         if self.layers.iter().all(|layer| layer.convolution.is_connected()) {
             parts.extend(["mlp".to_owned(), self.inputs().to_string()]);
         }
-        for LayerShape { convolution, pooling } in &self.layers {
+        for LayerShape { convolution, pooling, wiring, normalised } in &self.layers {
+            let joints = || {
+                let number = |letter: &str, number: Option<usize>| {
+                    number.map_or(String::new(), |number| format!("{letter}{}", number + 1))
+                };
+                let flag = |letter: &str, set: bool| if set { letter.to_owned() } else { String::new() };
+                let Wiring { source, residual, linear } = *wiring;
+                flag("n", *normalised) + &flag("l", linear) + &number("f", source) + &number("+", residual)
+            };
             if convolution.is_connected() {
-                parts.push(convolution.channels().to_string());
+                parts.push(convolution.channels().to_string() + &joints());
                 continue;
             }
             let mut part = format!("c{}k{}", convolution.channels(), pair(convolution.kernel()));
@@ -203,6 +236,7 @@ impl fmt::Display for Architecture {
             if convolution.groups() != 1 {
                 part += &format!("g{}", convolution.groups());
             }
+            part += &joints();
             parts.push(part);
             if let Some(pool) = pooling {
                 let letter = if pool.kind() == Pooling::Maximum { 'm' } else { 'a' };
@@ -229,6 +263,55 @@ mod tests {
         let weights: usize = lenet.layers().iter().map(|layer| layer.convolution.weights()).sum();
         assert_eq!(weights, 150 + 2400 + 48_000 + 10_080 + 840);
         assert_eq!(lenet.to_string(), "c6k5p2-m2-c16k5-m2-120-84-10");
+    }
+
+    /// 77,360 weights without the last layer's: published as 78 k parameters on three channels (Banbury et al. 2021, table 1).
+    #[test]
+    fn resnet_has_its_published_shapes() {
+        let resnet = Architecture::new([3, 32, 32], &LayerSpec::resnet8(), 10).unwrap();
+        let outputs: Vec<_> = resnet.layers().iter().map(LayerShape::output).collect();
+        let (a, b, c) = ([16, 32, 32], [32, 16, 16], [64, 8, 8]);
+        assert_eq!(outputs, [a, a, a, b, b, b, c, c, [64, 1, 1], [10, 1, 1]]);
+        let weights: usize = resnet.layers().iter().map(|layer| layer.convolution.weights()).sum();
+        // 9 · (3·16 + 2·16² + 16·32 + 32² + 32·64 + 64²) + 16·32 + 32·64 + 640.
+        assert_eq!(weights, 9 * (48 + 512 + 512 + 1024 + 2048 + 4096) + 512 + 2048 + 640);
+        let wiring: Vec<_> =
+            resnet.layers().iter().map(|layer| (layer.wiring.source, layer.wiring.residual)).collect();
+        let chain = (None, None);
+        assert_eq!(wiring[..3], [chain, chain, (None, Some(0))]);
+        assert_eq!(wiring[3..6], [chain, (Some(2), None), (None, Some(3))]);
+        assert_eq!(wiring[6..], [chain, (Some(5), None), (None, Some(6)), chain]);
+        let normalised = resnet.layers().iter().filter(|layer| layer.normalised).count();
+        let linear: Vec<_> = (0..10).filter(|&layer| resnet.layers()[layer].wiring.linear).collect();
+        assert_eq!((normalised, linear), (9, vec![3, 6]));
+        assert!(resnet.to_string().starts_with("c16k3p1n-c16k3p1n-c16k3p1n+1-c32k1s2nl-c32k3s2p1nf3-c32k3p1n+4-"));
+        let vgg = Architecture::new([1, 28, 28], &LayerSpec::vgg_small(), 10).unwrap();
+        assert_eq!(vgg.layers()[5].output(), [128, 3, 3]);
+    }
+
+    #[test]
+    fn layers_that_cannot_be_joined_are_refused() {
+        use LayerSpec::{Add, Dense, From, GlobalPooling, Linear, Normalisation};
+        let dense = Dense { outputs: 4 };
+        let pointwise =
+            LayerSpec::Convolution { outputs: 4, kernel: [1, 1], stride: [1, 1], padding: [0, 0], groups: 1 };
+        let refused = |layers: &[LayerSpec]| Architecture::new([2, 6, 6], layers, 3).unwrap_err();
+        let wiring = |position, source| ArchitectureError::Wiring { position, source };
+        let later = |wanted| WiringError::Later { wanted };
+        assert_eq!(refused(&[dense, From { layer: 1 }, dense]), wiring(3, later(1)));
+        assert_eq!(refused(&[dense, Add { layer: 0 }]), wiring(1, later(0)));
+        assert_eq!(refused(&[dense, Linear, dense]), wiring(3, WiringError::Signed { wanted: 0 }));
+        assert_eq!(refused(&[dense, dense, From { layer: 0 }]), wiring(2, WiringError::Unused));
+        let pooled = [pointwise, Linear, GlobalPooling { kind: Pooling::Maximum }];
+        assert_eq!(refused(&pooled), wiring(1, WiringError::LinearPooling));
+        let wide = WiringError::Shape { residual: 0, found: [4, 6, 6], sums: [4, 1, 1] };
+        assert_eq!(refused(&[pointwise, dense, Add { layer: 0 }]), wiring(2, wide));
+        for stray in [&[Normalisation][..], &[Add { layer: 0 }], &[Linear]] {
+            assert_eq!(refused(stray), ArchitectureError::Stray { position: 1 });
+        }
+        let twice = [dense, Normalisation, Normalisation];
+        assert_eq!(refused(&twice), ArchitectureError::Stray { position: 3 });
+        assert_eq!(refused(&[dense, From { layer: 0 }, From { layer: 0 }]), ArchitectureError::Stray { position: 3 });
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A quantised network computed on a multiplier's product table.
 
-use super::{Accuracy, Network, QuantizedLayer};
+use super::{Accuracy, Flow, Network, QuantizedLayer};
 use crate::kernel::TableGemm;
 use rayon::prelude::*;
 
@@ -17,7 +17,7 @@ pub struct LayerPass<'a> {
     pub layer: &'a QuantizedLayer,
     /// Activation codes in, `[image][channel][row][column]`.
     pub activations: &'a [u8],
-    /// Accumulators, `[image][channel][row][column]`, bias included; what is added to them travels on.
+    /// Accumulators, `[image][channel][row][column]`, bias included, the residual not yet; what is added to them travels on.
     pub accumulators: &'a mut [i32],
 }
 
@@ -30,11 +30,11 @@ pub fn infer(network: &Network, gemm: &TableGemm, images: &[u8]) -> Vec<i32> {
     assert!(images.len().is_multiple_of(network.inputs()), "activations of whole images");
     let blocks = images.par_chunks(BLOCK_IMAGES * network.inputs()).map(|images| {
         let (last, hidden) = network.layers().split_last().expect("a network has layers");
-        let mut activations = std::borrow::Cow::Borrowed(images);
+        let mut flow = Flow::new(network, images);
         for layer in hidden {
-            activations = layer.forward(gemm, &activations).into();
+            flow.put(layer.forward(gemm, flow.input(), flow.residual()));
         }
-        last.accumulate(gemm, &activations)
+        last.accumulate(gemm, flow.input())
     });
     blocks.collect::<Vec<_>>().concat()
 }
@@ -50,14 +50,13 @@ pub fn infer_with(
     images: &[u8],
     mut visit: impl FnMut(LayerPass<'_>),
 ) -> Vec<i32> {
-    assert!(images.len().is_multiple_of(network.inputs()), "activations of whole images");
-    let mut activations = images.to_vec();
+    let mut flow = Flow::new(network, images);
     for (index, layer) in network.layers().iter().enumerate() {
-        let mut accumulators = layer.accumulate(gemm, &activations);
-        visit(LayerPass { index, layer, activations: &activations, accumulators: &mut accumulators });
-        match layer.requantize {
-            Some(_) => activations = layer.activate(&accumulators),
-            None => return accumulators,
+        let activations = flow.input();
+        let mut accumulators = layer.accumulate(gemm, activations);
+        visit(LayerPass { index, layer, activations, accumulators: &mut accumulators });
+        if let Some(scores) = flow.finish(layer, accumulators) {
+            return scores;
         }
     }
     unreachable!("the last layer of a network gives scores")
@@ -71,21 +70,31 @@ pub fn infer_reference(network: &Network, product: impl Fn(u8, i8) -> i32, image
     assert!(images.len().is_multiple_of(network.inputs()), "activations of whole images");
     let mut scores = Vec::new();
     for image in images.chunks_exact(network.inputs()) {
-        let mut activations = image.to_vec();
+        // Outputs of all layers; what comes in first is the image.
+        let mut outputs: Vec<Vec<u8>> = Vec::new();
         for layer in network.layers() {
+            let activations = match layer.wiring.source.or(outputs.len().checked_sub(1)) {
+                Some(source) => &outputs[source][..],
+                None => image,
+            };
             let geometry = &layer.convolution;
             let (positions, shape) = (geometry.positions(), geometry.shape(1));
             let accumulator = |place: usize| {
                 let (channel, position) = (place / positions, place % positions);
                 let weights = layer.weights[channel * shape.k..][..shape.k].iter().enumerate();
                 weights.fold(layer.bias[channel], |sum, (k, &weight)| {
-                    let activation = geometry.code(&activations, channel / shape.n, position, k);
+                    let activation = geometry.code(activations, channel / shape.n, position, k);
                     sum.wrapping_add(product(activation, weight))
                 })
             };
-            let accumulators: Vec<i32> = (0..layer.outputs()).map(accumulator).collect();
+            let mut accumulators: Vec<i32> = (0..layer.outputs()).map(accumulator).collect();
+            if let (Some(residual), Some(scaling)) = (layer.wiring.residual, layer.residual_scaling) {
+                for (sum, &code) in accumulators.iter_mut().zip(&outputs[residual]) {
+                    *sum = sum.wrapping_add(scaling.scale(code.cast_signed().into()) as i32);
+                }
+            }
             match layer.requantize {
-                Some(_) => activations = layer.activate(&accumulators),
+                Some(_) => outputs.push(layer.activate(&accumulators)),
                 None => scores.extend(accumulators),
             }
         }

@@ -1,6 +1,6 @@
 //! One multiplying layer of a quantised network.
 
-use super::{Convolution, Pool, Products, Requantize};
+use super::{CodeRange, Convolution, Pool, Products, Requantize, Wiring};
 use crate::kernel::{Shape, TableGemm};
 use rayon::prelude::*;
 
@@ -27,6 +27,10 @@ pub struct QuantizedLayer {
     pub requantize: Option<Requantize>,
     /// One an output channel, in place of `requantize`: where channels are scaled differently from what they were trained with.
     pub channel_requantize: Option<Vec<Requantize>>,
+    /// Which other layers it is joined to.
+    pub wiring: Wiring,
+    /// From the codes of the residual that is added, if one is, to units of the accumulators.
+    pub residual_scaling: Option<Requantize>,
 }
 
 impl QuantizedLayer {
@@ -86,20 +90,41 @@ impl QuantizedLayer {
         accumulators
     }
 
-    /// The activation codes that leave, `[image][channel][row][column]`, for accumulators as of [`Self::accumulate`].
+    /// Adds a residual's codes `[image][channel][position]`, −127…127, to accumulators of the same order, in their units.
+    ///
+    /// # Panics
+    /// If the layer adds nothing.
+    pub fn add_residual(&self, accumulators: &mut [i32], codes: &[u8]) {
+        let scaling = self.residual_scaling.expect("a layer that adds a residual");
+        let limits = [i32::MIN, i32::MAX].map(i64::from);
+        let scaled: [i32; 256] = std::array::from_fn(|code| {
+            scaling.scale((code as u8).cast_signed().into()).clamp(limits[0], limits[1]) as i32
+        });
+        for (sum, &code) in accumulators.iter_mut().zip(codes) {
+            *sum = sum.wrapping_add(scaled[usize::from(code)]);
+        }
+    }
+
+    /// The codes that leave it.
+    pub fn code_range(&self) -> CodeRange {
+        if self.wiring.linear { CodeRange::Signed } else { CodeRange::Activation }
+    }
+
+    /// The codes that leave, `[image][channel][row][column]`, for accumulators as of [`Self::accumulate`] with the residual
+    /// added.
     ///
     /// # Panics
     /// If this is the last layer.
     pub fn activate(&self, accumulators: &[i32]) -> Vec<u8> {
         let mut codes = vec![0; accumulators.len()];
         if self.channel_requantize.is_none() {
-            self.channel_scaling(0).apply_all(accumulators, 0, &mut codes);
+            self.channel_scaling(0).apply_all(accumulators, 0, self.code_range(), &mut codes);
             return self.pooled(codes);
         }
         let (positions, channels) = (self.convolution.positions(), self.convolution.channels());
         let rows = accumulators.chunks_exact(positions).zip(codes.chunks_exact_mut(positions));
         for (row, (accumulators, codes)) in rows.enumerate() {
-            self.channel_scaling(row % channels).apply_all(accumulators, 0, codes);
+            self.channel_scaling(row % channels).apply_all(accumulators, 0, self.code_range(), codes);
         }
         self.pooled(codes)
     }
@@ -115,27 +140,33 @@ impl QuantizedLayer {
         }
     }
 
-    /// As [`Self::activate`] of [`Self::accumulate`], on this thread and without keeping the accumulators.
-    pub(super) fn forward(&self, gemm: &TableGemm, images: &[u8]) -> Vec<u8> {
-        let mut codes = vec![0; images.len() / self.inputs() * self.outputs()];
+    /// As [`Self::activate`] of [`Self::accumulate`] with the residual added, on this thread and without keeping the
+    /// accumulators.
+    pub(super) fn forward(&self, gemm: &TableGemm, images: &[u8], residual: Option<&[u8]>) -> Vec<u8> {
+        let (outputs, range) = (self.outputs(), self.code_range());
+        let mut codes = vec![0; images.len() / self.inputs() * outputs];
         let at_once = self.convolution.block_images();
-        let mut sums = vec![0; at_once.min(images.len() / self.inputs()) * self.outputs()];
+        let mut sums = vec![0; at_once.min(images.len() / self.inputs()) * outputs];
         let (last_group, positions) = (self.convolution.groups() - 1, self.convolution.positions());
         self.for_each_product(gemm, images, at_once, |products| {
-            if positions == 1 {
-                let to = &mut codes[products.image * self.outputs()..];
+            let place = products.image * outputs;
+            if positions == 1 && residual.is_none() {
                 let code = |channel: usize, sum: i32| {
-                    self.channel_scaling(channel).apply(sum.wrapping_add(self.bias[channel]))
+                    self.channel_scaling(channel).apply_in(sum.wrapping_add(self.bias[channel]), range)
                 };
-                return self.scatter(products.group, products.sums, to, code);
+                return self.scatter(products.group, products.sums, &mut codes[place..], code);
             }
             self.scatter(products.group, products.sums, &mut sums, |_, sum| sum);
             // The image is complete with its last group.
             if products.group == last_group {
-                let codes = &mut codes[products.image * self.outputs()..];
+                let codes = &mut codes[place..];
+                let sums = &mut sums[..(at_once * outputs).min(codes.len())];
+                if let Some(residual) = residual {
+                    self.add_residual(sums, &residual[place..]);
+                }
                 let channels = sums.chunks_exact(positions).zip(codes.chunks_exact_mut(positions));
                 for ((sums, codes), (channel, &bias)) in channels.zip(self.bias.iter().enumerate().cycle()) {
-                    self.channel_scaling(channel).apply_all(sums, bias, codes);
+                    self.channel_scaling(channel).apply_all(sums, bias, range, codes);
                 }
             }
         });

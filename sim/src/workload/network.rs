@@ -1,9 +1,10 @@
 //! A quantised network as the array computes it: integers only.
 
-use super::{Architecture, LayerShape, QuantizedLayer};
+use super::{Architecture, LayerShape, QuantizedLayer, WiringError};
 use crate::memory;
 
-/// A feed-forward network of quantised layers. Activations are 0…127, weights −127…127.
+/// A feed-forward network of quantised layers. Activations are 0…127, weights −127…127. A residual joins the accumulators it is
+/// added to in their own units, before they are requantised, and so rounds but once.
 ///
 /// Invariant: shapes as of an [`Architecture`], one score a class at the end, and only the last layer has no
 /// [`Requantize`](super::Requantize).
@@ -56,6 +57,20 @@ pub enum NetworkError {
         /// The layer's name.
         layer: String,
     },
+    /// A residual without a scale, or a scale without a residual.
+    #[error("layer {layer}: a residual and its scaling belong together")]
+    Residual {
+        /// The layer's name.
+        layer: String,
+    },
+    /// Layers that cannot be joined as told.
+    #[error("layer {layer}: {source}")]
+    Wiring {
+        /// The layer's name.
+        layer: String,
+        /// What is wrong.
+        source: WiringError,
+    },
 }
 
 impl Network {
@@ -79,8 +94,14 @@ impl Network {
             if layer.requantize.is_some() == (position == last) {
                 return Err(NetworkError::Requantize { layer: layer.name.clone() });
             }
+            if layer.residual_scaling.is_some() != layer.wiring.residual.is_some() {
+                return Err(NetworkError::Residual { layer: layer.name.clone() });
+            }
         }
-        let shape = |layer: &QuantizedLayer| LayerShape { convolution: layer.convolution, pooling: layer.pooling };
+        let shape = |layer: &QuantizedLayer| LayerShape {
+            wiring: layer.wiring,
+            ..LayerShape::new(layer.convolution, layer.pooling)
+        };
         let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
         Architecture::of_shapes(layers.iter().map(shape).collect(), &names)?;
         Ok(Self { layers })

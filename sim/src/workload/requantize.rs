@@ -32,39 +32,68 @@ impl Requantize {
         Some(Self { multiplier: multiplier as i32, shift })
     }
 
-    /// The activation codes of accumulators to which `bias` is added first, modulo 2^32.
+    /// The codes of accumulators to which `bias` is added first, modulo 2^32, clamped as `range` says.
     ///
     /// # Panics
     /// If there are not as many codes as accumulators.
-    pub fn apply_all(self, accumulators: &[i32], bias: i32, codes: &mut [u8]) {
+    pub fn apply_all(self, accumulators: &[i32], bias: i32, range: CodeRange, codes: &mut [u8]) {
         assert_eq!(accumulators.len(), codes.len(), "a code for each accumulator");
-        requantize(self, accumulators, bias, codes);
+        requantize(self, accumulators, bias, range.lowest(), codes);
     }
 
     /// The activation code of an accumulator.
     #[inline]
     pub fn apply(self, accumulator: i32) -> u8 {
-        let scaled = i64::from(accumulator) * i64::from(self.multiplier);
+        self.apply_in(accumulator, CodeRange::Activation)
+    }
+
+    /// The code of an accumulator, clamped as `range` says.
+    #[inline]
+    pub fn apply_in(self, accumulator: i32, range: CodeRange) -> u8 {
+        self.scale(accumulator).clamp(range.lowest(), 127) as u8
+    }
+
+    /// `round(value · multiplier / 2^shift)`, halves up.
+    #[inline]
+    pub fn scale(self, value: i32) -> i64 {
+        let scaled = i64::from(value) * i64::from(self.multiplier);
         // Two steps so that the rounding constant cannot overflow at shift 62.
-        let rounded = ((scaled >> (self.shift - 1)) + 1) >> 1;
-        rounded.clamp(0, 127) as u8
+        ((scaled >> (self.shift - 1)) + 1) >> 1
+    }
+}
+
+/// The codes that leave a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeRange {
+    /// 0…127: clamping is ReLU.
+    Activation,
+    /// −127…127, in two's complement: no activation function.
+    Signed,
+}
+
+impl CodeRange {
+    #[inline(always)]
+    fn lowest(self) -> i64 {
+        if self == Self::Signed { -127 } else { 0 }
     }
 }
 
 multiversion! {
-    fn requantize(by: Requantize, accumulators: &[i32], bias: i32, codes: &mut [u8]) = requantize_each
+    fn requantize(by: Requantize, accumulators: &[i32], bias: i32, lowest: i64, codes: &mut [u8]) = requantize_each
 }
 
 #[inline(always)]
-fn requantize_each(by: Requantize, accumulators: &[i32], bias: i32, codes: &mut [u8]) {
+fn requantize_each(by: Requantize, accumulators: &[i32], bias: i32, lowest: i64, codes: &mut [u8]) {
     for (code, &accumulator) in codes.iter_mut().zip(accumulators) {
-        *code = by.apply(accumulator.wrapping_add(bias));
+        *code = by.scale(accumulator.wrapping_add(bias)).clamp(lowest, 127) as u8;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const RANGES: [CodeRange; 2] = [CodeRange::Activation, CodeRange::Signed];
 
     #[test]
     fn requantising_is_scaling_rounding_and_clamping() {
@@ -73,6 +102,9 @@ mod tests {
             for accumulator in (-70_000..70_000).step_by(37) {
                 let exact = (f64::from(accumulator) * factor + 0.5).floor().clamp(0.0, 127.0);
                 assert_eq!(f64::from(requantize.apply(accumulator)), exact, "{accumulator} × {factor}");
+                let signed = (f64::from(accumulator) * factor + 0.5).floor().clamp(-127.0, 127.0);
+                let code = requantize.apply_in(accumulator, CodeRange::Signed).cast_signed();
+                assert_eq!(f64::from(code), signed, "{accumulator} × {factor}");
             }
         }
     }
@@ -82,9 +114,9 @@ mod tests {
         let requantize = Requantize::from_factor(0.0037).unwrap();
         let accumulators: Vec<i32> = (-2_000_000_000..2_000_000_000).step_by(1_234_577).collect();
         let mut codes = vec![0; accumulators.len()];
-        for bias in [0, -7, i32::MAX] {
-            requantize.apply_all(&accumulators, bias, &mut codes);
-            let one_by_one = accumulators.iter().map(|sum| requantize.apply(sum.wrapping_add(bias)));
+        for (bias, range) in [0, -7, i32::MAX].into_iter().flat_map(|bias| RANGES.map(|range| (bias, range))) {
+            requantize.apply_all(&accumulators, bias, range, &mut codes);
+            let one_by_one = accumulators.iter().map(|sum| requantize.apply_in(sum.wrapping_add(bias), range));
             assert!(one_by_one.eq(codes.iter().copied()));
         }
     }

@@ -1,6 +1,6 @@
 //! Networks for tests.
 
-use super::{Architecture, Convolution, LayerShape, LayerSpec, Network, Pooling, QuantizedLayer, Requantize};
+use super::{Architecture, Convolution, LayerShape, LayerSpec, Network, Pooling, QuantizedLayer, Requantize, Wiring};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -16,6 +16,8 @@ pub(crate) fn dense(name: &str, inputs: usize, weights: Vec<i8>, bias: Vec<i32>)
         weight_scale: 1.0,
         requantize: None,
         channel_requantize: None,
+        wiring: Wiring::default(),
+        residual_scaling: None,
     }
 }
 
@@ -23,7 +25,7 @@ pub(crate) fn dense(name: &str, inputs: usize, weights: Vec<i8>, bias: Vec<i32>)
 pub(crate) fn random_network(rng: &mut ChaCha8Rng, architecture: &Architecture) -> Network {
     let last = architecture.layers().len() - 1;
     let layer = |(index, shape): (usize, &LayerShape)| {
-        let LayerShape { convolution, pooling } = *shape;
+        let LayerShape { convolution, pooling, wiring, .. } = *shape;
         let factor = 1.0 / (120.0 * (convolution.shape(1).k as f64).sqrt());
         QuantizedLayer {
             name: format!("layer{index}"),
@@ -35,12 +37,41 @@ pub(crate) fn random_network(rng: &mut ChaCha8Rng, architecture: &Architecture) 
             weight_scale: 1.0,
             requantize: (index < last).then(|| Requantize::from_factor(factor).unwrap()),
             channel_requantize: None,
+            wiring,
+            residual_scaling: wiring.residual.and_then(|_| Requantize::from_factor(0.7 / factor)),
         }
     };
     Network::new(architecture.layers().iter().enumerate().map(layer).collect()).unwrap()
 }
 
-/// A small architecture of random convolutions, strided, padded and grouped, with and without pooling.
+/// A residual block: at a stride with a linear shortcut, else around a convolution. So many layers come before it.
+fn block(stride: usize, outputs: usize, before: usize) -> Vec<LayerSpec> {
+    let convolution = |outputs, kernel: usize, stride| LayerSpec::Convolution {
+        outputs,
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        padding: [kernel / 2; 2],
+        groups: 1,
+    };
+    let entry = before - 1;
+    match stride {
+        1 => vec![convolution(3, 1, 1), convolution(4, 3, 1), LayerSpec::Add { layer: entry }],
+        _ => vec![
+            convolution(outputs, 1, stride),
+            LayerSpec::Linear,
+            LayerSpec::From { layer: entry },
+            convolution(outputs, 3, stride),
+            LayerSpec::Add { layer: before },
+        ],
+    }
+}
+
+/// Layers of a description that multiply.
+fn specs_layers(specs: &[LayerSpec]) -> usize {
+    specs.iter().filter(|spec| matches!(spec, LayerSpec::Convolution { .. } | LayerSpec::Dense { .. })).count()
+}
+
+/// A small architecture of random convolutions, strided, padded and grouped, with and without pooling and residuals.
 pub(crate) fn random_architecture(rng: &mut ChaCha8Rng) -> Architecture {
     loop {
         let mut size = |low: usize, high: usize| rng.random_range(low..=high);
@@ -58,6 +89,9 @@ pub(crate) fn random_architecture(rng: &mut ChaCha8Rng) -> Architecture {
                 let kind = [Pooling::Maximum, Pooling::Average][size(0, 1)];
                 specs.push(LayerSpec::Pooling { kind, window: [size(1, 2), 2], stride: [size(1, 2), size(1, 2)] });
             }
+        }
+        if size(0, 1) == 1 {
+            specs.extend(block(size(1, 2), size(2, 5), specs_layers(&specs)));
         }
         specs.push(LayerSpec::Dense { outputs: size(3, 7) });
         if let Ok(architecture) = Architecture::new(image, &specs, 5) {

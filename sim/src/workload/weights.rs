@@ -1,6 +1,8 @@
 //! Trained networks in files: safetensors with integer weights, scales, and the float weights they were rounded from.
 
-use super::{Convolution, ConvolutionError, Network, NetworkError, Pool, Pooling, QuantizedLayer, Requantize};
+use super::{
+    Convolution, ConvolutionError, Network, NetworkError, Pool, Pooling, QuantizedLayer, Requantize, Wiring,
+};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -20,7 +22,9 @@ pub struct FloatLayer {
 /// Tensors of layer `i`: `layers.i.weight` (I8; `[outputs][inputs]` of a fully connected layer, `[outputs][channels of the
 /// group][rows][columns]` of a convolution), `layers.i.bias` (I32), `layers.i.weight_float` and `layers.i.bias_float` (F32).
 /// The entry `axtrain` of the file's metadata is JSON: schema, fingerprint, and of each layer its name, kind with geometry
-/// (`dense` or `convolution`), pooling, scales and requantisation.
+/// (`dense` or `convolution`), pooling, scales and requantisation. Networks of more than a chain of layers follow
+/// [`RESIDUAL_SCHEMA`](Self::RESIDUAL_SCHEMA), and their layers may have `source` and `residual` (numbers of layers, from 0),
+/// `residual_scaling` and `linear`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WeightsFile {
     /// The integer network.
@@ -41,7 +45,7 @@ pub enum WeightsError {
     #[error("its metadata do not describe a network of axtrain/weights/2: {0}")]
     Metadata(String),
     /// The file follows another version of the format.
-    #[error("it follows {found}; this version reads axtrain/weights/2: train the network again")]
+    #[error("it follows {found}; this version reads axtrain/weights/2 and 3: train the network again")]
     Schema {
         /// What it follows.
         found: String,
@@ -85,6 +89,14 @@ struct LayerMetadata {
     requantize: Option<Requantize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     channel_requantize: Option<Vec<Requantize>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    source: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    residual: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    residual_scaling: Option<Requantize>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    linear: bool,
 }
 
 /// Geometry of a layer; images are channels, rows and columns.
@@ -121,6 +133,8 @@ struct SchemaOnly {
 impl WeightsFile {
     /// Version of the format.
     pub const SCHEMA: &'static str = "axtrain/weights/2";
+    /// Version of the format with residuals, which a reader of the other must not take for a chain.
+    pub const RESIDUAL_SCHEMA: &'static str = "axtrain/weights/3";
 
     /// The file's bytes; equal networks make equal bytes.
     ///
@@ -141,7 +155,10 @@ impl WeightsFile {
             tensors.push((format!("layers.{index}.bias_float"), Dtype::F32, vector, bytes(&float.bias)));
         }
         let metadata = Metadata {
-            schema: Self::SCHEMA.to_owned(),
+            schema: match layers.iter().all(|layer| layer.wiring == Wiring::default()) {
+                true => Self::SCHEMA.to_owned(),
+                false => Self::RESIDUAL_SCHEMA.to_owned(),
+            },
             fingerprint: self.fingerprint.clone(),
             layers: layers.iter().map(LayerMetadata::of).collect(),
         };
@@ -162,7 +179,7 @@ impl WeightsFile {
         let entry = entry.ok_or_else(|| WeightsError::Metadata("entry \"axtrain\" is missing".into()))?;
         let unreadable = |error: serde_json::Error| WeightsError::Metadata(error.to_string());
         let SchemaOnly { schema } = serde_json::from_str(entry).map_err(unreadable)?;
-        if schema != Self::SCHEMA {
+        if schema != Self::SCHEMA && schema != Self::RESIDUAL_SCHEMA {
             return Err(WeightsError::Schema { found: schema });
         }
         let metadata: Metadata = serde_json::from_str(entry).map_err(unreadable)?;
@@ -184,6 +201,7 @@ impl WeightsFile {
                 bias: floats(read("bias_float", Dtype::F32, &vector)?),
             });
             let LayerMetadata { name, input_scale, weight_scale, requantize, channel_requantize, .. } = layer;
+            let LayerMetadata { source, residual, residual_scaling, linear, .. } = layer;
             layers.push(QuantizedLayer {
                 name,
                 convolution,
@@ -194,6 +212,8 @@ impl WeightsFile {
                 weight_scale,
                 requantize,
                 channel_requantize,
+                wiring: Wiring { source, residual, linear },
+                residual_scaling,
             });
         }
         Ok(Self { network: Network::new(layers)?, float, fingerprint: metadata.fingerprint })
@@ -229,7 +249,20 @@ impl LayerMetadata {
         let pooling =
             pooling.map(|pool| PoolingMetadata { kind: pool.kind(), window: pool.window(), stride: pool.stride() });
         let channel_requantize = layer.channel_requantize.clone();
-        Self { name: layer.name.clone(), kind, pooling, input_scale, weight_scale, requantize, channel_requantize }
+        let Wiring { source, residual, linear } = layer.wiring;
+        Self {
+            name: layer.name.clone(),
+            kind,
+            pooling,
+            input_scale,
+            weight_scale,
+            requantize,
+            channel_requantize,
+            source,
+            residual,
+            residual_scaling: layer.residual_scaling,
+            linear,
+        }
     }
 
     fn geometry(&self) -> Result<(Convolution, Option<Pool>), ConvolutionError> {

@@ -1,6 +1,6 @@
 //! Networks of random weights, small enough to be computed product by product.
 
-use axtrain_sim::workload::{Convolution, Network, Pool, Pooling, QuantizedLayer, Requantize};
+use axtrain_sim::workload::{Convolution, Network, Pool, Pooling, QuantizedLayer, Requantize, Wiring};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -21,12 +21,15 @@ pub(crate) fn layer(
         weight_scale: 1.0,
         requantize,
         channel_requantize: None,
+        wiring: Wiring::default(),
+        residual_scaling: None,
     }
 }
 
-/// A perceptron, a convolutional network, and one with a layer of more rows than there are pairs of activations.
-pub(crate) fn networks(rng: &mut ChaCha8Rng) -> [Network; 3] {
-    [perceptron(rng), convolutional(rng), wide(rng)]
+/// A perceptron, a convolutional network, one with residuals, and one with a layer of more rows than there are pairs of
+/// activations.
+pub(crate) fn networks(rng: &mut ChaCha8Rng) -> [Network; 4] {
+    [perceptron(rng), convolutional(rng), residual(rng), wide(rng)]
 }
 
 /// Two fully connected layers, 37 to 11 to 5.
@@ -47,6 +50,33 @@ fn convolutional(rng: &mut ChaCha8Rng) -> Network {
     grouped.pooling = Some(pool);
     let depthwise = layer(rng, "depthwise", depthwise, Requantize::from_factor(0.006));
     Network::new(vec![grouped, depthwise, layer(rng, "fc", connected, None)]).unwrap()
+}
+
+/// A block around a convolution, one at a stride with a linear shortcut, and the mean over what is left.
+fn residual(rng: &mut ChaCha8Rng) -> Network {
+    let convolution = |input, outputs, kernel: usize, stride| {
+        Convolution::new(input, outputs, [kernel; 2], [stride; 2], [kernel / 2; 2], 1).unwrap()
+    };
+    let first = convolution([2, 5, 4], 3, 3, 1);
+    let shortcut = convolution(first.output(), 4, 1, 2);
+    let connected = Convolution::connected([4, 1, 1], 5).unwrap();
+    let mut layers = [
+        layer(rng, "first", first, Requantize::from_factor(0.003)),
+        layer(rng, "added to", convolution(first.output(), 3, 3, 1), Requantize::from_factor(0.002)),
+        layer(rng, "shortcut", shortcut, Requantize::from_factor(0.006)),
+        layer(rng, "strided", convolution(first.output(), 4, 3, 2), Requantize::from_factor(0.002)),
+        layer(rng, "added to again", convolution(shortcut.output(), 4, 3, 1), Requantize::from_factor(0.002)),
+        layer(rng, "fc", connected, None),
+    ];
+    layers[1].wiring.residual = Some(0);
+    layers[2].wiring.linear = true;
+    layers[3].wiring.source = Some(1);
+    layers[4].wiring.residual = Some(2);
+    for layer in [1, 4] {
+        layers[layer].residual_scaling = Requantize::from_factor(300.0);
+    }
+    layers[4].pooling = Pool::new(Pooling::Average, shortcut.output(), [3, 2], [1, 1]).ok();
+    Network::new(layers.to_vec()).unwrap()
 }
 
 /// A convolution with more output pixels than most, and a fully connected layer.

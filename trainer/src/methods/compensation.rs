@@ -60,7 +60,8 @@ mod tests {
         let passes = [Pass::settled(&exact), Pass::settled(&fixture.gemm)];
         let network = fixture.network();
         let corrections = mean_error_corrections(&network, passes, &fixture.images, &fixture.calibration);
-        let corrected = fixture.real.clone().with_bias_added(corrections).round(&fixture.geometry).unwrap();
+        let corrected = fixture.real.clone().with_bias_added(corrections);
+        let corrected = corrected.round(&fixture.geometry, &fixture.statistics()).unwrap();
 
         let wanted =
             network.forward(fixture.images.clone(), &Pass::settled(&exact), &mut fixture.calibration.frozen());

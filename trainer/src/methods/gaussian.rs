@@ -8,7 +8,6 @@ use crate::ops;
 use crate::pass::{Noise, Numbers, Pass, Products};
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::profile::sampler::{Draws, Gaussian};
-use axtrain_sim::workload::PIXEL_SCALE;
 use burn::tensor::{Tensor, TensorData};
 use rand::Rng;
 use std::sync::Arc;
@@ -42,7 +41,7 @@ impl GaussianNoise {
         products: &Products,
         calibration: &Calibration,
     ) -> Vec<f32> {
-        let scales = std::iter::once(PIXEL_SCALE).chain(calibration.scales());
+        let scales = network.input_scales(calibration);
         let layers = network.layers().iter().zip(trace).zip(scales).enumerate();
         let deviation =
             |(position, ((layer, pass), scale)): (usize, ((&crate::network::RoundedLayer, &LayerTrace), f32))| {
@@ -144,7 +143,7 @@ mod tests {
                 network.forward(fixture.images.clone(), &Pass::settled(&exact), &mut fixture.calibration.frozen());
             let products = Products::of(&fixture.gemm);
             let found = method.deviations(&network, &trace, &products, &fixture.calibration);
-            let scales = std::iter::once(PIXEL_SCALE).chain(fixture.calibration.scales());
+            let scales = network.input_scales(&fixture.calibration);
             for ((layer, (pass, found)), scale) in network.layers().iter().zip(trace.iter().zip(found)).zip(scales) {
                 let convolution = layer.geometry.convolution;
                 let images = crate::quantizer::activation_codes(&to_vec(pass.input.clone()), scale);

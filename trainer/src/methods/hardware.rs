@@ -9,7 +9,6 @@ use crate::table_slopes::TableSlopes;
 use crate::timing::{Samplers, TimingErrors};
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::profile::sampler::Draws;
-use axtrain_sim::workload::PIXEL_SCALE;
 use rand::Rng;
 use std::sync::Arc;
 
@@ -61,7 +60,7 @@ impl Hardware {
         let settled = self.settled();
         let Some(late) = &mut self.late else { return };
         let trace = network.forward(batch.images.clone(), &settled, &mut calibration.frozen());
-        let scales = std::iter::once(PIXEL_SCALE).chain(calibration.scales());
+        let scales = network.input_scales(calibration);
         let codes = network.codes();
         let samplers = trace.iter().zip(scales).zip(network.layers().iter().zip(&codes));
         let samplers = samplers.map(|((pass, scale), (layer, weights))| {

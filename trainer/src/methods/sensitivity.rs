@@ -99,17 +99,22 @@ impl Penalty {
 
 /// How far the scores move from those of a pass when weights move by `steps`.
 fn change_of_scores(network: &RoundedNetwork, trace: &[LayerTrace], steps: Vec<Tensor<2>>) -> Tensor<2> {
-    // The change of a layer's input. The first layer's is none: images do not depend on weights.
-    let mut input_change: Option<Tensor<2>> = None;
-    for ((layer, pass), weight_change) in network.layers().iter().zip(trace).zip(steps) {
+    // The changes of layers' outputs. Images do not depend on weights.
+    let mut changes: Vec<Tensor<2>> = Vec::new();
+    let layers = network.layers().iter().zip(trace).zip(steps).enumerate();
+    for (number, ((layer, pass), weight_change)) in layers {
         let convolution = layer.geometry.convolution;
         let mut change = ops::multiply_real(pass.input.clone(), weight_change.clone(), convolution);
-        if let Some(input_change) = input_change {
+        if let Some(source) = layer.geometry.source(number) {
+            let input_change = changes[source].clone();
             change = change + ops::multiply_real(input_change, layer.weight.clone() + weight_change, convolution);
         }
+        if let Some(residual) = layer.geometry.wiring.residual {
+            change = change + changes[residual].clone();
+        }
         let Some(activation) = &pass.activation else { return change };
-        let change = ops::clamped_change(pass.output.clone(), change, activation.limit);
-        input_change = Some(match &activation.pooling {
+        let change = ops::clamped_change(pass.output.clone(), change, activation.limits);
+        changes.push(match &activation.pooling {
             Some(selection) => ops::pool(change, selection.clone(), None),
             None => change,
         });
@@ -284,6 +289,7 @@ mod tests {
                 Estimator::GaussNewton,
             ),
             (Fixture::convolutional(Pooling::Average, 3, &truncated), WeightNoise::Relative, Estimator::GaussNewton),
+            (Fixture::residual(false, 3, &truncated), WeightNoise::Absolute, Estimator::GaussNewton),
         ] {
             let network = fixture.network();
             let trace = fixture.forward(&network);

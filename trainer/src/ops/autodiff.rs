@@ -16,12 +16,12 @@ impl<B: GradientBackend, C: CheckpointStrategy> IntegerBackend for Autodiff<B, C
 
         impl<B: GradientBackend> Backward<B, 1> for StraightThrough {
             /// The range that passes, and the unrounded tensor, if anything saturates.
-            type State = Option<(f32, NodeId)>;
+            type State = Option<([f32; 2], NodeId)>;
 
             fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, checkpoints: &mut Checkpointer) {
                 let mut gradient = gradients.consume::<B>(&ops.node);
-                if let Some((limit, node)) = ops.state {
-                    gradient = B::gate(gradient, checkpoints.retrieve_node_output(node), limit);
+                if let Some((limits, node)) = ops.state {
+                    gradient = B::gate(gradient, checkpoints.retrieve_node_output(node), limits);
                 }
                 let [parent] = ops.parents;
                 if let Some(parent) = parent {
@@ -33,8 +33,8 @@ impl<B: GradientBackend, C: CheckpointStrategy> IntegerBackend for Autodiff<B, C
         match StraightThrough.prepare::<C>([values.node()]).compute_bound().stateful() {
             OpsKind::Tracked(mut prepared) => {
                 let state = match rounding {
-                    Rounding::Activation(quantizer) => Some((quantizer.limit(), prepared.checkpoint(&values))),
-                    Rounding::Weight(_) | Rounding::Bias(_) => None,
+                    Rounding::Activation(quantizer) => Some((quantizer.limits(), prepared.checkpoint(&values))),
+                    Rounding::Weight(_) | Rounding::Bias(_) | Rounding::Residual(_) => None,
                 };
                 prepared.finish(state, B::round(values.into_primitive(), rounding))
             }
@@ -112,18 +112,73 @@ impl<B: GradientBackend, C: CheckpointStrategy> IntegerBackend for Autodiff<B, C
         }
     }
 
-    fn clamped_change(values: FloatTensor<Self>, change: FloatTensor<Self>, limit: f32) -> FloatTensor<Self> {
+    fn moments(values: FloatTensor<Self>, channels: usize) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct Moments;
+
+        impl<B: GradientBackend> Backward<B, 1> for Moments {
+            type State = NodeId;
+
+            fn backward(self, ops: Ops<NodeId, 1>, gradients: &mut Gradients, checkpoints: &mut Checkpointer) {
+                let gradient = gradients.consume::<B>(&ops.node);
+                let values = checkpoints.retrieve_node_output(ops.state);
+                let [parent] = ops.parents;
+                if let Some(parent) = parent {
+                    gradients.register::<B>(parent.id, B::by_moments(gradient, values));
+                }
+            }
+        }
+
+        match Moments.prepare::<C>([values.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(mut prepared) => {
+                let node = prepared.checkpoint(&values);
+                prepared.finish(node, B::moments(values.into_primitive(), channels))
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(B::moments(values.into_primitive(), channels)),
+        }
+    }
+
+    fn scale(values: FloatTensor<Self>, factors: FloatTensor<Self>) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct Scaled;
+
+        impl<B: GradientBackend> Backward<B, 2> for Scaled {
+            type State = [NodeId; 2];
+
+            fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, checkpoints: &mut Checkpointer) {
+                let gradient = gradients.consume::<B>(&ops.node);
+                let [values, factors] = ops.state.map(|node| checkpoints.retrieve_node_output(node));
+                for (parent, by_operand) in ops.parents.into_iter().zip(B::by_scaled(gradient, values, factors)) {
+                    if let Some(parent) = parent {
+                        gradients.register::<B>(parent.id, by_operand);
+                    }
+                }
+            }
+        }
+
+        match Scaled.prepare::<C>([values.node(), factors.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(mut prepared) => {
+                let nodes = [prepared.checkpoint(&values), prepared.checkpoint(&factors)];
+                prepared.finish(nodes, B::scale(values.into_primitive(), factors.into_primitive()))
+            }
+            OpsKind::UnTracked(prepared) => {
+                prepared.finish(B::scale(values.into_primitive(), factors.into_primitive()))
+            }
+        }
+    }
+
+    fn clamped_change(values: FloatTensor<Self>, change: FloatTensor<Self>, limits: [f32; 2]) -> FloatTensor<Self> {
         #[derive(Debug)]
         struct Clamped;
 
         impl<B: GradientBackend> Backward<B, 2> for Clamped {
-            type State = ([NodeId; 2], f32);
+            type State = ([NodeId; 2], [f32; 2]);
 
             fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, checkpoints: &mut Checkpointer) {
                 let gradient = gradients.consume::<B>(&ops.node);
-                let (nodes, limit) = ops.state;
+                let (nodes, limits) = ops.state;
                 let [values, change] = nodes.map(|node| checkpoints.retrieve_node_output(node));
-                let by_operands = B::by_clamped(gradient, values, change, limit);
+                let by_operands = B::by_clamped(gradient, values, change, limits);
                 for (parent, by_operand) in ops.parents.into_iter().zip(by_operands) {
                     if let Some(parent) = parent {
                         gradients.register::<B>(parent.id, by_operand);
@@ -135,11 +190,11 @@ impl<B: GradientBackend, C: CheckpointStrategy> IntegerBackend for Autodiff<B, C
         match Clamped.prepare::<C>([values.node(), change.node()]).compute_bound().stateful() {
             OpsKind::Tracked(mut prepared) => {
                 let nodes = [prepared.checkpoint(&values), prepared.checkpoint(&change)];
-                let moved = B::clamped_change(values.into_primitive(), change.into_primitive(), limit);
-                prepared.finish((nodes, limit), moved)
+                let moved = B::clamped_change(values.into_primitive(), change.into_primitive(), limits);
+                prepared.finish((nodes, limits), moved)
             }
             OpsKind::UnTracked(prepared) => {
-                prepared.finish(B::clamped_change(values.into_primitive(), change.into_primitive(), limit))
+                prepared.finish(B::clamped_change(values.into_primitive(), change.into_primitive(), limits))
             }
         }
     }

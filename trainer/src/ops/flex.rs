@@ -48,10 +48,29 @@ impl IntegerBackend for Flex {
         tensor(values, images)
     }
 
-    fn clamped_change(values: FlexTensor, change: FlexTensor, limit: f32) -> FlexTensor {
+    fn moments(values: FlexTensor, channels: usize) -> FlexTensor {
+        let values = values.to_contiguous();
+        let moments = channel_moments(contiguous(&values), rows(&values), channels);
+        let (mean, variance): (Vec<f64>, Vec<f64>) = moments.into_iter().unzip();
+        tensor(mean.into_iter().chain(variance).map(|value| value as f32).collect(), 2)
+    }
+
+    fn scale(values: FlexTensor, factors: FlexTensor) -> FlexTensor {
+        let (values, factors) = (values.to_contiguous(), factors.to_contiguous());
+        let [images, outputs] = values.shape().dims::<2>();
+        let factors = contiguous(&factors);
+        let mut scaled = Vec::with_capacity(images * outputs);
+        let channels = contiguous(&values).chunks_exact(outputs / factors.len());
+        for (channel, factor) in channels.zip(factors.iter().cycle()) {
+            scaled.extend(channel.iter().map(|value| value * factor));
+        }
+        tensor(scaled, images)
+    }
+
+    fn clamped_change(values: FlexTensor, change: FlexTensor, [least, most]: [f32; 2]) -> FlexTensor {
         let (values, change) = (values.to_contiguous(), change.to_contiguous());
         let pairs = contiguous(&values).iter().zip(contiguous(&change));
-        let moved = pairs.map(|(value, change)| (value + change).clamp(0.0, limit) - value.clamp(0.0, limit));
+        let moved = pairs.map(|(value, change)| (value + change).clamp(least, most) - value.clamp(least, most));
         tensor(moved.collect(), rows(&values))
     }
 
@@ -62,22 +81,57 @@ impl IntegerBackend for Flex {
 }
 
 impl GradientBackend for Flex {
-    fn gate(gradient: FlexTensor, values: FlexTensor, limit: f32) -> FlexTensor {
+    fn gate(gradient: FlexTensor, values: FlexTensor, limits: [f32; 2]) -> FlexTensor {
         let (gradient, values) = (gradient.to_contiguous(), values.to_contiguous());
         let pairs = contiguous(&gradient).iter().zip(contiguous(&values));
-        let gated = pairs.map(|(&gradient, &value)| gated(gradient, value, limit));
+        let gated = pairs.map(|(&gradient, &value)| gated(gradient, value, limits));
         FlexTensor::from_data(TensorData::new(gated.collect::<Vec<_>>(), gradient.shape()))
     }
 
-    fn by_clamped(gradient: FlexTensor, values: FlexTensor, change: FlexTensor, limit: f32) -> [FlexTensor; 2] {
+    fn by_clamped(gradient: FlexTensor, values: FlexTensor, change: FlexTensor, limits: [f32; 2]) -> [FlexTensor; 2] {
         let [gradient, values, change] = [gradient, values, change].map(|tensor| tensor.to_contiguous());
         let triples = contiguous(&gradient).iter().zip(contiguous(&values)).zip(contiguous(&change));
         let pairs = triples.map(|((&gradient, &value), &change)| {
-            let by_change = gated(gradient, value + change, limit);
-            (by_change - gated(gradient, value, limit), by_change)
+            let by_change = gated(gradient, value + change, limits);
+            (by_change - gated(gradient, value, limits), by_change)
         });
         let (by_values, by_change): (Vec<f32>, Vec<f32>) = pairs.unzip();
         [by_values, by_change].map(|values| tensor(values, rows(&gradient)))
+    }
+
+    fn by_moments(gradient: FlexTensor, values: FlexTensor) -> FlexTensor {
+        let (gradient, values) = (gradient.to_contiguous(), values.to_contiguous());
+        let [images, outputs] = values.shape().dims::<2>();
+        let (by_mean, by_variance) = contiguous(&gradient).split_at(contiguous(&gradient).len() / 2);
+        let (channels, positions) = (by_mean.len(), outputs / by_mean.len());
+        let moments = channel_moments(contiguous(&values), images, channels);
+        let count = (images * positions) as f64;
+        // Each value's share in the mean is 1 / N, and in the variance 2 (x − mean) / N.
+        let lines: Vec<[f32; 2]> = (0..channels)
+            .map(|channel| {
+                let slope = 2.0 * f64::from(by_variance[channel]) / count;
+                [slope as f32, (f64::from(by_mean[channel]) / count - slope * moments[channel].0) as f32]
+            })
+            .collect();
+        let mut by_values = Vec::with_capacity(images * outputs);
+        for (channel, [slope, offset]) in contiguous(&values).chunks_exact(positions).zip(lines.iter().cycle()) {
+            by_values.extend(channel.iter().map(|value| slope * value + offset));
+        }
+        tensor(by_values, images)
+    }
+
+    fn by_scaled(gradient: FlexTensor, values: FlexTensor, factors: FlexTensor) -> [FlexTensor; 2] {
+        let [gradient, values, factors] = [gradient, values, factors].map(|tensor| tensor.to_contiguous());
+        let (images, channels) = (rows(&gradient), contiguous(&factors).len());
+        let positions = contiguous(&gradient).len() / images / channels;
+        let mut by_factors = vec![0.0; channels];
+        let pairs = contiguous(&gradient).chunks_exact(positions).zip(contiguous(&values).chunks_exact(positions));
+        for (place, (gradient, values)) in pairs.enumerate() {
+            by_factors[place % channels] += sum(gradient, values, |gradient, value| gradient * value);
+        }
+        let by_factors: Vec<f32> = by_factors.into_iter().map(|sum: f64| sum as f32).collect();
+        let by_factors = FlexTensor::from_data(TensorData::new(by_factors, [channels]));
+        [Self::scale(gradient, factors), by_factors]
     }
 
     fn by_factors(
@@ -119,10 +173,49 @@ impl GradientBackend for Flex {
     }
 }
 
-/// What passes back through clamping to 0…`limit`.
+/// What passes back through clamping to `limits`.
 #[inline(always)]
-fn gated(gradient: f32, value: f32, limit: f32) -> f32 {
-    if value > 0.0 && value <= limit { gradient } else { 0.0 }
+fn gated(gradient: f32, value: f32, [least, most]: [f32; 2]) -> f32 {
+    if value > least && value <= most { gradient } else { 0.0 }
+}
+
+/// Mean and variance of each channel of `values [image][channel][position]`.
+fn channel_moments(values: &[f32], images: usize, channels: usize) -> Vec<(f64, f64)> {
+    let positions = values.len() / images / channels;
+    let count = (images * positions) as f64;
+    let over = |channel: usize, term: &dyn Fn(&[f32]) -> f64| {
+        values.chunks_exact(positions).skip(channel).step_by(channels).map(term).sum::<f64>() / count
+    };
+    let of_channel = |channel: usize| {
+        let mean = over(channel, &|values| sum(values, values, |value, _| value));
+        let about = mean as f32;
+        let variance = over(channel, &|values| sum(values, values, |value, _| (value - about) * (value - about)));
+        (mean, variance)
+    };
+    (0..channels).map(of_channel).collect()
+}
+
+/// The sum of a term of each pair of elements, in an order that does not depend on the processor.
+#[inline(always)]
+fn sum(left: &[f32], right: &[f32], term: impl Fn(f32, f32) -> f32) -> f64 {
+    const LANES: usize = 16;
+    let mut total = 0.0;
+    // Blocks short enough for single precision.
+    for (left, right) in left.chunks(64 * LANES).zip(right.chunks(64 * LANES)) {
+        let mut lanes = [0f32; LANES];
+        let (left, left_rest) = left.as_chunks::<LANES>();
+        let (right, right_rest) = right.as_chunks::<LANES>();
+        for (left, right) in left.iter().zip(right) {
+            for lane in 0..LANES {
+                lanes[lane] += term(left[lane], right[lane]);
+            }
+        }
+        for ((lane, &left), &right) in lanes.iter_mut().zip(left_rest).zip(right_rest) {
+            *lane += term(left, right);
+        }
+        total += lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>();
+    }
+    total
 }
 
 fn contiguous(tensor: &FlexTensor) -> &[f32] {

@@ -10,7 +10,7 @@ mod autodiff;
 mod flex;
 
 use crate::geometry::Selection;
-use crate::quantizer::{self, ActivationQuantizer};
+use crate::quantizer::{self, ActivationQuantizer, ResidualScaling};
 use crate::table_slopes::TableSlopes;
 use crate::timing::LateProducts;
 use axtrain_sim::kernel::TableGemm;
@@ -27,8 +27,10 @@ pub(crate) enum Rounding {
     Weight(f32),
     /// To whole accumulator units.
     Bias(f32),
-    /// ReLU, requantise, saturate.
+    /// ReLU, unless there is no activation function; requantise, saturate.
     Activation(ActivationQuantizer),
+    /// To whole units of the accumulators that a residual is added to.
+    Residual(ResidualScaling),
 }
 
 impl Rounding {
@@ -37,6 +39,7 @@ impl Rounding {
             Self::Weight(scale) => quantizer::round_weights(values, scale),
             Self::Bias(accumulator_scale) => quantizer::round_bias(values, accumulator_scale),
             Self::Activation(quantizer) => quantizer.apply(values),
+            Self::Residual(scaling) => scaling.apply(values),
         }
     }
 }
@@ -108,8 +111,14 @@ pub(crate) trait IntegerBackend: Backend {
     /// Adds `bias [output channel]` to `sums [image][output channel, position]`.
     fn add_bias(sums: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// How far `clamp(values, 0, limit)` moves when the values change.
-    fn clamped_change(values: FloatTensor<Self>, change: FloatTensor<Self>, limit: f32) -> FloatTensor<Self>;
+    /// How far values clamped to `limits` move when they change.
+    fn clamped_change(values: FloatTensor<Self>, change: FloatTensor<Self>, limits: [f32; 2]) -> FloatTensor<Self>;
+
+    /// Mean and variance `[2][channel]` of `values [image][channel, position]` over images and positions.
+    fn moments(values: FloatTensor<Self>, channels: usize) -> FloatTensor<Self>;
+
+    /// `values [image][channel, position]` times `factors [channel]`.
+    fn scale(values: FloatTensor<Self>, factors: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// Pools `values [image][activation]`.
     fn pool(values: FloatTensor<Self>, pooled: Pooled) -> FloatTensor<Self>;
@@ -117,15 +126,25 @@ pub(crate) trait IntegerBackend: Backend {
 
 /// Gradients of those operations.
 pub(crate) trait GradientBackend: IntegerBackend {
-    /// `gradient` where `values` lie within 0 (exclusive) and `limit`, else 0.
-    fn gate(gradient: FloatTensor<Self>, values: FloatTensor<Self>, limit: f32) -> FloatTensor<Self>;
+    /// `gradient` where `values` lie within `limits`, the lower one excluded, else 0.
+    fn gate(gradient: FloatTensor<Self>, values: FloatTensor<Self>, limits: [f32; 2]) -> FloatTensor<Self>;
 
     /// Of a clamped change by the values and by their change.
     fn by_clamped(
         gradient: FloatTensor<Self>,
         values: FloatTensor<Self>,
         change: FloatTensor<Self>,
-        limit: f32,
+        limits: [f32; 2],
+    ) -> [FloatTensor<Self>; 2];
+
+    /// Of moments `[2][channel]` by the values.
+    fn by_moments(gradient: FloatTensor<Self>, values: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Of scaled values by the values and by the factors.
+    fn by_scaled(
+        gradient: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        factors: FloatTensor<Self>,
     ) -> [FloatTensor<Self>; 2];
 
     /// Of a multiplication by its activations and by its weights, as far as each is wanted.
@@ -172,9 +191,20 @@ pub(crate) fn add_bias(sums: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::add_bias(sums.into_dispatch(), bias.into_dispatch()))
 }
 
-/// How far `clamp(values, 0, limit)` moves when the values change, element by element.
-pub(crate) fn clamped_change(values: Tensor<2>, change: Tensor<2>, limit: f32) -> Tensor<2> {
-    Tensor::from_dispatch(Dispatch::clamped_change(values.into_dispatch(), change.into_dispatch(), limit))
+/// How far values clamped to `limits` move when they change, element by element.
+pub(crate) fn clamped_change(values: Tensor<2>, change: Tensor<2>, limits: [f32; 2]) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::clamped_change(values.into_dispatch(), change.into_dispatch(), limits))
+}
+
+/// Mean and variance of each channel of `values [image][channel, position]` over images and positions.
+pub(crate) fn moments(values: Tensor<2>, channels: usize) -> [Tensor<1>; 2] {
+    let moments: Tensor<2> = Tensor::from_dispatch(Dispatch::moments(values.into_dispatch(), channels));
+    [0, 1].map(|row| moments.clone().slice([row..row + 1, 0..channels]).reshape([channels]))
+}
+
+/// `values [image][channel, position]` times `factors [channel]`.
+pub(crate) fn scale(values: Tensor<2>, factors: Tensor<1>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::scale(values.into_dispatch(), factors.into_dispatch()))
 }
 
 /// Pools `values [image][activation]`; means lie on the grid of a scale if one is given and the values do.

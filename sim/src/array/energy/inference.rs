@@ -1,9 +1,9 @@
 //! An inference whose operands have been looked at.
 
-use super::{Bytes, EnergyComponents, EnergyModel, Events, Supplies};
+use super::{Bytes, EnergyComponents, EnergyModel, Events, Memories, Supplies};
 use crate::array::element::ElementMeans;
 use crate::array::{ArrayError, Gemm, Layer};
-use crate::workload::Convolution;
+use crate::workload::{Convolution, Wiring};
 
 /// A layer's work per batch and what its operands did.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +12,8 @@ pub struct LayerWork {
     pub name: String,
     /// Its matrix products.
     pub convolution: Convolution,
+    /// Which other layers it is joined to.
+    pub wiring: Wiring,
     /// Switching energy of the layer's multipliers an image, fJ at nominal supply, loading aside.
     pub multiplier_fj: f64,
     /// Switching energy of a multiplier when a weight on its way to another element passes it, fJ at nominal supply.
@@ -31,36 +33,64 @@ pub struct InferenceCost {
     pub energy: EnergyComponents,
 }
 
+/// How codes come to the input memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrival {
+    /// From outside.
+    Filled,
+    /// From the layer that made them.
+    Written,
+    /// Not: an earlier layer has taken them, too.
+    There,
+}
+
+/// How what a layer takes comes to the input memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrivals {
+    input: Arrival,
+    residual: Option<Arrival>,
+}
+
+impl Arrivals {
+    /// Of each layer of a network.
+    pub fn of(layers: impl IntoIterator<Item = Wiring>) -> Vec<Self> {
+        let mut written: Vec<bool> = Vec::new();
+        let of_layer = |(index, wiring): (usize, Wiring)| {
+            written.push(false);
+            let mut arrival = |number: usize| match std::mem::replace(&mut written[number], true) {
+                false => Arrival::Written,
+                true => Arrival::There,
+            };
+            let input = wiring.source.or(index.checked_sub(1)).map_or(Arrival::Filled, &mut arrival);
+            Self { input, residual: wiring.residual.map(&mut arrival) }
+        };
+        layers.into_iter().enumerate().map(of_layer).collect()
+    }
+}
+
 impl EnergyModel<'_> {
     /// Cost of an image when `batch` images stream through each fold.
+    ///
+    /// Outputs of a layer are written to the input memory once, however many layers take them, and residuals are read from
+    /// there. Adders for them, like what requantises, are left out.
     pub fn inference(
         &self,
         layers: &[LayerWork],
         batch: u64,
         supplies: Supplies,
     ) -> Result<InferenceCost, ArrayError> {
-        let mut cost = InferenceCost::default();
-        for (index, layer) in layers.iter().enumerate() {
-            let layer = self.layer(layer, index == 0, batch, supplies)?;
-            cost.cycles += layer.cycles;
-            cost.latency_us += layer.latency_us;
-            cost.energy = cost.energy.plus(&layer.energy);
-        }
-        let memories = self.memories;
-        let weights: u64 = layers.iter().map(|layer| layer.convolution.weights() as u64).sum();
-        if weights > memories.weight.bytes {
-            // Fetched anew for every batch.
-            cost.energy.dram = weights as f64 * 8.0 * memories.technology.dram_pj_per_bit() * 1e-6 / batch as f64;
-        }
-        cost.energy = cost.energy.summed();
-        Ok(cost)
+        let arrivals = Arrivals::of(layers.iter().map(|layer| layer.wiring));
+        let layer = |(layer, arrivals)| self.layer(layer, arrivals, batch, supplies);
+        let costs: Vec<InferenceCost> = layers.iter().zip(arrivals).map(layer).collect::<Result<_, _>>()?;
+        let weights = layers.iter().map(|layer| layer.convolution.weights() as u64).sum();
+        Ok(self.memories.whole_inference(&costs, weights, batch))
     }
 
-    /// Cost of one layer for an image; the first one's activations come from outside.
-    fn layer(
+    /// Cost of one layer for an image, without what it takes to fetch its weights from outside.
+    pub fn layer(
         &self,
         work: &LayerWork,
-        first: bool,
+        Arrivals { input, residual }: Arrivals,
         batch: u64,
         supplies: Supplies,
     ) -> Result<InferenceCost, ArrayError> {
@@ -75,7 +105,11 @@ impl EnergyModel<'_> {
             self.accumulator.coding().code_bits().map(|bits| f64::from(bits) / 8.0);
         let sum_bytes = f64::from(self.array.accumulator_bits().div_ceil(8));
         let arriving = (batch * inputs) as f64 * activation_bytes;
-        let (written, filled) = if first { (0.0, arriving) } else { (arriving, 0.0) };
+        let when = |is: bool, bytes: f64| if is { bytes } else { 0.0 };
+        let added = (batch * outputs) as f64 * activation_bytes;
+        let written = when(input == Arrival::Written, arriving) + when(residual == Some(Arrival::Written), added);
+        let filled = when(input == Arrival::Filled, arriving);
+        let residual_reads = when(residual.is_some(), added);
         let traffic = cycles.sram;
         let results = (batch * outputs) as f64;
         let events = Events {
@@ -83,7 +117,12 @@ impl EnergyModel<'_> {
             cycles: cycles.cycles,
             stall_cycles: 0,
             multiplier_fj: work.multiplier_fj * images + loads as f64 * work.loading_fj,
-            input: Bytes { read: traffic.input_reads as f64 * activation_bytes, written, filled, spilled: 0.0 },
+            input: Bytes {
+                read: traffic.input_reads as f64 * activation_bytes + residual_reads,
+                written,
+                filled,
+                spilled: 0.0,
+            },
             weight: Bytes { read: traffic.weight_reads as f64 * weight_bytes, ..Bytes::default() },
             partial_sum: Bytes {
                 // Complete sums are read once more, to become the next layer's activations.
@@ -96,6 +135,24 @@ impl EnergyModel<'_> {
         let energy = self.energy(&events, &work.means, supplies).scaled(1.0 / images).summed();
         let latency_us = self.latency_us(cycles.cycles) / images;
         Ok(InferenceCost { cycles: cycles.cycles as f64 / images, latency_us, energy })
+    }
+}
+
+impl Memories {
+    /// Cost of an image whose layers cost these and have so many weights together, each on whatever multiplies there.
+    pub fn whole_inference(&self, layers: &[InferenceCost], weights: u64, batch: u64) -> InferenceCost {
+        let mut cost = InferenceCost::default();
+        for layer in layers {
+            cost.cycles += layer.cycles;
+            cost.latency_us += layer.latency_us;
+            cost.energy = cost.energy.plus(&layer.energy);
+        }
+        if weights > self.weight.bytes {
+            // Fetched anew for every batch.
+            cost.energy.dram = weights as f64 * 8.0 * self.technology.dram_pj_per_bit() * 1e-6 / batch as f64;
+        }
+        cost.energy = cost.energy.summed();
+        cost
     }
 }
 

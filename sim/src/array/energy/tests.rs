@@ -5,6 +5,7 @@ use crate::array::{
     ArrayFile, BUILT_IN_ARRAYS, Dataflow, Gemm, Layer, LayerCycles, OperandStatistics, OperationMeans, SystolicArray,
 };
 use crate::multiplier::{Coding, Family, MultiplierSpec};
+use crate::workload::{Convolution, Wiring};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -71,6 +72,48 @@ fn array(dataflow: Dataflow) -> SystolicArray {
 
 fn supplies(logic: f64, sram: f64) -> Supplies {
     Supplies::new(Volts(logic), Volts(sram))
+}
+
+/// Outputs that several layers take are written once, residuals are read, and a shortcut's output is written for those who
+/// add it; nothing else tells a residual network from a chain.
+#[test]
+fn residuals_cost_their_way_through_the_input_memory() {
+    let machine = Machine::new();
+    let array = array(Dataflow::WeightStationary);
+    let means = machine.operations(&array, 64).element;
+    let technology = &machine.memories.technology;
+    let nominal = technology.nominal_supply_v();
+    let shape = Convolution::new([3, 6, 5], 3, [3, 3], [1, 1], [1, 1], 1).unwrap();
+    let cost = |wiring: [Wiring; 4]| {
+        let works = wiring.map(|wiring| LayerWork {
+            name: "layer".into(),
+            convolution: shape,
+            wiring,
+            multiplier_fj: 1000.0,
+            loading_fj: 1.0,
+            means,
+        });
+        let cost = machine.model(&array).inference(&works, 2, supplies(1.1, nominal)).unwrap();
+        (cost.cycles, cost.energy.sram_dynamic)
+    };
+    let chain = cost([Wiring::default(); 4]);
+    let (plain, from) = (Wiring::default(), |source| Wiring { source: Some(source), ..Wiring::default() });
+    let adding = |residual, wiring| Wiring { residual: Some(residual), ..wiring };
+    let input = &machine.memories.input;
+    // 90 activations of 4 bits an image.
+    let per_byte = [technology.read_pj_per_byte(input), technology.write_pj_per_byte(input)];
+    let [read, written] = per_byte.map(|pj| 90.0 * 0.5 * pj * 1e-6);
+    for (wiring, expected) in [
+        // The identity is there already.
+        ([plain, plain, adding(0, plain), plain], read),
+        // The last two take one output: the third layer's is not written, but for those who add it.
+        ([plain, plain, plain, from(1)], -written),
+        ([plain, plain, plain, adding(2, from(1))], read),
+    ] {
+        let found = cost(wiring);
+        assert_eq!(found.0, chain.0, "adding takes no cycle");
+        assert!((found.1 - chain.1 - expected).abs() < 1e-9 * chain.1, "{} is not {expected}", found.1 - chain.1);
+    }
 }
 
 #[test]

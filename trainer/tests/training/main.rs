@@ -1,69 +1,27 @@
 //! Whole training runs, through the public interface.
 
+mod patterns;
+mod residual;
+
 use axtrain_sim::engine::DelayMode;
 use axtrain_sim::memory::{ArrayShape, BUILT_IN_FAULTS, FaultModel, Scheme, Storage};
 use axtrain_sim::multiplier::{Family, MultiplierSpec, ProductTable};
 use axtrain_sim::profile::{Design, ProfileMetadata, Stimulus, TransitionSpec, TransitionTable};
 use axtrain_sim::technology::{OperatingPoint, Technology};
 use axtrain_sim::units::Volts;
-use axtrain_sim::workload::{Architecture, Dataset, LayerSpec, Network, Pooling, Split};
+use axtrain_sim::workload::{Architecture, LayerSpec, Network, Split};
 use axtrain_trainer::{
-    Checkpoint, Chips, Method, Progress, Quantity, Schedule, Sensitivity, TimingErrors, TimingSampler, TrainError,
-    Trained, TrainingSpec, WeightFaults, accuracy, train, train_from,
+    Augmentation, Checkpoint, Chips, Method, Optimizer, Progress, Quantity, Schedule, Sensitivity, TimingErrors,
+    TimingSampler, TrainError, Trained, TrainingSpec, WeightFaults, accuracy, train, train_from,
+};
+use patterns::{
+    CLASSES, FEATURES, convolutional, patterns, perceptron, residual as residual_architecture, truncated,
+    truncated_product,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-
-const FEATURES: usize = 36;
-const CLASSES: usize = 4;
-
-/// Four patterns of 6×6 pixels, in noise stronger than their contrast.
-fn patterns() -> Dataset {
-    let mut rng = ChaCha8Rng::seed_from_u64(17);
-    let prototypes: Vec<[f32; FEATURES]> =
-        (0..CLASSES).map(|_| std::array::from_fn(|_| if rng.random_bool(0.5) { 40.0 } else { -40.0 })).collect();
-    let mut split = |count: usize| {
-        let labels: Vec<u8> = (0..count).map(|image| (image % CLASSES) as u8).collect();
-        let pixels = labels.iter().flat_map(|&label| prototypes[usize::from(label)]);
-        let pixels = pixels.map(|value| (100.0 + value + rng.random_range(-100.0..100.0)).clamp(0.0, 255.0) as u8);
-        Split::new(FEATURES, pixels.collect(), labels.clone())
-    };
-    let (train, test) = (split(600), split(400));
-    let classes = (0..CLASSES).map(|class| class.to_string()).collect();
-    Dataset { name: "patterns".to_owned(), shape: [1, 6, 6], classes, train, test }
-}
-
-/// The multiplier whose operands lose their lowest `bits`.
-fn truncated(bits: u32) -> ProductTable {
-    let value = move |code: u32| i32::from(code as u8 as i8) >> bits << bits;
-    ProductTable::from_fn(8, 8, true, move |a, b| value(a) * value(b))
-}
-
-/// A multiplier that is far too low: the lowest eleven bits of its product are missing.
-fn truncated_product() -> ProductTable {
-    let exact = ProductTable::exact(8, 8, true);
-    ProductTable::from_fn(8, 8, true, move |a, b| exact.product(a, b) >> 11 << 11)
-}
-
-fn perceptron(hidden: &[usize]) -> Architecture {
-    Architecture::perceptron(FEATURES, hidden, CLASSES).unwrap()
-}
-
-/// A convolution, pooling, a strided convolution in groups, and a hidden layer.
-fn convolutional() -> Architecture {
-    let convolution = |outputs, stride, groups| LayerSpec::Convolution {
-        outputs,
-        kernel: [3, 3],
-        stride: [stride; 2],
-        padding: [1, 1],
-        groups,
-    };
-    let pooling = LayerSpec::Pooling { kind: Pooling::Maximum, window: [2, 2], stride: [2, 2] };
-    let layers = [convolution(8, 1, 1), pooling, convolution(8, 2, 2), LayerSpec::Dense { outputs: 12 }];
-    Architecture::new([1, 6, 6], &layers, CLASSES).unwrap()
-}
 
 fn spec(method: Method) -> TrainingSpec {
     TrainingSpec {
@@ -134,7 +92,7 @@ fn without_errors_every_method_is_plain_training_step_for_step() {
     let exact = ProductTable::exact(8, 8, true);
     let timing = Some(Arc::new(timing(Volts(1.1))));
     assert!(timing.as_ref().is_some_and(|timing| timing.transitions.points()[timing.point].is_empty()));
-    for architecture in [perceptron(&[16, 12]), convolutional()] {
+    for architecture in [perceptron(&[16, 12]), convolutional(), residual_architecture()] {
         let spec = |method| TrainingSpec {
             warmup_epochs: 0,
             epochs: 3,
@@ -162,7 +120,7 @@ fn without_errors_every_method_is_plain_training_step_for_step() {
 
 /// The exact array at its nominal clock: no product is late at 1.1 V, some are at 1.0 V.
 fn timing(supply: Volts) -> TimingErrors {
-    let text = include_str!("../../hwconfigs/technology/freepdk45.toml");
+    let text = include_str!("../../../hwconfigs/technology/freepdk45.toml");
     let technology = Technology::from_toml(text).unwrap();
     let multiplier = MultiplierSpec::new("m", Family::Array, 8, 8, true).unwrap();
     let design = Design::new(multiplier.into(), &technology).unwrap();
@@ -252,7 +210,9 @@ fn without_weight_in_the_loss_sensitivity_changes_nothing() {
 #[test]
 fn runs_depend_on_the_seed_and_not_on_threads() {
     let table = truncated(4);
-    let methods = Method::ALL.into_iter().flat_map(|method| [(method, perceptron(&[16])), (method, convolutional())]);
+    let methods = Method::ALL.into_iter().flat_map(|method| {
+        [perceptron(&[16]), convolutional(), residual_architecture()].map(|architecture| (method, architecture))
+    });
     for (method, architecture) in methods {
         let spec = TrainingSpec { epochs: 2, architecture, ..spec(method) };
         let alone = run(&spec, &table);
@@ -387,13 +347,26 @@ fn an_interrupted_run_goes_on_to_the_same_bits() {
     let (dataset, table) = (patterns(), truncated(3));
     let timing = Arc::new(timing(Volts(1.0)));
     for method in Method::ALL {
-        let architecture = if method == Method::Hybrid { convolutional() } else { perceptron(&[16, 12]) };
+        let (architecture, weight_clip) = match method {
+            Method::Hybrid => (convolutional(), Some(0.3)),
+            Method::Passive | Method::Plain | Method::PostTraining => (residual_architecture(), None),
+            _ => (perceptron(&[16, 12]), Some(0.3)),
+        };
+        let (optimizer, augmentation) = match method {
+            Method::Plain => (Optimizer::Sgd { momentum: 0.9 }, Augmentation { shift: 1, flip: false }),
+            Method::Passive => (Optimizer::AdamW, Augmentation { shift: 0, flip: true }),
+            _ => (Optimizer::Adam, Augmentation::default()),
+        };
         let spec = TrainingSpec {
             architecture,
+            optimizer,
+            augmentation,
+            weight_decay: if method == Method::Passive { 0.01 } else { 0.0 },
+            statistics_images: if method == Method::Plain { 200 } else { 0 },
             ramp_epochs: 1,
             rising_epochs: 1,
             patience: Some(3),
-            weight_clip: Some(0.3),
+            weight_clip,
             timing: Some(timing.clone()),
             ..spec(method)
         };
