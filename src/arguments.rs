@@ -45,6 +45,8 @@ pub(crate) enum Verb {
     Merge(MergeOptions),
     /// Run an experiment's trained networks on the array: accuracy, cycles, energy
     Simulate(SimulateOptions),
+    /// Give each layer of an experiment's trained networks the multiplier and supply that save most within a loss of accuracy
+    Assign(AssignOptions),
     /// Error metrics, area, delay, and per operating point timing errors and energy of multipliers
     Characterize(CharacterizeOptions),
     /// Write a multiplier's error profile at each operating point, and what it did operation by operation
@@ -110,6 +112,9 @@ pub(crate) struct SweepOptions {
     /// Where to compute: on this machine, or as an array job on a Slurm cluster that shares this folder
     #[arg(long, value_name = "local|slurm", default_value = "local")]
     pub(crate) engine: Engine,
+    /// Write figures and a report of every variation; otherwise, of more than 24, only of those that lead
+    #[arg(long)]
+    pub(crate) all_reports: bool,
     /// Print the records as one JSON document
     #[arg(long)]
     pub(crate) json: bool,
@@ -127,6 +132,9 @@ pub(crate) struct MergeOptions {
     /// Folder of the sweep as another machine computed it; may be repeated
     #[arg(long, value_name = "RUN_DIR")]
     pub(crate) from: Vec<PathBuf>,
+    /// Write figures and a report of every variation; otherwise, of more than 24, only of those that lead
+    #[arg(long)]
+    pub(crate) all_reports: bool,
     /// Print the records as one JSON document
     #[arg(long)]
     pub(crate) json: bool,
@@ -195,6 +203,18 @@ pub(crate) struct SimulateOptions {
     /// Run every level of fidelity on the same images and say how far each is from gate; leaves the run's records as they are
     #[arg(long, conflicts_with = "fidelity")]
     pub(crate) compare: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AssignOptions {
+    #[command(flatten)]
+    pub(crate) experiment: ExperimentOptions,
+    /// Accuracy that may be lost, in points, against the same network on its usual multiplier at full supply
+    #[arg(long, value_name = "POINTS", default_value = "1")]
+    pub(crate) within: f64,
+    /// Training images that losses are measured on
+    #[arg(long, value_name = "N", default_value = "1000")]
+    pub(crate) images: NonZeroUsize,
 }
 
 /// Which operands change from one operation to the next.

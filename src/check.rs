@@ -4,6 +4,7 @@ use crate::arguments::CheckOptions;
 use crate::catalogue::Source;
 use crate::failure::Failure;
 use crate::output::print_line;
+use crate::shelf::Shelf;
 use crate::study;
 use axtrain_sim::config::Axes;
 use axtrain_sim::memory::{FaultModel, MemoryTechnology};
@@ -47,9 +48,10 @@ fn check(path: &Path) -> Result<&'static str, Failure> {
         Ok("array")
     } else {
         let axes = Axes::of(&source.text).map_err(|error| Failure::config(file, error))?;
+        let shelf = Shelf::default();
         for variation in &axes.variations {
             let source = Source { name: variation.name_in(&source.name), text: variation.text.clone() };
-            study::prepare(source, path, Path::new("runs"), None)?;
+            study::prepare(source, path, Path::new("runs"), None, &shelf)?;
         }
         Ok(if axes.variations.len() > 1 { "sweep" } else { "experiment" })
     }

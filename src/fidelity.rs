@@ -16,6 +16,7 @@ use axtrain_sim::technology::PointError;
 use axtrain_sim::units::Picoseconds;
 use axtrain_sim::workload::{Network, QuantizedLayer, pixel_code};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 impl FidelityOptions {
     /// Puts what the command line says in the place of what the experiment says.
@@ -24,7 +25,7 @@ impl FidelityOptions {
             study.experiment.operation.fidelity = fidelity;
         }
         if let Some(limit) = self.limit {
-            study.dataset.test = study.dataset.test.first(limit.get());
+            study.dataset = Arc::new(study.dataset.with_test_images(limit.get()));
         }
         study.identity = study.identify();
     }

@@ -2,6 +2,7 @@
 //! to train it to save more.
 
 mod arguments;
+mod assign;
 mod behaviour;
 mod catalogue;
 mod characterize;
@@ -27,6 +28,7 @@ mod profile_figures;
 mod progress;
 mod run_lock;
 mod savings;
+mod shelf;
 mod simulate;
 mod simulate_memory;
 mod store;
@@ -92,6 +94,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         #[cfg(feature = "train")]
         Verb::Merge(options) => sweep::merge(&options, arguments.seed, &console),
         Verb::Simulate(options) => simulate::run(&options, arguments.seed, &console),
+        Verb::Assign(options) => assign::run(&options, arguments.seed, &console),
         Verb::Characterize(options) => characterize::run(&options, arguments.seed, &console),
         Verb::Trace(options) => trace::run(&options, arguments.seed, &console),
         Verb::Cycles(options) => cycles::run(&options, arguments.seed),

@@ -2,6 +2,8 @@
 
 use crate::failure::Failure;
 use std::fs::File;
+#[cfg(feature = "train")]
+use std::io::{BufRead, BufReader};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,8 +16,32 @@ static WRITTEN: AtomicU64 = AtomicU64::new(0);
 pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), Failure> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|error| Failure::write(folder, error))?;
+    fill_atomically(folder, path, |file| file.write_all(content))
+}
+
+/// Joins text files into one, all but the first without their first `header` lines.
+#[cfg(feature = "train")]
+pub(crate) fn join_atomically(path: &Path, parts: &[PathBuf], header: usize) -> Result<(), Failure> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fill_atomically(folder, path, |file| {
+        for (index, part) in parts.iter().enumerate() {
+            let mut part = BufReader::new(File::open(part)?);
+            if index > 0 {
+                (0..header).try_for_each(|_| part.skip_until(b'\n').map(drop))?;
+            }
+            std::io::copy(&mut part, file)?;
+        }
+        Ok(())
+    })
+}
+
+fn fill_atomically(
+    folder: &Path,
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> std::io::Result<()>,
+) -> Result<(), Failure> {
     let (temporary, mut file) = create_beside(folder, path).map_err(|error| Failure::write(path, error))?;
-    let written = file.write_all(content).and_then(|()| file.sync_all());
+    let written = fill(&mut file).and_then(|()| file.sync_all());
     written.and_then(|()| std::fs::rename(&temporary, path)).map_err(|error| {
         // The first error is the one to show.
         let _ = std::fs::remove_file(&temporary);

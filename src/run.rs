@@ -39,11 +39,22 @@ pub(crate) struct Results {
 pub(crate) fn complete(study: &Study, seed: u64, console: &Console) -> Result<Results, Failure> {
     let behaviours = study.characterize(console)?;
     let records = simulate::records(study, &behaviours, seed, console)?;
+    let (figures, report) = report(study)?;
+    Ok(Results { records, figures, report })
+}
+
+/// Characterises a study whose records are written, and writes its figures and report.
+pub(crate) fn report_only(study: &Study, console: &Console) -> Result<(), Failure> {
+    study.characterize(console)?;
+    report(study).map(drop)
+}
+
+/// Figures and report of a study's folder.
+fn report(study: &Study) -> Result<(Vec<PathBuf>, PathBuf), Failure> {
     for job in Job::all(study) {
         job.show(study)?;
     }
-    let (figures, report) = (figures::draw(&study.folder)?, page::write(&study.folder)?);
-    Ok(Results { records, figures, report })
+    Ok((figures::draw(&study.folder)?, page::write(&study.folder)?))
 }
 
 /// Prints what the records say.

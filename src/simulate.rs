@@ -6,11 +6,13 @@ use crate::compare;
 use crate::failure::Failure;
 use crate::fidelity::{Evaluator, Inference};
 use crate::interrupt;
+#[cfg(feature = "train")]
+use crate::output::join_atomically;
 use crate::output::{print_json, write_atomically};
 use crate::progress::Console;
 use crate::run_lock::RunLock;
 use crate::simulate_memory::{self, Sound};
-use crate::store::{Key, Keys, Store};
+use crate::store::{Index, Key, Keys, Store};
 use crate::study::{Study, load};
 use crate::weights::{Job, pairings};
 use crate::{summary, summary_memory};
@@ -25,6 +27,8 @@ use axtrain_sim::workload::{QuantizedLayer, WeightsFile, pixel_code};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
+#[cfg(feature = "train")]
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Pairs of consecutive operations sampled a layer for what accumulators and registers do.
@@ -61,7 +65,7 @@ pub(crate) fn records(
     seed: u64,
     console: &Console,
 ) -> Result<Vec<Record>, Failure> {
-    let missing = missing(study, seed);
+    let missing = missing(study, &Store::of(&study.root).index(), seed);
     simulate(study, &missing, |design| &behaviours[design], seed, console)?;
     collect(study, seed)
 }
@@ -102,11 +106,15 @@ fn simulate<'a>(
 }
 
 /// The networks of a study, each with the position of its design, of which some record is missing.
-pub(crate) fn missing(study: &Study, seed: u64) -> Vec<(usize, Job)> {
-    let store = Store::of(&study.root);
+pub(crate) fn missing(study: &Study, index: &Index, seed: u64) -> Vec<(usize, Job)> {
     let mut pairs = pairings(study);
-    pairs.retain(|(design, job)| keys(study, *design, job, seed).iter().any(|key| store.record(key).is_none()));
+    pairs.retain(|(design, job)| keys(study, *design, job, seed).iter().any(|key| !index.has(key)));
     pairs
+}
+
+/// Keys of all records of a study, in order.
+pub(crate) fn all_keys(study: &Study, seed: u64) -> Vec<Key> {
+    pairings(study).into_iter().flat_map(|(design, job)| keys(study, design, &job, seed)).collect()
 }
 
 /// Keys of all records of a network on a design, in order.
@@ -122,36 +130,29 @@ fn keys(study: &Study, design: usize, job: &Job, seed: u64) -> Vec<Key> {
     all
 }
 
-/// How many of a study's records there are, and how many there will be.
-#[cfg(feature = "train")]
-pub(crate) fn progress(study: &Study, seed: u64) -> (usize, usize) {
+/// Reads every record of a study, which must be there. Those that are damaged are thrown away.
+pub(crate) fn read(study: &Study, seed: u64) -> Result<Vec<Record>, Failure> {
     let store = Store::of(&study.root);
-    let keys = pairings(study).into_iter().flat_map(|(design, job)| keys(study, design, &job, seed));
-    let found: Vec<bool> = keys.map(|key| store.record(&key).is_some()).collect();
-    (found.iter().filter(|found| **found).count(), found.len())
+    let keys = all_keys(study, seed);
+    let read = |key: &Key| {
+        let mut record = store.record(key).ok_or_else(|| store.forget(key)).ok()?;
+        record.provenance.experiment_sha256.clone_from(&study.experiment_sha256);
+        record.point.settings.clone_from(&study.settings);
+        Some(record)
+    };
+    let records: Vec<Record> = keys.par_iter().filter_map(read).collect();
+    if records.len() < keys.len() {
+        let absent = keys.len() - records.len();
+        let message = format!("{absent} of {} records of {} are missing", keys.len(), study.folder.display());
+        return Err(Failure::incomplete(message, "run the same command again: it computes only what is missing"));
+    }
+    Ok(records)
 }
 
 /// Reads every record of a study, which must be there, and writes `records.jsonl`, the same as `records.csv`, and what memories
 /// do, if they fail.
 pub(crate) fn collect(study: &Study, seed: u64) -> Result<Vec<Record>, Failure> {
-    let store = Store::of(&study.root);
-    let keys: Vec<Key> =
-        pairings(study).into_iter().flat_map(|(design, job)| keys(study, design, &job, seed)).collect();
-    let records: Vec<Option<Record>> = keys.par_iter().map(|key| store.record(key)).collect();
-    let absent = records.iter().filter(|record| record.is_none()).count();
-    if absent > 0 {
-        let message = format!("{absent} of {} records of {} are missing", records.len(), study.folder.display());
-        return Err(Failure::request(message, "compute them: run the same command again without --shard"));
-    }
-    let records: Vec<Record> = records
-        .into_iter()
-        .flatten()
-        .map(|mut record| {
-            record.provenance.experiment_sha256.clone_from(&study.experiment_sha256);
-            record.point.settings.clone_from(&study.settings);
-            record
-        })
-        .collect();
+    let records = read(study, seed)?;
     write_records(&study.folder, &records)?;
     if let Some(report) = simulate_memory::report(study, &records) {
         let text = serde_json::to_vec_pretty(&report).expect("reports serialise");
@@ -161,7 +162,7 @@ pub(crate) fn collect(study: &Study, seed: u64) -> Result<Vec<Record>, Failure> 
 }
 
 /// Writes `records.jsonl` and `records.csv`.
-pub(crate) fn write_records(folder: &Path, records: &[Record]) -> Result<(), Failure> {
+fn write_records(folder: &Path, records: &[Record]) -> Result<(), Failure> {
     let mut lines = Vec::new();
     for record in records {
         serde_json::to_writer(&mut lines, record).expect("records serialise");
@@ -169,6 +170,16 @@ pub(crate) fn write_records(folder: &Path, records: &[Record]) -> Result<(), Fai
     }
     write_atomically(&folder.join("records.jsonl"), &lines)?;
     write_atomically(&folder.join("records.csv"), Record::to_csv(records).as_bytes())
+}
+
+/// Writes the records of `folders`, one after the other, as those of `root`.
+#[cfg(feature = "train")]
+pub(crate) fn join_records(root: &Path, folders: &[PathBuf]) -> Result<(), Failure> {
+    for (name, header) in [("records.jsonl", 0), ("records.csv", 1)] {
+        let parts: Vec<PathBuf> = folders.iter().map(|folder| folder.join(name)).collect();
+        join_atomically(&root.join(name), &parts, header)?;
+    }
+    Ok(())
 }
 
 /// Every design at a fidelity.
@@ -234,7 +245,7 @@ pub(crate) fn test_codes(study: &Study) -> Vec<u8> {
     study.dataset.test.pixels().iter().map(|&pixel| pixel_code(pixel)).collect()
 }
 
-fn energy_model<'a>(study: &'a Study, design: &'a Design) -> EnergyModel<'a> {
+pub(crate) fn energy_model<'a>(study: &'a Study, design: &'a Design) -> EnergyModel<'a> {
     EnergyModel {
         array: &study.array,
         technology: &study.technology,
@@ -307,34 +318,36 @@ fn layer_works(
     run: &PointRun,
     seed: u64,
 ) -> Vec<LayerWork> {
-    let images = run.predictions.len() as f64;
-    layers
-        .iter()
-        .enumerate()
-        .map(|(index, layer)| LayerWork {
-            name: layer.name.clone(),
-            convolution: layer.convolution,
-            wiring: layer.wiring,
-            multiplier_fj: run.multiplier_fj[index] / images,
-            loading_fj: loading_energy(
-                &design.multiplier,
-                &design.physical,
+    layers.iter().enumerate().map(|(index, layer)| layer_work(study, design, (index, layer), run, seed)).collect()
+}
+
+/// What happened in one layer, on a design, in a run.
+pub(crate) fn layer_work(
+    study: &Study,
+    design: &Design,
+    (index, layer): (usize, &QuantizedLayer),
+    run: &PointRun,
+    seed: u64,
+) -> LayerWork {
+    let samples = (ELEMENT_SAMPLES, seed.wrapping_add(index as u64));
+    LayerWork {
+        name: layer.name.clone(),
+        convolution: layer.convolution,
+        wiring: layer.wiring,
+        multiplier_fj: run.multiplier_fj[index] / run.predictions.len() as f64,
+        loading_fj: loading_energy(&design.multiplier, &design.physical, layer, samples),
+        means: match run.gates.get(index) {
+            Some(gates) => gates.means,
+            None => ElementMeans::sample(
                 layer,
-                (ELEMENT_SAMPLES, seed.wrapping_add(index as u64)),
+                &design.product,
+                &run.activations[index],
+                study.array.rows() as usize,
+                study.accumulator(design),
+                samples,
             ),
-            means: match run.gates.get(index) {
-                Some(gates) => gates.means,
-                None => ElementMeans::sample(
-                    layer,
-                    &design.product,
-                    &run.activations[index],
-                    study.array.rows() as usize,
-                    study.accumulator(design),
-                    (ELEMENT_SAMPLES, seed.wrapping_add(index as u64)),
-                ),
-            },
-        })
-        .collect()
+        },
+    }
 }
 
 fn record_point(study: &Study, evaluator: &Evaluator<'_>, job: &Job, point: OperatingPoint) -> Point {

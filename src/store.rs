@@ -8,10 +8,10 @@ use crate::faulty_memory::FaultyMemory;
 use crate::output::write_atomically;
 use crate::study::{Study, sha256};
 use crate::weights::Job;
-use axtrain_sim::netlist::export::to_verilog;
 use axtrain_sim::report::Record;
 use axtrain_sim::technology::OperatingPoint;
 use axtrain_sim::units::Volts;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Where records are kept.
@@ -21,6 +21,15 @@ pub(crate) struct Store {
 
 /// What a record is found by.
 pub(crate) struct Key(String);
+
+/// The keys of all records of a store at one moment.
+pub(crate) struct Index(HashSet<String>);
+
+impl Index {
+    pub(crate) fn has(&self, Key(key): &Key) -> bool {
+        self.0.contains(key)
+    }
+}
 
 impl Store {
     /// The store of the run or sweep in `root`.
@@ -36,6 +45,26 @@ impl Store {
     pub(crate) fn record(&self, key: &Key) -> Option<Record> {
         let text = std::fs::read_to_string(self.path(key)).ok()?;
         serde_json::from_str(&text).ok()
+    }
+
+    /// What is there now. One look at the folders is far quicker than one at each record.
+    pub(crate) fn index(&self) -> Index {
+        let groups = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let keys = groups.flat_map(|group| {
+            let first = group.file_name().to_string_lossy().into_owned();
+            let entries = std::fs::read_dir(group.path()).into_iter().flatten().flatten();
+            entries.filter_map(move |entry| {
+                let name = entry.file_name();
+                let rest = name.to_str()?.strip_suffix(".json").filter(|rest| !rest.starts_with('.'))?;
+                entry.file_type().ok()?.is_file().then(|| format!("{first}{rest}"))
+            })
+        });
+        Index(keys.collect())
+    }
+
+    /// Forgets a record that cannot be read, so that it is computed again.
+    pub(crate) fn forget(&self, key: &Key) {
+        let _ = std::fs::remove_file(self.path(key));
     }
 
     /// Keeps a record, without what only the experiment knows that asks for it.
@@ -85,11 +114,11 @@ impl Keys {
         let (experiment, design) = (&study.experiment, &study.designs[design]);
         let parts = [
             Record::SCHEMA.to_owned(),
-            env!("CARGO_PKG_VERSION").to_owned(),
+            format!("{} {}", env!("CARGO_PKG_VERSION"), axtrain_sim::SOURCES),
             study.identity.clone(),
             format!("{} {} {}", experiment.technology, experiment.array, experiment.dataset),
             study.model(),
-            format!("{} {} {}", design.name(), design.product.sha256(), to_verilog(design.multiplier.netlist())),
+            format!("{} {}", design.name(), design.sha256),
             format!("{job:?} {:?}", job.scheme_name(study)),
             job.fingerprint(study),
             format!("{:?}", study.faulty_memory.as_ref().map(|faulty| faulty.leakage)),

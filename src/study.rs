@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::faulty_memory::FaultyMemory;
 use crate::output::write_atomically;
 use crate::progress::Console;
+use crate::shelf::{HashedDataset, HashedDesign, Shelf};
 use crate::transition_cache::TransitionCache;
 use axtrain_sim::array::{Accumulator, Dataflow, Memories, OnTimingError, Overflow, SystolicArray};
 use axtrain_sim::config::{Axes, DesignFile, Experiment};
@@ -14,13 +15,17 @@ use axtrain_sim::engine::StaticTiming;
 use axtrain_sim::memory::MemoryTechnology;
 use axtrain_sim::multiplier::{AnyMultiplier, Family, Multiplier, MultiplierSpec};
 use axtrain_sim::profile::{Design, ErrorProfile, Pass, Stimulus};
-use axtrain_sim::technology::{ConditionError, OperatingPoint, PointError, Technology, TechnologyError};
+use axtrain_sim::technology::{
+    ConditionError, MissingCells, OperatingPoint, PointError, Technology, TechnologyError,
+};
 use axtrain_sim::units::Volts;
-use axtrain_sim::workload::{Architecture, Dataset};
+use axtrain_sim::workload::{Architecture, Dataset, FloatLayer, read_state_dict};
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Names of the training methods, whether or not this build can train.
 pub(crate) const METHODS: [&str; 12] = [
@@ -52,9 +57,11 @@ pub(crate) struct Study {
     pub(crate) accumulators: Vec<Accumulator>,
     /// How each is simulated at each supply of the experiment.
     accumulator_passes: Vec<Vec<Result<Pass, PointError>>>,
-    pub(crate) dataset: Dataset,
+    pub(crate) dataset: Arc<HashedDataset>,
     pub(crate) architecture: Architecture,
-    pub(crate) designs: Vec<Design>,
+    /// What training starts from, if not from drawn weights.
+    pub(crate) start: Option<Start>,
+    pub(crate) designs: Vec<Arc<HashedDesign>>,
     pub(crate) clock_ps: f64,
     /// The weight memory, if its cells fail.
     pub(crate) faulty_memory: Option<FaultyMemory>,
@@ -69,6 +76,43 @@ pub(crate) struct Study {
     text: String,
 }
 
+/// Weights of another program that training starts from.
+pub(crate) struct Start {
+    /// One entry a layer.
+    pub(crate) layers: Arc<Vec<FloatLayer>>,
+    /// Of the file, and of what is taken for what.
+    pub(crate) sha256: String,
+}
+
+impl Start {
+    fn load(
+        experiment: &Experiment,
+        architecture: &Architecture,
+        file: (&str, &str),
+        folder: &Path,
+    ) -> Result<Option<Self>, Failure> {
+        let training = &experiment.training;
+        let Some(start) = &training.start else { return Ok(None) };
+        let path = relative(folder, start.get_ref());
+        let refused = |error: &dyn std::fmt::Display, help: &str| {
+            let message = format!("{}: {error}", path.display());
+            Failure::in_file(file, Some(start.span()), message, Some(help.to_owned()))
+        };
+        let bytes = std::fs::read(&path).map_err(|error| {
+            refused(&error, "name a file that safetensors.torch.save_file(model.state_dict(), …) wrote")
+        })?;
+        let names = training.start_layers.as_deref();
+        let layers = read_state_dict(&bytes, architecture, names).map_err(|error| {
+            refused(
+                &error,
+                "make [model] the network that was trained, or say what is what with training.start_layers",
+            )
+        })?;
+        let sha256 = sha256(format!("{} {names:?}", sha256(&bytes)).as_bytes());
+        Ok(Some(Self { layers: Arc::new(layers), sha256 }))
+    }
+}
+
 /// One variation of a sweep of several: the name of its folder, and its value of each axis.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
@@ -81,11 +125,18 @@ pub(crate) fn load(path: &Path, runs: &Path) -> Result<Study, Failure> {
     let source = Source::read(path)?;
     let verb = "this command";
     Axes::refuse(&source.text, verb).map_err(|error| Failure::config(source.parts(), error))?;
-    prepare(source, path, runs, None)
+    prepare(source, path, runs, None, &Shelf::default())
 }
 
-/// The experiment of a text that belongs to the file at `path`; `part` says which variation of a sweep it is.
-pub(crate) fn prepare(source: Source, path: &Path, runs: &Path, part: Option<Part>) -> Result<Study, Failure> {
+/// The experiment of a text that belongs to the file at `path`; `part` says which variation of a sweep it is, `shelf` what
+/// is loaded already.
+pub(crate) fn prepare(
+    source: Source,
+    path: &Path,
+    runs: &Path,
+    part: Option<Part>,
+    shelf: &Shelf,
+) -> Result<Study, Failure> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let experiment = Experiment::from_toml(&source.text, folder, &METHODS)
         .map_err(|error| Failure::config(source.parts(), error))?;
@@ -96,16 +147,28 @@ pub(crate) fn prepare(source: Source, path: &Path, runs: &Path, part: Option<Par
     experiment.check_supplies(&technology).map_err(|error| Failure::config(source.parts(), error))?;
     let (array, memories) = array(&experiment.array, &experiment.memory, folder)?;
     let faulty_memory = FaultyMemory::load(&experiment, source.parts(), folder, &technology, (&memories, &array))?;
-    let dataset = dataset(&experiment, folder)?;
-    let model = &experiment.model;
-    let architecture = Architecture::new(dataset.shape, &model.layers, dataset.classes.len()).map_err(|error| {
-        let help = Some("change the layers under [model]".to_owned());
-        Failure::in_file(source.parts(), Some(model.span.clone()), error, help)
+    let images = (experiment.training.images, experiment.operation.images);
+    let dataset = shelf.datasets.get(format!("{} {images:?}", experiment.dataset), || {
+        Ok::<_, Failure>(HashedDataset::new(dataset(&experiment, folder)?))
     })?;
-    let designs = experiment.designs.iter().map(|multiplier| Design::new(multiplier.clone(), &technology));
-    let designs: Vec<Design> = designs
-        .collect::<Result<_, _>>()
-        .map_err(|error| Failure::request(error, "choose other designs or complete the technology file"))?;
+    let model = &experiment.model;
+    let mut architecture =
+        Architecture::new(dataset.shape, &model.layers, dataset.classes.len()).map_err(|error| {
+            let help = Some("change the layers under [model]".to_owned());
+            Failure::in_file(source.parts(), Some(model.span.clone()), error, help)
+        })?;
+    let start = Start::load(&experiment, &architecture, source.parts(), folder)?;
+    if start.is_some() {
+        architecture = architecture.folded();
+    }
+    let cells = sha256(format!("{technology:?}").as_bytes());
+    let designs = experiment.designs.iter().map(|multiplier| {
+        let key = format!("{multiplier:?} {cells}");
+        shelf.designs.get(key, || Ok(HashedDesign::new(Design::new(multiplier.clone(), &technology)?)))
+    });
+    let designs: Vec<Arc<HashedDesign>> = designs.collect::<Result<_, _>>().map_err(|error: MissingCells| {
+        Failure::request(error, "choose other designs or complete the technology file")
+    })?;
     let accumulators = designs.iter().map(|design| Accumulator::of(&array, design.multiplier.coding(), &technology));
     let accumulators = accumulators
         .collect::<Result<_, _>>()
@@ -141,6 +204,7 @@ pub(crate) fn prepare(source: Source, path: &Path, runs: &Path, part: Option<Par
         accumulator_passes,
         dataset,
         architecture,
+        start,
         designs,
         clock_ps,
         faulty_memory,
@@ -259,8 +323,7 @@ impl Study {
     /// Hash of what all records depend on, besides design, network and operating point.
     pub(crate) fn identify(&self) -> String {
         let Study { technology, memories, array, clock_ps, .. } = self;
-        let (test, operation) = (&self.dataset.test, &self.experiment.operation);
-        let images = sha256(test.pixels()) + &sha256(test.labels());
+        let (images, operation) = (&self.dataset.test_sha256, &self.experiment.operation);
         let how = format!("{} {}", operation.batch, operation.fidelity);
         sha256(format!("{technology:?} {memories:?} {array:?} {images} {clock_ps} {how}").as_bytes())
     }
@@ -347,19 +410,24 @@ impl Study {
             self.write_profiles(design, &behaviour)?;
             behaviours.push(behaviour);
         }
-        write_atomically(&self.folder.join("experiment.toml"), self.text.as_bytes())?;
+        self.write_experiment()?;
         let text = serde_json::to_vec_pretty(&reports).expect("characterisations serialise");
         write_atomically(&self.folder.join("characterization.json"), &text)?;
         Ok(behaviours)
     }
 
+    /// Writes the experiment's text into its folder.
+    pub(crate) fn write_experiment(&self) -> Result<(), Failure> {
+        write_atomically(&self.folder.join("experiment.toml"), self.text.as_bytes())
+    }
+
     fn write_profiles(&self, design: &Design, behaviour: &Behaviour) -> Result<(), Failure> {
         let stimulus = Stimulus::uniform(ACTIVATION_BITS, design.multiplier.width_b());
-        for (position, point) in behaviour.operating_points().enumerate() {
+        let points: Vec<OperatingPoint> = behaviour.operating_points().collect();
+        points.par_iter().enumerate().try_for_each(|(position, point)| {
             let profile = behaviour.profile(design, &self.technology, position, &stimulus);
-            write_profile(&profile_path(&self.folder, design.name(), point.supply), &profile)?;
-        }
-        Ok(())
+            write_profile(&profile_path(&self.folder, design.name(), point.supply), &profile)
+        })
     }
 }
 

@@ -142,7 +142,7 @@ pub(crate) fn spec<'a>(
     let method: Method =
         Training::unclipped(&job.method).parse().map_err(|error| Failure::request(error, "correct the method"))?;
     let timing = timing.get(&job.design).cloned();
-    let spec = TrainingSpec {
+    let mut spec = TrainingSpec {
         epochs: training.epochs,
         warmup_epochs: training.clean_epochs,
         ramp_epochs: training.ramp_epochs,
@@ -174,9 +174,14 @@ pub(crate) fn spec<'a>(
         sharpness_radius: training.sharpness_radius.map(|radius| radius as f32),
         weight_noise: training.gaussian_weight_noise() as f32,
         table_smoothing: training.table_smoothing,
+        start: study.start.as_ref().map(|start| Arc::clone(&start.layers)),
         seed: job.seed,
         ..TrainingSpec::new(study.architecture.clone(), method)
     };
+    if spec.is_trained() {
+        // A look at the images, for the scales of activations.
+        (spec.epochs, spec.warmup_epochs, spec.ramp_epochs, spec.rising_epochs) = (1, 0, 0, 0);
+    }
     Ok((spec, &study.designs[job.design].product))
 }
 

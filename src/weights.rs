@@ -109,7 +109,6 @@ impl Job {
     /// Hash of everything that determines the weights; a stored network with another one is stale.
     pub(crate) fn fingerprint(&self, study: &Study) -> String {
         let training = &study.experiment.training;
-        let data = &study.dataset.train;
         let mut description = format!(
             "{} {:?} {} {}",
             env!("CARGO_PKG_VERSION"),
@@ -117,8 +116,10 @@ impl Job {
             training.identity(&self.method),
             self.seed
         );
-        description += &sha256(data.pixels());
-        description += &sha256(data.labels());
+        description += &study.dataset.train_sha256;
+        if let Some(start) = &study.start {
+            description += &start.sha256;
+        }
         let design = &study.designs[self.design];
         if training.depends_on_multiplier(&self.method) {
             description += &design.product.sha256();

@@ -155,3 +155,49 @@ fn wrong_fidelities_are_refused() {
     fs::write(folder.join("e.toml"), text.replace("array = \"edge-16x16\"", "array = \"a.toml\"")).unwrap();
     refused(&["simulate", "e.toml", "--fidelity", "gate"], &["product_register=true", "transition"]);
 }
+
+/// Where all layers run one way, it costs and achieves what the records say of that operating point.
+#[test]
+fn layers_are_given_multipliers_and_supplies() {
+    let folder = trained("assignment", &[("seeds = [1, 2]", "seeds = [1]")]);
+    let records = json(&folder, &["simulate", "e.toml", "--json", "-q"]);
+    let report = json(&folder, &["assign", "e.toml", "--json", "-q", "--within", "3", "--images", "200"]);
+    let written = fs::read(folder.join("runs/smoke/assignment.json")).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&written).unwrap(), report);
+    let record = |method: &Value, design: &Value, energy: f64| {
+        let of = |record: &&Value| {
+            let total = record["energy_uj"]["total"].as_f64().unwrap();
+            record["point"]["method"] == *method
+                && record["point"]["design"] == *design
+                && (total / energy - 1.0).abs() < 1e-9
+        };
+        records.as_array().unwrap().iter().find(of).cloned()
+    };
+    let networks = report["networks"].as_array().unwrap();
+    assert_eq!(networks.len(), 2, "a network of each method");
+    for network in networks {
+        let number = |pointer: &str| network.pointer(pointer).and_then(Value::as_f64).unwrap();
+        let usual = number("/usual/energy_uj/total");
+        let full = record(&network["method"], &network["usual_design"], usual).expect("a record of full supply");
+        assert_eq!(full["point"]["supply_v"], 1.1);
+        assert_eq!(full["accuracy"], network["usual"]["accuracy"]);
+        assert_eq!(full["energy_uj"], network["usual"]["energy_uj"]);
+        for way in ["usual", "uniform", "mixed"] {
+            assert!(number(&format!("/{way}/lost_points")) <= 3.0, "{way}");
+        }
+        assert!(number("/uniform/energy_uj/total") <= usual);
+        let layers = network["layers"].as_array().unwrap();
+        assert_eq!(layers.len(), 2);
+        let supplies: Vec<&Value> = layers.iter().map(|layer| &layer["supply_v"]).collect();
+        // A network that was trained for a multiplier stays on it.
+        if network["method"] == "passive" {
+            assert!(layers.iter().all(|layer| layer["design"] == network["usual_design"]), "{network}");
+            // All layers alike is one of the choices that were open.
+            if supplies[0] == supplies[1] {
+                assert_eq!(network["mixed"], network["uniform"]);
+            }
+        }
+    }
+    let refused = axtrain(&folder, &["assign", "e.toml", "--within", "-1"]);
+    assert_eq!(refused.status.code(), Some(2));
+}

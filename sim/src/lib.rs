@@ -13,3 +13,6 @@ pub mod report;
 pub mod technology;
 pub mod units;
 pub mod workload;
+
+/// Hash of this crate's sources: what one program keeps on disk is not what another would compute.
+pub const SOURCES: &str = env!("AXTRAIN_SIM_SOURCES");

@@ -3,7 +3,8 @@
 mod small_networks;
 
 use axtrain_sim::array::{
-    self, Accumulator, Dataflow, ElementMeans, Gemm, SystolicArray, TransitionInference, stepped,
+    self, Accumulator, Dataflow, ElementMeans, Gemm, LayerOption, MixedInference, SystolicArray, TransitionInference,
+    stepped,
 };
 use axtrain_sim::engine::{DelayMode, StaticTiming, exhaustive_codes};
 use axtrain_sim::kernel::TableGemm;
@@ -220,4 +221,66 @@ fn sampled_element_means_approach_the_exact_ones() {
     assert!(means.accumulate_fj > 0.0);
     let still = ElementMeans::sample(&layer, &product, &[127; 100], 32, &accumulator, (1000, 1));
     assert_eq!(still, ElementMeans::default(), "no change, no energy");
+}
+
+/// Layers that multiply in different ways do what each way does alone, one after the other.
+#[test]
+fn mixed_inference_is_each_layers_own() {
+    let technology = Technology::from_toml(FREEPDK45).unwrap();
+    let tables: Vec<(TransitionTable, TableGemm)> = [Family::Array, Family::OperandTruncated { a: 3, b: 2 }]
+        .map(|family| {
+            let spec = MultiplierSpec::new("m", family, 8, 8, true).unwrap();
+            let netlist = spec.netlist();
+            let physical = technology.weigh(&netlist).unwrap();
+            let critical = StaticTiming::new(&netlist, &physical.delay).critical_delay().0;
+            let windows = [critical * 6 / 10, critical + 1].map(Picoseconds);
+            let coding = Coding::plain(8, 8, true);
+            let (mode, physical) = (DelayMode::Inertial, &physical);
+            let spec_of =
+                TransitionSpec { netlist: &netlist, physical, coding, activation_bits: 7, mode, windows: &windows };
+            let product = spec.table().unwrap();
+            (TransitionTable::build(spec_of, &|| ()).unwrap(), TableGemm::new(&product))
+        })
+        .into();
+    let ways: Vec<LayerOption<'_>> = tables
+        .iter()
+        .flat_map(|(table, gemm)| table.points().iter().map(move |errors| LayerOption { table, gemm, errors }))
+        .collect();
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let (images, batch, accumulator_bits) = (23, 8, 18);
+    let mut differing = 0;
+    for network in networks(&mut rng) {
+        let codes: Vec<u8> = (0..images * network.inputs()).map(|_| rng.random_range(0..128)).collect();
+        let labels: Vec<u8> = (0..images).map(|_| rng.random_range(0..5)).collect();
+        let mixed = MixedInference { network: &network, codes: &codes, labels: &labels, batch, accumulator_bits };
+        let uniform = |way: LayerOption<'_>| {
+            TransitionInference::new(&network, way.table, way.gemm, (codes.clone(), &labels), batch, accumulator_bits)
+                .run(way.errors)
+        };
+        let layers = network.layers().len();
+        for &way in &ways {
+            assert_eq!(mixed.run(&vec![way; layers]), uniform(way), "the same way for all layers");
+        }
+        for (usual, alone) in [(3, 0), (1, 2), (0, 3)] {
+            let (usual, alone) = (ways[usual], ways[alone]);
+            let all_usual = mixed.usual(usual);
+            assert_eq!(all_usual.run, uniform(usual));
+            let accuracies = mixed.accuracy_of_each(&all_usual, alone);
+            let energies = mixed.energy_of_each(&all_usual, alone);
+            assert_eq!([accuracies.len(), energies.len()], [layers; 2]);
+            for different in 0..layers {
+                let mut chosen = vec![usual; layers];
+                chosen[different] = alone;
+                let run = mixed.run(&chosen);
+                assert_eq!(mixed.accuracy(&chosen), run.accuracy);
+                assert_eq!(accuracies[different], run.accuracy, "layer {different}");
+                assert_eq!(energies[different], run.multiplier_fj[different], "layer {different}");
+                // Layers before meet what they meet where all are the same; the one that differs meets that too.
+                assert_eq!(run.activations[..=different], all_usual.run.activations[..=different]);
+                assert_eq!(run.multiplier_fj[..different], all_usual.run.multiplier_fj[..different]);
+                differing += usize::from(run.accuracy != all_usual.run.accuracy);
+            }
+        }
+    }
+    assert!(differing > 10, "only {differing} differed");
 }

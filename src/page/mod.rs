@@ -1,6 +1,7 @@
 //! `report.html`: what a run found, on one page that needs nothing but itself.
 
 mod answer;
+mod constants;
 mod html;
 mod memory;
 #[cfg(feature = "train")]
@@ -78,6 +79,10 @@ impl Contents<'_> {
             page.section("memory", "Failing memories", &memory::section(memory));
         }
         page.section("least", "Least energy for what may be lost", &self.least_energy());
+        let constants = self.constants();
+        if !constants.is_empty() {
+            page.section("constants", "What hangs on the constants", &constants);
+        }
         if figures.len() > 1 {
             page.section("figures", "Figures", "");
             figures[1..].iter().for_each(|(_, svg)| page.figure(svg));

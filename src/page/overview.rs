@@ -6,7 +6,7 @@ use super::html::{Cell, Html, escaped, table};
 use crate::failure::Failure;
 use crate::output::write_atomically;
 use crate::summary::{ACCEPTED_LOSSES, loss_in_points, nanojoules};
-use crate::sweep::{Line, Unbeaten};
+use crate::sweep::{Line, Unbeaten, cheapest};
 use axtrain_sim::config::Axis;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +37,20 @@ pub(crate) fn write_overview(
 
 fn answer(lines: &[Line]) -> String {
     let mut html = String::from("<ul class=\"answer\">\n");
+    if let Some(cheapest) = cheapest(lines, ACCEPTED_LOSSES[0]) {
+        let best = cheapest.best;
+        for loss in ACCEPTED_LOSSES {
+            html += &least_energy(lines, loss);
+        }
+        let reference = &best.reference;
+        return html
+            + &format!(
+                "</ul>\n<p class=\"note\">Compared with the most accurate baseline at full supply: {}, {} an image, in {}.</p>\n",
+                percent(reference),
+                nanojoules(reference.energy_uj.total),
+                link(best)
+            );
+    }
     for (index, loss) in ACCEPTED_LOSSES.into_iter().enumerate() {
         let within = loss_in_points(loss);
         let best = lines.iter().max_by(|a, b| a.saved[index].total_cmp(&b.saved[index]));
@@ -47,7 +61,7 @@ fn answer(lines: &[Line]) -> String {
                 escaped(&point.design),
                 escaped(&point.method),
                 point.supply_v,
-                link(&line.folder),
+                link(line),
                 percent(point),
                 nanojoules(point.energy_uj.total)
             ),
@@ -55,6 +69,27 @@ fn answer(lines: &[Line]) -> String {
         };
     }
     html + "</ul>\n<p class=\"note\">Each variation is compared with its own baseline at full supply, trained the first way.</p>\n"
+}
+
+/// The answer for one loss, of all variations together.
+fn least_energy(lines: &[Line], loss: f64) -> String {
+    let within = loss_in_points(loss);
+    match cheapest(lines, loss) {
+        Some(cheapest) if cheapest.saved() > 0.0 => {
+            let Unbeaten { line, point } = cheapest.found;
+            format!(
+                "<li><b>{:.0} % less energy</b> within {within} of the best accuracy: {}, {} training, {:.2} V in {}. {}, {} an image.</li>\n",
+                100.0 * cheapest.saved(),
+                escaped(&point.design),
+                escaped(&point.method),
+                point.supply_v,
+                link(line),
+                percent(point),
+                nanojoules(point.energy_uj.total)
+            )
+        }
+        _ => format!("<li class=\"none\">Nothing saves energy within {within} of the best accuracy.</li>\n"),
+    }
 }
 
 /// Points that no other of any variation beats.
@@ -67,16 +102,24 @@ fn unbeaten(front: &[Unbeaten<'_>]) -> String {
             Cell::text(&point.design),
             Cell::text(&point.method),
             Cell::number(format!("{:.3} V", point.supply_v), point.supply_v),
-            Cell::link(&line.folder, &format!("{}/report.html", line.folder)),
+            folder(line),
         ]
     });
     table(&head, rows, true)
         + "<p class=\"note\">No other point of any variation is at least as accurate for at most the energy.</p>\n"
 }
 
-/// A link to a variation's own page.
-fn link(folder: &str) -> String {
-    format!("<a href=\"{0}/report.html\">{0}</a>", escaped(folder))
+/// A variation's name, with a link to its own page if it has one.
+fn link(line: &Line) -> String {
+    let name = escaped(&line.folder);
+    if line.has_report { format!("<a href=\"{name}/report.html\">{name}</a>") } else { name }
+}
+
+fn folder(line: &Line) -> Cell {
+    match line.has_report {
+        true => Cell::link(&line.folder, &format!("{}/report.html", line.folder)),
+        false => Cell::text(&line.folder),
+    }
 }
 
 fn variations(lines: &[Line]) -> String {
@@ -88,7 +131,7 @@ fn variations(lines: &[Line]) -> String {
     head.extend(["baseline", "its energy"]);
     head.extend(losses.iter().map(String::as_str));
     let rows = lines.iter().map(|line| {
-        let mut row = vec![Cell::link(&line.folder, &format!("{}/report.html", line.folder))];
+        let mut row = vec![folder(line)];
         row.extend(keys.iter().map(|key| {
             let value = line.settings.iter().find(|(own, _)| own == key).map_or("–", |(_, value)| value);
             value.parse::<f64>().map_or_else(|_| Cell::text(value), |number| Cell::number(value, number))

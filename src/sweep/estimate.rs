@@ -2,12 +2,14 @@
 
 use super::Sweep;
 use crate::failure::Failure;
+use crate::output::print_line;
 use crate::progress::Console;
+use crate::store::Store;
 use crate::study::Study;
-use crate::weights::Job;
+use crate::weights::{Job, pairings};
 use crate::{simulate, train};
 use axtrain_sim::kernel::TableGemm;
-use axtrain_sim::workload::{Network, infer_with, pixel_code};
+use axtrain_sim::workload::{Dataset, Network, infer_with, pixel_code};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::ControlFlow;
@@ -17,8 +19,36 @@ use std::time::Instant;
 const STEPS: usize = 3;
 const IMAGES: usize = 32;
 
+impl Sweep {
+    /// Says what would be computed and how long that might take.
+    pub(super) fn describe(&self, seed: u64, console: &Console) -> Result<(), Failure> {
+        for axis in &self.axes.axes {
+            print_line(&format!("{}: {}", axis.key, axis.values.join(", ")));
+        }
+        let missing = self.networks.iter().filter(|network| !network.stored).count();
+        let pairs: usize = self
+            .active
+            .iter()
+            .map(|&variation| self.study(variation).map(|study| pairings(&study).len()))
+            .sum::<Result<usize, Failure>>()?;
+        match (&self.axes.halving, &self.rung) {
+            (Some(halving), Some(rung)) => {
+                let (all, at) = (self.axes.variations.len(), rung.name(halving));
+                print_line(&format!("variations   {} of {all} ({at})", self.active.len()));
+            }
+            _ => print_line(&format!("variations   {}", self.active.len())),
+        }
+        print_line(&format!("networks     {} ({missing} to train)", self.networks.len()));
+        print_line(&format!("simulations  {pairs} networks on designs"));
+        print_line(&format!("records      {} ({} to compute)", self.keys.len(), self.keys.len() - self.found));
+        let seconds = seconds(self, seed, console)?;
+        print_line(&format!("about        {}", in_words(seconds)));
+        Ok(())
+    }
+}
+
 /// Seconds on all cores for what is missing. Measures each kind of network, method and design once.
-pub(super) fn seconds(sweep: &Sweep, seed: u64, console: &Console) -> Result<f64, Failure> {
+fn seconds(sweep: &Sweep, seed: u64, console: &Console) -> Result<f64, Failure> {
     let cores = rayon::current_num_threads() as f64;
     let inner = console.silent();
     let mut training: HashMap<String, f64> = HashMap::new();
@@ -39,9 +69,10 @@ pub(super) fn seconds(sweep: &Sweep, seed: u64, console: &Console) -> Result<f64
         total += step * steps as f64 / cores;
     }
     let mut timing: HashMap<String, f64> = HashMap::new();
-    for index in 0..sweep.axes.variations.len() {
-        let study = sweep.study(index)?;
-        let missing = simulate::missing(&study, seed);
+    let index = Store::of(&sweep.root).index();
+    for &variation in &sweep.active {
+        let study = sweep.study(variation)?;
+        let missing = simulate::missing(&study, &index, seed);
         for (position, design) in study.designs.iter().enumerate() {
             let kind = format!("{} {} {:?}", design.name(), study.clock_ps, study.experiment.operation.supplies);
             if let Entry::Vacant(entry) = timing.entry(kind) {
@@ -51,9 +82,9 @@ pub(super) fn seconds(sweep: &Sweep, seed: u64, console: &Console) -> Result<f64
             }
         }
         if !missing.is_empty() {
-            let (found, all) = simulate::progress(&study, seed);
-            total += image(&study, &missing[0].1, &inner)? * study.dataset.test.len() as f64 * (all - found) as f64
-                / cores;
+            let absent = simulate::all_keys(&study, seed).iter().filter(|key| !index.has(key)).count();
+            let images = (study.dataset.test.len() * absent) as f64;
+            total += image(&study, &missing[0].1, &inner)? * images / cores;
         }
     }
     Ok(total)
@@ -64,7 +95,7 @@ fn training_step(study: &Study, job: &Job, console: &Console) -> Result<(f64, Ne
     let timing = train::timing_errors(study, std::slice::from_ref(job), console)?;
     let (mut spec, table) = train::spec(study, job, &timing)?;
     (spec.epochs, spec.warmup_epochs, spec.ramp_epochs) = (1, 0, 0);
-    let mut dataset = study.dataset.clone();
+    let mut dataset = Dataset::clone(&study.dataset);
     dataset.train = dataset.train.first(spec.batch * STEPS);
     let steps = dataset.train.len().div_ceil(spec.batch).max(1);
     let start = Instant::now();
@@ -88,7 +119,7 @@ fn image(study: &Study, job: &Job, console: &Console) -> Result<f64, Failure> {
 }
 
 /// A time that is only roughly known.
-pub(super) fn in_words(seconds: f64) -> String {
+fn in_words(seconds: f64) -> String {
     match seconds {
         s if s < 90.0 => format!("{:.0} s", s.max(1.0)),
         s if s < 5400.0 => format!("{:.0} min", s / 60.0),

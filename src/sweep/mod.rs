@@ -1,25 +1,28 @@
 //! Sweeps: every variation of an experiment, its networks and records computed once whoever needs them.
 
 mod estimate;
+mod halving;
 mod overview;
+mod results;
 mod slurm;
 
 use crate::arguments::{Engine, MergeOptions, Shard, SweepOptions};
 use crate::catalogue::Source;
 use crate::failure::Failure;
-use crate::output::{print_json, print_line};
+use crate::output::print_line;
 use crate::progress::Console;
-use crate::run::complete;
 use crate::run_lock::RunLock;
-use crate::store::Store;
+use crate::shelf::Shelf;
+use crate::store::{Key, Store};
 use crate::study::{Part, Study, prepare};
-use crate::weights::{Job, pairings};
+use crate::weights::Job;
 use crate::{simulate, train};
 use axtrain_sim::config::Axes;
-use axtrain_sim::report::Record;
-pub(crate) use overview::{Line, Unbeaten};
+use halving::Rung;
+pub(crate) use overview::{Line, Unbeaten, cheapest};
 use rayon::prelude::*;
-use std::collections::{HashMap, HashSet};
+use results::Wish;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// An experiment with its variations.
@@ -27,13 +30,18 @@ pub(crate) struct Sweep {
     path: PathBuf,
     runs: PathBuf,
     axes: Axes,
+    shelf: Shelf,
     /// The folder of all of it.
     root: PathBuf,
-    /// How many variations share each network, and the order in which networks are first needed.
+    /// Positions of the variations that are computed: all, or those that successive halving has come to.
+    active: Vec<usize>,
+    /// How far successive halving has come, if the sweep is one.
+    rung: Option<Rung>,
+    /// In the order in which variations need them first.
     networks: Vec<Needed>,
-    /// Records, of all variations.
-    records: usize,
-    /// Records that are there.
+    /// Keys of the records of active variations.
+    keys: Vec<Key>,
+    /// Records among these that were there.
     found: usize,
 }
 
@@ -46,30 +54,27 @@ struct Needed {
     stored: bool,
 }
 
-/// What one variation needs.
-struct Wanted {
-    networks: Vec<Needed>,
-    found: usize,
-    records: usize,
-    root: PathBuf,
-}
-
 /// Runs a sweep, a part of it, or only says what it would do.
 pub(crate) fn run(options: &SweepOptions, seed: u64, console: &Console) -> Result<(), Failure> {
-    let sweep = Sweep::load(&options.experiment, &options.runs, seed)?;
+    let mut sweep = Sweep::load(&options.experiment, &options.runs, seed)?;
     if options.dry_run {
         return sweep.describe(seed, console);
     }
     if options.engine == Engine::Slurm {
-        return slurm::run(&sweep, seed, console, options.json);
+        return slurm::run(sweep, seed, console, Wish::of(options));
     }
     match options.shard {
         Some(shard) => sweep.shard(shard, seed, console),
         None => {
             let _lock = RunLock::take(&sweep.root)?;
-            sweep.train(console, |_| true)?;
-            sweep.simulate(seed, console, |_| true)?;
-            sweep.finish(seed, console, options.json)
+            loop {
+                sweep.train(console, |_| true)?;
+                sweep.simulate(seed, console, |_| true)?;
+                sweep.found = sweep.keys.len();
+                if !sweep.climb(seed)? {
+                    return sweep.finish(seed, console, Wish::of(options));
+                }
+            }
         }
     }
 }
@@ -84,7 +89,7 @@ pub(crate) fn merge(options: &MergeOptions, seed: u64, console: &Console) -> Res
         let networks = join_networks(&sweep.root, folder)?;
         console.note(&format!("{}: {records} records and {networks} networks were new", folder.display()));
     }
-    sweep.finish(seed, console, options.json)
+    sweep.finish(seed, console, Wish { json: options.json, all_reports: options.all_reports })
 }
 
 /// Copies the networks that `root` lacks; returns how many.
@@ -107,44 +112,68 @@ fn join_networks(root: &Path, from: &Path) -> Result<usize, Failure> {
 }
 
 impl Sweep {
-    /// Reads an experiment and finds out what all of its variations need; what is wrong with any of them shows here.
+    /// Reads an experiment and finds out what its variations need; what is wrong with any of them shows here.
     pub(crate) fn load(path: &Path, runs: &Path, seed: u64) -> Result<Self, Failure> {
         let source = Source::read(path)?;
         let axes = Axes::of(&source.text).map_err(|error| Failure::config(source.parts(), error))?;
-        let sweep = Self {
+        let (first, rung) = match &axes.halving {
+            Some(halving) => {
+                let rung = Rung::first(halving);
+                (rung.variations(halving), Some(rung))
+            }
+            None => ((0..axes.variations.len()).collect(), None),
+        };
+        let mut sweep = Self {
             path: path.to_owned(),
             runs: runs.to_owned(),
             axes,
+            shelf: Shelf::default(),
             root: PathBuf::new(),
+            active: Vec::new(),
+            rung,
             networks: Vec::new(),
-            records: 0,
+            keys: Vec::new(),
             found: 0,
         };
-        let wanted: Vec<Wanted> = (0..sweep.axes.variations.len())
-            .into_par_iter()
-            .map(|index| sweep.wanted(index, seed))
-            .collect::<Result<_, Failure>>()?;
-        let root = wanted[0].root.clone();
-        if let Some(other) = wanted.iter().find(|wanted| wanted.root != root) {
-            let message = format!("the sweep has two names: {} and {}", root.display(), other.root.display());
-            return Err(Failure::request(message, "a sweep has one folder: name cannot be an axis"));
-        }
-        let (records, found) = (wanted.iter().map(|w| w.records).sum(), wanted.iter().map(|w| w.found).sum());
-        let mut seen = HashSet::new();
-        let mut networks: Vec<Needed> = wanted.into_iter().flat_map(|wanted| wanted.networks).collect();
-        networks.retain(|network| seen.insert(network.fingerprint.clone()));
-        Ok(Self { root, networks, records, found, ..sweep })
+        sweep.root = sweep.study(0)?.root;
+        sweep.activate(first, seed)?;
+        while sweep.climb(seed)? {}
+        Ok(sweep)
     }
 
-    fn wanted(&self, index: usize, seed: u64) -> Result<Wanted, Failure> {
-        let study = self.study(index)?;
-        let (found, records) = simulate::progress(&study, seed);
-        let mut networks = Vec::new();
-        for job in Job::all(&study) {
-            let (fingerprint, stored) = (job.fingerprint(&study), job.stored(&study)?.is_some());
-            networks.push(Needed { fingerprint, variation: index, job, stored });
+    /// Adds variations to those that are computed.
+    fn activate(&mut self, variations: Vec<usize>, seed: u64) -> Result<(), Failure> {
+        let of_variation = |&variation: &usize| {
+            let study = self.study(variation)?;
+            if study.root != self.root {
+                let message =
+                    format!("the sweep has two names: {} and {}", self.root.display(), study.root.display());
+                return Err(Failure::request(message, "a sweep has one folder: name cannot be an axis"));
+            }
+            let networks = Job::all(&study).into_iter().map(|job| (job.fingerprint(&study), job));
+            Ok((networks.collect::<Vec<_>>(), simulate::all_keys(&study, seed)))
+        };
+        let wanted: Vec<(Vec<(String, Job)>, Vec<Key>)> =
+            variations.par_iter().map(of_variation).collect::<Result<_, Failure>>()?;
+        let mut known: HashMap<String, usize> =
+            self.networks.iter().enumerate().map(|(number, network)| (network.fingerprint.clone(), number)).collect();
+        let mut new = Vec::new();
+        for (&variation, (networks, keys)) in variations.iter().zip(wanted) {
+            self.keys.extend(keys);
+            for (fingerprint, job) in networks {
+                if !known.contains_key(&fingerprint) {
+                    known.insert(fingerprint.clone(), known.len());
+                    new.push(Needed { fingerprint, variation, job, stored: false });
+                }
+            }
         }
-        Ok(Wanted { networks, found, records, root: study.root })
+        let stored = |network: &Needed| Ok(network.job.stored(&self.study(network.variation)?)?.is_some());
+        let stored: Vec<bool> = new.par_iter().map(stored).collect::<Result<_, Failure>>()?;
+        new.iter_mut().zip(stored).for_each(|(network, stored)| network.stored = stored);
+        self.networks.extend(new);
+        self.active.extend(variations);
+        self.found = self.count_found();
+        Ok(())
     }
 
     /// One variation, loaded.
@@ -153,7 +182,7 @@ impl Sweep {
         let name = variation.name_in(&self.path.display().to_string());
         let part = (self.axes.variations.len() > 1)
             .then(|| Part { name: self.folder_name(index), settings: variation.settings.clone() });
-        prepare(Source { name, text: variation.text.clone() }, &self.path, &self.runs, part)
+        prepare(Source { name, text: variation.text.clone() }, &self.path, &self.runs, part, &self.shelf)
     }
 
     /// A variation's number and what is particular to it.
@@ -197,10 +226,11 @@ impl Sweep {
     fn simulate(&self, seed: u64, console: &Console, mine: impl Fn(usize) -> bool + Sync) -> Result<(), Failure> {
         let numbers = self.numbers();
         let inner = self.inner(console);
-        let stage = console.stage("variations", self.axes.variations.len() as u64);
-        (0..self.axes.variations.len()).into_par_iter().try_for_each(|variation| {
+        let index = Store::of(&self.root).index();
+        let stage = console.stage("variations", self.active.len() as u64);
+        self.active.par_iter().try_for_each(|&variation| {
             let study = self.study(variation)?;
-            let mut missing = simulate::missing(&study, seed);
+            let mut missing = simulate::missing(&study, &index, seed);
             missing.retain(|(_, job)| mine(numbers[&job.fingerprint(&study)[..]]));
             simulate::compute(&study, &missing, seed, &inner)?;
             stage.step();
@@ -223,53 +253,28 @@ impl Sweep {
             self.networks.len(),
             self.root.display()
         ));
-        Ok(())
-    }
-
-    /// Writes what every variation gave and what they give together, if all records are there.
-    fn finish(&self, seed: u64, console: &Console, json: bool) -> Result<(), Failure> {
-        let inner = self.inner(console);
-        let stage = console.stage("reports", self.axes.variations.len() as u64);
-        let results: Vec<Vec<Record>> = (0..self.axes.variations.len())
-            .into_par_iter()
-            .map(|variation| {
-                let study = self.study(variation)?;
-                self.require_all(&study, seed)?;
-                let records = complete(&study, seed, &inner)?.records;
-                stage.step();
-                Ok(records)
-            })
-            .collect::<Result<_, Failure>>()?;
-        drop(stage);
-        if self.axes.variations.len() > 1 {
-            let all: Vec<Record> = results.iter().flatten().cloned().collect();
-            simulate::write_records(&self.root, &all)?;
-            if json {
-                print_json(&all);
-                return Ok(());
-            }
-            return overview::write(self, &results);
-        }
-        match json {
-            true => print_json(&results[0]),
-            false => crate::run::print(&self.study(0)?, &results[0]),
+        if let (Some(halving), Some(rung), false) = (&self.axes.halving, &self.rung, self.is_on_last_rung()) {
+            print_line(&format!(
+                "This was {}: when all parts are done, the same commands go on with the next",
+                rung.name(halving)
+            ));
         }
         Ok(())
     }
 
-    /// How many records of all variations are there.
-    fn count_found(&self, seed: u64) -> Result<usize, Failure> {
-        let found = (0..self.axes.variations.len()).into_par_iter();
-        found.map(|index| Ok(simulate::progress(&self.study(index)?, seed).0)).sum()
+    /// How many records are there now.
+    fn count_found(&self) -> usize {
+        let index = Store::of(&self.root).index();
+        self.keys.iter().filter(|key| index.has(key)).count()
     }
 
     /// The parts of `shards` that lack a record.
     fn incomplete_shards(&self, shards: usize, seed: u64) -> Result<Vec<usize>, Failure> {
-        let numbers = self.numbers();
+        let (numbers, index) = (self.numbers(), Store::of(&self.root).index());
         let mut incomplete = Vec::new();
-        for index in 0..self.axes.variations.len() {
-            let study = self.study(index)?;
-            for (_, job) in simulate::missing(&study, seed) {
+        for &variation in &self.active {
+            let study = self.study(variation)?;
+            for (_, job) in simulate::missing(&study, &index, seed) {
                 incomplete.push(numbers[&job.fingerprint(&study)[..]] % shards + 1);
             }
         }
@@ -281,47 +286,6 @@ impl Sweep {
     /// Number of each network, by its hash.
     fn numbers(&self) -> HashMap<&str, usize> {
         self.networks.iter().enumerate().map(|(number, network)| (&network.fingerprint[..], number)).collect()
-    }
-
-    /// Refuses to go on without a record.
-    fn require_all(&self, study: &Study, seed: u64) -> Result<(), Failure> {
-        let (found, all) = simulate::progress(study, seed);
-        if found == all {
-            return Ok(());
-        }
-        let missing = simulate::missing(study, seed);
-        let shown: Vec<String> = missing
-            .iter()
-            .take(3)
-            .map(|(design, job)| format!("{} seed {} on {}", job.name(), job.seed, study.designs[*design].name()))
-            .collect();
-        Err(Failure::incomplete(
-            format!(
-                "{} of {all} records of {} are missing, first of: {}",
-                all - found,
-                study.folder.display(),
-                shown.join("; ")
-            ),
-            "compute the missing part: `axtrain sweep` with --shard, or without it for all that is left",
-        ))
-    }
-
-    /// Says what would be computed and how long that might take.
-    fn describe(&self, seed: u64, console: &Console) -> Result<(), Failure> {
-        for axis in &self.axes.axes {
-            print_line(&format!("{}: {}", axis.key, axis.values.join(", ")));
-        }
-        let missing: Vec<&Needed> = self.networks.iter().filter(|network| !network.stored).collect();
-        let pairs: usize = (0..self.axes.variations.len())
-            .map(|index| self.study(index).map(|study| pairings(&study).len()))
-            .sum::<Result<usize, Failure>>()?;
-        print_line(&format!("variations   {}", self.axes.variations.len()));
-        print_line(&format!("networks     {} ({} to train)", self.networks.len(), missing.len()));
-        print_line(&format!("simulations  {pairs} networks on designs"));
-        print_line(&format!("records      {} ({} to compute)", self.records, self.records - self.found));
-        let seconds = estimate::seconds(self, seed, console)?;
-        print_line(&format!("about        {}", estimate::in_words(seconds)));
-        Ok(())
     }
 
     /// Progress of what happens inside variations shows only if there is one.

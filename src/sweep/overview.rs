@@ -10,15 +10,20 @@ use crate::summary::{ACCEPTED_LOSSES, loss_in_points, nanojoules, new_table};
 use axtrain_plots::{Caption, energy_accuracy};
 use axtrain_sim::report::{Aggregate, Record, aggregate, cheapest_within, pareto_front};
 use comfy_table::CellAlignment;
+use std::path::{Path, PathBuf};
 
 /// A variation and its answers.
 pub(crate) struct Line {
+    /// Its position.
+    pub(super) variation: usize,
+    /// Whether its folder has figures and a report.
+    pub(crate) has_report: bool,
     /// The variation's folder.
     pub(crate) folder: String,
     /// Data set that its accuracies are of.
-    dataset: String,
+    pub(super) dataset: String,
     /// All its operating points.
-    points: Vec<Aggregate>,
+    pub(super) points: Vec<Aggregate>,
     /// Value of each axis.
     pub(crate) settings: Vec<(String, String)>,
     /// What its points are compared with: its baseline at the highest supply, trained the first way.
@@ -30,7 +35,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    fn new(sweep: &Sweep, index: usize, records: &[Record]) -> Option<Self> {
+    pub(super) fn new(sweep: &Sweep, index: usize, records: &[Record]) -> Option<Self> {
         let variation = &sweep.axes.variations[index];
         let points = aggregate(records);
         let [baseline, method] = compared_with(&variation.text)?;
@@ -42,7 +47,8 @@ impl Line {
         let (folder, settings) = (sweep.folder_name(index), settings.collect());
         let saved = savings::saved(&points, &reference, |_| true);
         let dataset = records.first()?.point.dataset.clone();
-        Some(Self { folder, dataset, points, settings, saved, reference, best: best.into() })
+        let (variation, has_report) = (index, false);
+        Some(Self { variation, has_report, folder, dataset, points, settings, saved, reference, best: best.into() })
     }
 }
 
@@ -55,7 +61,7 @@ pub(crate) struct Unbeaten<'a> {
 
 /// The front of all variations together, by ascending energy; empty if their accuracies are of different data sets.
 pub(crate) fn front(lines: &[Line]) -> Vec<Unbeaten<'_>> {
-    if lines.windows(2).any(|pair| pair[0].dataset != pair[1].dataset) {
+    if !comparable(lines) {
         return Vec::new();
     }
     let all: Vec<Unbeaten<'_>> =
@@ -64,13 +70,78 @@ pub(crate) fn front(lines: &[Line]) -> Vec<Unbeaten<'_>> {
     pareto_front(&points).into_iter().map(|index| all[index]).collect()
 }
 
-/// Writes the sweep's figure and page, and prints its table.
-pub(super) fn write(sweep: &Sweep, results: &[Vec<Record>]) -> Result<(), Failure> {
-    let lines: Vec<Line> =
-        results.iter().enumerate().filter_map(|(index, records)| Line::new(sweep, index, records)).collect();
-    let report = if lines.is_empty() { None } else { Some(draw(sweep, &lines)?) };
-    print_line(&table(&lines));
-    if let Some(best) = lines.iter().max_by(|a, b| a.saved[0].total_cmp(&b.saved[0]))
+/// The cheapest point of all variations within a loss of the best baseline's accuracy.
+pub(crate) struct Cheapest<'a> {
+    pub(crate) found: Unbeaten<'a>,
+    /// The variation with that baseline.
+    pub(crate) best: &'a Line,
+}
+
+impl Cheapest<'_> {
+    /// Share of the best baseline's energy that it saves; negative if it needs more.
+    pub(crate) fn saved(&self) -> f64 {
+        1.0 - self.found.point.energy_uj.total / self.best.reference.energy_uj.total
+    }
+}
+
+/// The answer of all variations together; none if their accuracies are of different data sets. `loss` is in points.
+pub(crate) fn cheapest(lines: &[Line], loss: f64) -> Option<Cheapest<'_>> {
+    if !comparable(lines) {
+        return None;
+    }
+    // Of equally accurate baselines the cheapest.
+    let best = lines.iter().max_by(|a, b| {
+        let [a, b] = [a, b].map(|line| (line.reference.accuracy.mean, line.reference.energy_uj.total));
+        a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1))
+    })?;
+    let accepted = best.reference.accuracy.mean - loss / 100.0;
+    let found = lines.iter().filter_map(|line| {
+        let point = cheapest_within(&line.points, accepted, |_| true)?;
+        Some(Unbeaten { line, point })
+    });
+    let found = found.min_by(|a, b| a.point.energy_uj.total.total_cmp(&b.point.energy_uj.total))?;
+    Some(Cheapest { found, best })
+}
+
+/// Whether the accuracies of all variations are of one data set.
+fn comparable(lines: &[Line]) -> bool {
+    lines.windows(2).all(|pair| pair[0].dataset == pair[1].dataset)
+}
+
+/// Places of the variations that reach the front of all, or save most within some loss.
+pub(super) fn leading(lines: &[Line]) -> Vec<usize> {
+    let front: Vec<usize> = front(lines).iter().map(|unbeaten| unbeaten.line.variation).collect();
+    let mut leading: Vec<usize> = (0..lines.len()).filter(|&place| front.contains(&lines[place].variation)).collect();
+    for loss in 0..ACCEPTED_LOSSES.len() {
+        leading.extend((0..lines.len()).max_by(|&a, &b| lines[a].saved[loss].total_cmp(&lines[b].saved[loss])));
+    }
+    leading.sort_unstable();
+    leading.dedup();
+    leading
+}
+
+/// Prints the sweep's table and where its results are.
+pub(super) fn print(sweep: &Sweep, lines: &[Line], report: Option<&Path>) {
+    print_line(&table(lines));
+    for loss in ACCEPTED_LOSSES {
+        if let Some(cheapest) = cheapest(lines, loss) {
+            let Unbeaten { line, point } = cheapest.found;
+            print_line(&format!(
+                "Least energy within {} of the best baseline ({:.1} %, {}): {}, {},\n  by {} with {} training at {:.2} V in {}",
+                loss_in_points(loss),
+                100.0 * cheapest.best.reference.accuracy.mean,
+                nanojoules(cheapest.best.reference.energy_uj.total),
+                nanojoules(point.energy_uj.total),
+                format!("{:+.0} %", -100.0 * cheapest.saved()).replace('-', "−"),
+                point.design,
+                point.method,
+                point.supply_v,
+                line.folder
+            ));
+        }
+    }
+    if !comparable(lines)
+        && let Some(best) = lines.iter().max_by(|a, b| a.saved[0].total_cmp(&b.saved[0]))
         && let Some(point) = best.best[0].as_ref().filter(|_| best.saved[0] > 0.0)
     {
         print_line(&format!(
@@ -87,13 +158,16 @@ pub(super) fn write(sweep: &Sweep, results: &[Vec<Record>]) -> Result<(), Failur
     if let Some(report) = report {
         print_line(&format!("  {}", report.display()));
     }
-    Ok(())
 }
 
 /// Draws the savings of at most so many variations, those that save most.
 const MOST_BARS: usize = 24;
 
-fn draw(sweep: &Sweep, lines: &[Line]) -> Result<std::path::PathBuf, Failure> {
+/// Draws the sweep's figures and writes its page, if there is anything to show.
+pub(super) fn draw(sweep: &Sweep, lines: &[Line]) -> Result<Option<PathBuf>, Failure> {
+    if lines.is_empty() {
+        return Ok(None);
+    }
     let mut shown: Vec<&Line> = lines.iter().collect();
     shown.sort_by(|a, b| b.saved[ACCEPTED_LOSSES.len() - 1].total_cmp(&a.saved[ACCEPTED_LOSSES.len() - 1]));
     shown.truncate(MOST_BARS);
@@ -115,7 +189,7 @@ fn draw(sweep: &Sweep, lines: &[Line]) -> Result<std::path::PathBuf, Failure> {
         let figure = front_figure(lines, &front);
         axtrain_plots::energy_accuracy::draw(&figure, &folder.join("energy-accuracy")).map_err(failed)?;
     }
-    page::write_overview(&sweep.root, &sweep.axes.axes, lines, &front)
+    page::write_overview(&sweep.root, &sweep.axes.axes, lines, &front).map(Some)
 }
 
 /// Draws at most so many variations' own fronts, of those that have most points on the front of all.

@@ -3,6 +3,7 @@
 //! Records are idempotent, so a part that is requeued, or runs twice, does no harm.
 
 use super::Sweep;
+use super::results::Wish;
 use crate::failure::Failure;
 use crate::output::{print_line, write_atomically};
 use crate::progress::Console;
@@ -26,7 +27,19 @@ struct Jobs {
 }
 
 /// Submits what is missing, waits, and shows the result.
-pub(super) fn run(sweep: &Sweep, seed: u64, console: &Console, json: bool) -> Result<(), Failure> {
+pub(super) fn run(mut sweep: Sweep, seed: u64, console: &Console, wish: Wish) -> Result<(), Failure> {
+    loop {
+        compute(&sweep, seed, console, wish)?;
+        let _lock = RunLock::take(&sweep.root)?;
+        sweep.found = sweep.keys.len();
+        if !sweep.climb(seed)? {
+            return sweep.finish(seed, console, wish);
+        }
+    }
+}
+
+/// Has the cluster compute all records of the active variations.
+fn compute(sweep: &Sweep, seed: u64, console: &Console, wish: Wish) -> Result<(), Failure> {
     let cluster = sweep.study(0)?.experiment.cluster.unwrap_or_default();
     let folder = sweep.root.join("slurm");
     let file = folder.join("jobs.json");
@@ -39,7 +52,7 @@ pub(super) fn run(sweep: &Sweep, seed: u64, console: &Console, json: bool) -> Re
         _ => {
             // Whoever computes the whole here must be done before others start.
             let _lock = RunLock::share(&sweep.root)?;
-            let jobs = submit(sweep, &cluster, seed, &folder)?;
+            let jobs = submit(sweep, &cluster, seed, &folder, wish)?;
             write_atomically(&file, &serde_json::to_vec(&jobs).expect("names serialise"))?;
             console.note(&format!(
                 "array job {} of {} parts, then job {}; if you interrupt this, they go on, and the same command comes back to them",
@@ -48,14 +61,12 @@ pub(super) fn run(sweep: &Sweep, seed: u64, console: &Console, json: bool) -> Re
             jobs
         }
     };
-    wait(sweep, &jobs, seed, console)?;
-    report_failures(sweep, &cluster, &folder, seed)?;
-    let _lock = RunLock::take(&sweep.root)?;
-    sweep.finish(seed, console, json)
+    wait(sweep, &jobs, console)?;
+    report_failures(sweep, &cluster, &folder, seed)
 }
 
 /// Writes the job scripts and hands them to Slurm.
-fn submit(sweep: &Sweep, cluster: &Cluster, seed: u64, folder: &Path) -> Result<Jobs, Failure> {
+fn submit(sweep: &Sweep, cluster: &Cluster, seed: u64, folder: &Path, wish: Wish) -> Result<Jobs, Failure> {
     let shards = cluster.shards;
     let part = format!("sweep {} --shard \"$SLURM_ARRAY_TASK_ID\"/{shards}", command_line(sweep, seed)?);
     let array =
@@ -68,7 +79,9 @@ fn submit(sweep: &Sweep, cluster: &Cluster, seed: u64, folder: &Path) -> Result<
     write_atomically(&parts, array.as_bytes())?;
     let array = submitted(&parts)?;
     let after = [format!("--dependency=afterany:{array}")];
-    let join = script(sweep, cluster, folder, "merge.log", &after, &format!("merge {}", command_line(sweep, seed)?))?;
+    let reports = if wish.all_reports { " --all-reports" } else { "" };
+    let merging = format!("merge {}{reports}", command_line(sweep, seed)?);
+    let join = script(sweep, cluster, folder, "merge.log", &after, &merging)?;
     write_atomically(&merge, join.as_bytes())?;
     Ok(Jobs { merge: submitted(&merge)?, array })
 }
@@ -140,8 +153,8 @@ fn queued(jobs: &Jobs) -> Result<usize, Failure> {
 }
 
 /// Waits until no task is left.
-fn wait(sweep: &Sweep, jobs: &Jobs, seed: u64, console: &Console) -> Result<(), Failure> {
-    let stage = console.stage("records", sweep.records as u64);
+fn wait(sweep: &Sweep, jobs: &Jobs, console: &Console) -> Result<(), Failure> {
+    let stage = console.stage("records", sweep.keys.len() as u64);
     // A controller that is restarted is away for a while.
     let mut silent = 0;
     loop {
@@ -149,7 +162,7 @@ fn wait(sweep: &Sweep, jobs: &Jobs, seed: u64, console: &Console) -> Result<(), 
             Ok(0) => return Ok(()),
             Ok(tasks) => {
                 silent = 0;
-                stage.at(sweep.count_found(seed)? as u64);
+                stage.at(sweep.count_found() as u64);
                 stage.message(format!("{tasks} tasks queued or running"));
             }
             Err(failure) if silent >= 30 => return Err(failure),

@@ -1,6 +1,7 @@
 //! Sweeps as a user runs them: whole, in parts, interrupted, and after every kind of change.
 #![cfg(feature = "train")]
 
+mod chosen;
 mod cluster;
 mod slurm;
 

@@ -8,7 +8,7 @@ use crate::optimizer::LayerOptimizer;
 use crate::pass::{Noise, Numbers, Pass};
 use crate::quantizer::{self, ActivationQuantizer, ResidualScaling};
 use axtrain_sim::profile::sampler::Gaussian;
-use axtrain_sim::workload::{CodeRange, PIXEL_SCALE};
+use axtrain_sim::workload::{CodeRange, FloatLayer, PIXEL_SCALE};
 use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
@@ -41,6 +41,13 @@ pub(crate) struct RealParameters {
     pub(crate) bias: Vec<f32>,
     /// One an output channel, if its sums are normalised.
     pub(crate) gain: Option<Vec<f32>>,
+}
+
+impl RealParameters {
+    /// Of a layer that is not normalised.
+    pub(crate) fn of(layer: &FloatLayer) -> Self {
+        Self { weights: layer.weights.clone(), bias: layer.bias.clone(), gain: None }
+    }
 }
 
 impl RealNetwork {

@@ -7,7 +7,7 @@ use crate::optimizer::Optimizer;
 use crate::schedule::Schedule;
 use crate::timing::TimingErrors;
 use axtrain_sim::memory::{ArrayShape, FaultMap, FaultModel, LayerShape, Scheme, SchemeError, WeightMemory};
-use axtrain_sim::workload::{Architecture, Dataset};
+use axtrain_sim::workload::{Architecture, Dataset, FloatLayer};
 use std::fmt;
 use std::sync::Arc;
 
@@ -65,6 +65,9 @@ pub struct TrainingSpec {
     pub statistics_images: usize,
     /// Share of the training images, from the end, that is kept for validation and never trained on.
     pub validation_share: f64,
+    /// The parameters that training starts from, a layer each; drawn ones if `None`. Post-training quantisation takes them as they
+    /// are.
+    pub start: Option<Arc<Vec<FloatLayer>>>,
     /// Decides initial weights, the order of images, the directions of sensitivity and the chips of each step.
     pub seed: u64,
 }
@@ -96,6 +99,7 @@ impl TrainingSpec {
             augmentation: Augmentation::default(),
             statistics_images: 0,
             validation_share: 0.1,
+            start: None,
             seed: 0,
         }
     }
@@ -125,6 +129,14 @@ impl TrainingSpec {
         let normalised = self.architecture.layers().iter().any(|layer| layer.normalised);
         let unclipped = "left out where layers are normalised: normalisation gives weights their scale back";
         check("weight_clip", self.weight_clip.is_none() || !normalised, &self.weight_clip, unclipped)?;
+        let layers = self.architecture.layers();
+        let fits = |start: &Arc<Vec<FloatLayer>>| {
+            let sizes = layers.iter().map(|layer| (layer.convolution.weights(), layer.convolution.channels()));
+            start.iter().map(|layer| (layer.weights.len(), layer.bias.len())).eq(sizes)
+        };
+        let start = self.start.as_ref().is_none_or(|start| fits(start) && !normalised);
+        let found = self.start.as_ref().map(|start| start.len());
+        check("start", start, &found, "weights and biases of each layer, and layers that are not normalised")?;
         let decay = self.weight_decay.is_finite() && self.weight_decay >= 0.0;
         check("weight_decay", decay, &self.weight_decay, "at least 0")?;
         let (shift, [_, height, width]) = (self.augmentation.shift, dataset.shape);
@@ -161,6 +173,11 @@ impl TrainingSpec {
     pub(crate) fn radius(&self) -> f32 {
         let usual = if self.method == Method::AdaptiveSharpnessAware { 0.5 } else { 0.05 };
         self.sharpness_radius.unwrap_or(usual)
+    }
+
+    /// Whether parameters stay as they start: what is quantised after training has been trained.
+    pub fn is_trained(&self) -> bool {
+        self.start.is_some() && self.method == Method::PostTraining
     }
 
     /// Whether the method has the memory it needs.

@@ -8,7 +8,7 @@ use crate::export::export;
 use crate::geometry::LayerGeometry;
 use crate::methods::{self, Arithmetic, Batch, Objective, Plain, Step, TrainingMethod};
 use crate::metrics::{accuracy_on, count_right};
-use crate::network::{RealNetwork, RoundedNetwork, to_vec};
+use crate::network::{RealNetwork, RealParameters, RoundedNetwork, to_vec};
 use crate::normalisation::{RunningStatistics, Statistics};
 use crate::optimizer::LayerOptimizer;
 use crate::spec::TrainingSpec;
@@ -207,7 +207,12 @@ impl<'a> Run<'a> {
         let TrainingSpec { optimizer, weight_decay, .. } = *self.spec;
         let Some(Checkpoint { curve, state, moments, best }) = checkpoint else {
             let rng = &mut random(self.spec.seed, Stream::Parameters);
-            let mut real = RealNetwork::random(&self.geometry, rng, &self.device);
+            let mut real = match &self.spec.start {
+                Some(start) => {
+                    RealNetwork::from_parameters(start.iter().map(RealParameters::of).collect(), &self.device)
+                }
+                None => RealNetwork::random(&self.geometry, rng, &self.device),
+            };
             if let Some(limit) = self.spec.weight_clip {
                 real = real.clip(limit);
             }
@@ -291,7 +296,10 @@ impl<'a> Run<'a> {
                     return Err(diverged(Quantity::Loss));
                 }
                 statistics.observe(&of_batch);
-                let rate = spec.learning_rate * spec.schedule.share(step - 1, steps, rising);
+                let rate = match spec.is_trained() {
+                    true => 0.0,
+                    false => spec.learning_rate * spec.schedule.share(step - 1, steps, rising),
+                };
                 real = real.step(&mut optimizer, &loss.backward(), rate);
                 if let Some(limit) = spec.weight_clip {
                     real = real.clip(limit);

@@ -10,6 +10,7 @@ use crate::multiplier::ProductTable;
 use crate::profile::{SampledErrors, TransitionTable};
 use crate::workload::{Flow, Network, QuantizedLayer, Requantize};
 use serde::Deserialize;
+use std::cell::LazyCell;
 use std::fmt;
 use std::str::FromStr;
 
@@ -140,7 +141,10 @@ impl Compensator<'_> {
                 compensated.weights.iter_mut().for_each(|weight| *weight = substitutes[usize::from(*weight as u8)]);
             }
             let mut sums = match errors {
-                Some(errors) => streams.layer_sums(self.gemm, errors, &compensated, flow.input()),
+                Some(errors) => {
+                    let by_weight = LazyCell::new(|| errors.by_weight(self.table));
+                    streams.layer_without_energy(self.gemm, (errors, &by_weight), &compensated, flow.input()).sums
+                }
                 None => compensated.accumulate(self.gemm, flow.input()),
             };
             // A channel's scale applies to what is added, too: the line is that of whole sums.

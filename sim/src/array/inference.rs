@@ -80,13 +80,7 @@ impl<'a> TransitionInference<'a> {
                     &later
                 }
             };
-            let (sums, wrong) = self.streams().sampled_sums((errors, &by_weight), (layer, layout), (codes, input));
-            let multiplications = self.labels.len() as u64 * layer.convolution.multiply_accumulates();
-            LayerSums {
-                sums,
-                multiplier_fj: input.energy_units as f64 * self.table.energy_quantum(),
-                error_rate: wrong as f64 / multiplications as f64,
-            }
+            self.streams().sampled((errors, &by_weight), (layer, layout), (codes, input))
         })
     }
 
@@ -104,18 +98,60 @@ pub(super) struct Streams<'a> {
 }
 
 impl Streams<'_> {
-    /// Accumulators of one layer, `[image][channel][position]`, bias included, for the activations that it receives.
-    pub(super) fn layer_sums(
+    /// What one layer makes of the activations that it receives; `by_weight` is [`SampledErrors::by_weight`], asked for if the
+    /// layer is large enough for it.
+    pub(super) fn layer(
         &self,
         gemm: &TableGemm,
-        errors: &SampledErrors,
+        (errors, by_weight): (&SampledErrors, &impl Deref<Target = Vec<i32>>),
         layer: &QuantizedLayer,
         codes: &[u8],
-    ) -> Vec<i32> {
+    ) -> LayerSums {
         let columns = WeightColumns::of(layer);
         let input = LayerInput::new(self.table, gemm, (layer, &columns), codes, self.batch);
-        let by_weight = LazyCell::new(|| errors.by_weight(self.table));
-        self.sampled_sums((errors, &by_weight), (layer, &columns), (codes, &input)).0
+        self.sampled((errors, by_weight), (layer, &columns), (codes, &input))
+    }
+
+    /// The same without asking what it costs: `multiplier_fj` is 0.
+    pub(super) fn layer_without_energy(
+        &self,
+        gemm: &TableGemm,
+        errors: (&SampledErrors, &impl Deref<Target = Vec<i32>>),
+        layer: &QuantizedLayer,
+        codes: &[u8],
+    ) -> LayerSums {
+        let mut input = LayerInput { settled: Vec::new(), energy_units: 0 };
+        layer.for_each_product(gemm, codes, block_images(layer, self.batch), |products| {
+            input.settled.extend_from_slice(products.sums);
+        });
+        self.sampled(errors, (layer, &WeightColumns::of(layer)), (codes, &input))
+    }
+
+    /// Switching energy of a layer's multipliers for the activations that it receives, fJ at nominal supply.
+    pub(super) fn layer_energy(&self, layer: &QuantizedLayer, codes: &[u8]) -> f64 {
+        let columns = WeightColumns::of(layer);
+        let rows = self.batch.saturating_mul(layer.convolution.positions());
+        let mut units = 0;
+        for_each_block(layer, codes, self.batch, |_, group, activations| {
+            units += columns[group].energy_units(self.table, activations, rows);
+        });
+        units as f64 * self.table.energy_quantum()
+    }
+
+    /// The same with what does not depend on sampling at hand.
+    fn sampled(
+        &self,
+        errors: (&SampledErrors, &impl Deref<Target = Vec<i32>>),
+        (layer, columns): (&QuantizedLayer, &[WeightColumns]),
+        (codes, input): (&[u8], &LayerInput),
+    ) -> LayerSums {
+        let (sums, wrong) = self.sampled_sums(errors, (layer, columns), (codes, input));
+        let multiplications = (codes.len() / layer.inputs()) as u64 * layer.convolution.multiply_accumulates();
+        LayerSums {
+            sums,
+            multiplier_fj: input.energy_units as f64 * self.table.energy_quantum(),
+            error_rate: wrong as f64 / multiplications as f64,
+        }
     }
 
     /// A layer's accumulators `[image][channel][position]`, bias included, and how many products were sampled wrong.

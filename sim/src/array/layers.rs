@@ -23,6 +23,7 @@ pub struct PointRun {
 }
 
 /// What came of one layer.
+#[derive(Clone)]
 pub(super) struct LayerSums {
     /// `[image][channel][position]`, bias included.
     pub(super) sums: Vec<i32>,

@@ -63,6 +63,7 @@
 
 mod accumulator;
 mod activity;
+mod assignment;
 mod compensation;
 mod convolution;
 mod cycles;
@@ -91,13 +92,16 @@ pub mod topology;
 pub use crate::profile::OnTimingError;
 pub use accumulator::Accumulator;
 pub use activity::{Activity, ElementShares, RegisterWrites};
+pub use assignment::{Alternative, LayerOption, MixedInference, UsualRun, assign};
 pub use compensation::{Compensation, Compensator, Correction, UnknownCompensation};
 pub use convolution::{Convolution, ConvolutionError};
 pub use cycles::{LayerCycles, SramTraffic};
 pub use dataflow::Dataflow;
 pub use drawn::{DrawnErrors, DrawnInference};
 pub use element::{ElementMeans, loading_energy};
-pub use energy::{EnergyComponents, EnergyModel, InferenceCost, LayerWork, Memories, NoSuchMemory, Supplies};
+pub use energy::{
+    Arrivals, EnergyComponents, EnergyModel, InferenceCost, LayerWork, Memories, NoSuchMemory, Supplies,
+};
 pub use fidelity::{Fidelity, UnknownFidelity};
 pub use file::{ArrayConfig, ArrayFile, BUILT_IN_ARRAYS};
 pub use gate::{GateInference, GateLayer, GateSpec, StageErrors, StageSpec};

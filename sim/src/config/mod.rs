@@ -9,7 +9,7 @@ mod memory_faults;
 mod model;
 mod training;
 
-pub use axes::{Axes, Axis, Sampling, Variation};
+pub use axes::{Axes, Axis, Halving, Variation};
 pub use cluster::Cluster;
 pub use design::DesignFile;
 pub use experiment::{Experiment, Operation, Range};

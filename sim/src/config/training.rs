@@ -72,6 +72,10 @@ pub struct Training {
     pub statistics_images: Option<usize>,
     /// Training images used; all if `None`.
     pub images: Option<usize>,
+    /// File with the weights that training starts from, as written; drawn ones if `None`.
+    pub start: Option<Spanned<String>>,
+    /// Which layers of that file are the network's; found by shape if `None`.
+    pub start_layers: Option<Vec<String>>,
 }
 
 /// How gradients move parameters.
@@ -201,6 +205,8 @@ pub(super) struct TrainingFile {
     shift_pixels: Option<Spanned<usize>>,
     statistics_images: Option<Spanned<usize>>,
     images: Option<Spanned<usize>>,
+    start: Option<Spanned<String>>,
+    start_layers: Option<Spanned<Vec<String>>>,
 }
 
 /// The training methods that need to know how cells fail.
@@ -353,6 +359,10 @@ impl TrainingFile {
             }
             shift => shift.map_or(Ok(2), at_least_one)?,
         };
+        if let (None, Some(layers)) = (&self.start, &self.start_layers) {
+            let help = "name the file with training.start, or leave start_layers out";
+            return Err(ConfigError::at(layers.span(), "there is no file of which these are layers", help));
+        }
         Ok(Training {
             methods,
             seeds: self.seeds.into_inner(),
@@ -385,6 +395,8 @@ impl TrainingFile {
             shift_pixels,
             statistics_images: self.statistics_images.map(at_least_one).transpose()?,
             images: self.images.map(at_least_one).transpose()?,
+            start: self.start,
+            start_layers: self.start_layers.map(Spanned::into_inner),
         })
     }
 }
@@ -450,6 +462,7 @@ mod tests {
             ("momentum = 0.9", "0.9"),
             ("optimizer = \"sgd\"\nmomentum = 1.0", "1.0"),
             ("weight_decay = -0.1", "-0.1"),
+            ("start_layers = [\"fc\"]", "[\"fc\"]"),
             ("augment = [\"rotate\"]", "\"rotate\""),
             ("augment = [\"flip\"]\nshift_pixels = 3", "3"),
             ("statistics_images = 0", "0"),

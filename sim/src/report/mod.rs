@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod characterization;
+mod constant_sensitivity;
 mod difference;
 mod front;
 mod memory;
@@ -15,6 +16,7 @@ pub use characterization::{
     Characterization, DesignSummary, Drawn, KernelPlan, MeasuredError, MinimumEnergy, OperationEnergy, PlannedMethod,
     PointCharacterization, Structure, TabulatedPoint,
 };
+pub use constant_sensitivity::{ConstantSensitivity, Outcome, constant_sensitivity};
 pub use difference::{Difference, RunDifferences, Verdict, differences};
 pub use front::{Standing, knee, pareto_front, standings};
 pub use memory::{MemoryPoint, MemoryReport, Sensitivity};

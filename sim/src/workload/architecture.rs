@@ -179,6 +179,12 @@ impl Architecture {
         }
     }
 
+    /// The same without normalisation, for weights that it is folded into.
+    pub fn folded(mut self) -> Self {
+        self.layers.iter_mut().for_each(|layer| layer.normalised = false);
+        self
+    }
+
     /// The layers, first to last.
     pub fn layers(&self) -> &[LayerShape] {
         &self.layers

@@ -18,6 +18,7 @@ mod pooling;
 mod products;
 mod reader;
 mod requantize;
+mod state_dict;
 #[cfg(test)]
 pub(crate) mod testing;
 mod weights;
@@ -36,5 +37,6 @@ pub use pooling::{Pool, Pooling};
 pub use products::Products;
 pub use reader::DataError;
 pub use requantize::{CodeRange, Requantize};
+pub use state_dict::{StateDictError, read_state_dict};
 pub use weights::{FloatLayer, WeightsError, WeightsFile};
 pub use wiring::{Wiring, WiringError};

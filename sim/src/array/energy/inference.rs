@@ -1,6 +1,6 @@
 //! An inference whose operands have been looked at.
 
-use super::{Bytes, EnergyComponents, EnergyModel, Events, Supplies};
+use super::{Bytes, EnergyComponents, EnergyModel, Events, Memories, Supplies};
 use crate::array::element::ElementMeans;
 use crate::array::{ArrayError, Gemm, Layer};
 use crate::workload::{Convolution, Wiring};
@@ -44,6 +44,30 @@ enum Arrival {
     There,
 }
 
+/// How what a layer takes comes to the input memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrivals {
+    input: Arrival,
+    residual: Option<Arrival>,
+}
+
+impl Arrivals {
+    /// Of each layer of a network.
+    pub fn of(layers: impl IntoIterator<Item = Wiring>) -> Vec<Self> {
+        let mut written: Vec<bool> = Vec::new();
+        let of_layer = |(index, wiring): (usize, Wiring)| {
+            written.push(false);
+            let mut arrival = |number: usize| match std::mem::replace(&mut written[number], true) {
+                false => Arrival::Written,
+                true => Arrival::There,
+            };
+            let input = wiring.source.or(index.checked_sub(1)).map_or(Arrival::Filled, &mut arrival);
+            Self { input, residual: wiring.residual.map(&mut arrival) }
+        };
+        layers.into_iter().enumerate().map(of_layer).collect()
+    }
+}
+
 impl EnergyModel<'_> {
     /// Cost of an image when `batch` images stream through each fold.
     ///
@@ -55,35 +79,18 @@ impl EnergyModel<'_> {
         batch: u64,
         supplies: Supplies,
     ) -> Result<InferenceCost, ArrayError> {
-        let mut cost = InferenceCost::default();
-        let mut written = vec![false; layers.len()];
-        for (index, layer) in layers.iter().enumerate() {
-            let mut arrival = |number: usize| match std::mem::replace(&mut written[number], true) {
-                false => Arrival::Written,
-                true => Arrival::There,
-            };
-            let input = layer.wiring.source.or(index.checked_sub(1)).map_or(Arrival::Filled, &mut arrival);
-            let residual = layer.wiring.residual.map(&mut arrival);
-            let layer = self.layer(layer, (input, residual), batch, supplies)?;
-            cost.cycles += layer.cycles;
-            cost.latency_us += layer.latency_us;
-            cost.energy = cost.energy.plus(&layer.energy);
-        }
-        let memories = self.memories;
-        let weights: u64 = layers.iter().map(|layer| layer.convolution.weights() as u64).sum();
-        if weights > memories.weight.bytes {
-            // Fetched anew for every batch.
-            cost.energy.dram = weights as f64 * 8.0 * memories.technology.dram_pj_per_bit() * 1e-6 / batch as f64;
-        }
-        cost.energy = cost.energy.summed();
-        Ok(cost)
+        let arrivals = Arrivals::of(layers.iter().map(|layer| layer.wiring));
+        let layer = |(layer, arrivals)| self.layer(layer, arrivals, batch, supplies);
+        let costs: Vec<InferenceCost> = layers.iter().zip(arrivals).map(layer).collect::<Result<_, _>>()?;
+        let weights = layers.iter().map(|layer| layer.convolution.weights() as u64).sum();
+        Ok(self.memories.whole_inference(&costs, weights, batch))
     }
 
-    /// Cost of one layer for an image, given how its input and its residual, if it has one, come to the input memory.
-    fn layer(
+    /// Cost of one layer for an image, without what it takes to fetch its weights from outside.
+    pub fn layer(
         &self,
         work: &LayerWork,
-        (input, residual): (Arrival, Option<Arrival>),
+        Arrivals { input, residual }: Arrivals,
         batch: u64,
         supplies: Supplies,
     ) -> Result<InferenceCost, ArrayError> {
@@ -128,6 +135,24 @@ impl EnergyModel<'_> {
         let energy = self.energy(&events, &work.means, supplies).scaled(1.0 / images).summed();
         let latency_us = self.latency_us(cycles.cycles) / images;
         Ok(InferenceCost { cycles: cycles.cycles as f64 / images, latency_us, energy })
+    }
+}
+
+impl Memories {
+    /// Cost of an image whose layers cost these and have so many weights together, each on whatever multiplies there.
+    pub fn whole_inference(&self, layers: &[InferenceCost], weights: u64, batch: u64) -> InferenceCost {
+        let mut cost = InferenceCost::default();
+        for layer in layers {
+            cost.cycles += layer.cycles;
+            cost.latency_us += layer.latency_us;
+            cost.energy = cost.energy.plus(&layer.energy);
+        }
+        if weights > self.weight.bytes {
+            // Fetched anew for every batch.
+            cost.energy.dram = weights as f64 * 8.0 * self.technology.dram_pj_per_bit() * 1e-6 / batch as f64;
+        }
+        cost.energy = cost.energy.summed();
+        cost
     }
 }
 

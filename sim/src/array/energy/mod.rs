@@ -10,7 +10,7 @@ mod inference;
 mod network;
 
 pub use components::EnergyComponents;
-pub use inference::{InferenceCost, LayerWork};
+pub use inference::{Arrivals, InferenceCost, LayerWork};
 
 use super::accumulator::Accumulator;
 use super::activity::Activity;

@@ -20,7 +20,7 @@ impl TransitionSpec<'_> {
     pub fn sha256(&self) -> [u8; HASH] {
         let Self { netlist, physical, coding, activation_bits, mode, windows } = *self;
         let mut parts = Parts(Sha256::new());
-        parts.text(env!("AXTRAIN_SIM_SOURCES"));
+        parts.text(crate::SOURCES);
         parts.number(netlist.net_count() as u64);
         for ports in [netlist.inputs(), netlist.outputs()] {
             parts.number(ports.len() as u64);

@@ -3,8 +3,11 @@
 //! An axis is expanded in the text, not in the values, so that every variation is an experiment of its own with comments and
 //! places of its own, and whatever reads experiments reads variations.
 
+mod sampling;
+
 use super::ConfigError;
-use serde::Deserialize;
+pub use sampling::Halving;
+use sampling::{Sampling, SamplingFile, hypercube};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::Spanned;
@@ -22,6 +25,7 @@ const LISTS: &[&str] = &[
     "model.layers.window",
     "training.augment",
     "training.methods",
+    "training.start_layers",
     "training.seeds",
     "operation.supply_v",
     "operation.compensations",
@@ -65,32 +69,14 @@ impl Variation {
 }
 
 /// An experiment with all its variations.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Axes {
     /// The axes, in the order of the file; without those inside values of others.
     pub axes: Vec<Axis>,
-    /// What is to be computed: the first axis changes slowest.
+    /// What may be computed: the first axis changes slowest.
     pub variations: Vec<Variation>,
-}
-
-/// How the variations of a sweep are chosen: the table `[sweep]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sampling {
-    /// A Latin hypercube of so many points instead of the cross product; equal points count once.
-    pub latin_hypercube: usize,
-    /// Decides which.
-    #[serde(default = "first_seed")]
-    pub seed: u64,
-}
-
-fn first_seed() -> u64 {
-    1
-}
-
-#[derive(Deserialize)]
-struct SamplingFile {
-    sweep: Option<Spanned<Sampling>>,
+    /// How it is found out which of them are worth it; without it, all are computed.
+    pub halving: Option<Halving>,
 }
 
 impl Axes {
@@ -98,27 +84,39 @@ impl Axes {
     pub fn of(text: &str) -> Result<Self, ConfigError> {
         let file: SamplingFile = toml::from_str(text)?;
         let axes = find(text)?;
+        let expense = match &file.sweep {
+            Some(sampling) => sampling.get_ref().expense(&axes, sampling.span())?,
+            None => None,
+        };
         let mut variations = Vec::new();
         let start = Variation { settings: BTreeMap::new(), text: text.to_owned() };
-        match &file.sweep {
+        let points = file.sweep.as_ref().and_then(|sampling| {
+            let Sampling { latin_hypercube, seed, .. } = sampling.get_ref();
+            latin_hypercube.as_ref().map(|points| (points, *seed))
+        });
+        match points {
             // Axes inside values of others can only add to these.
             None if axes.iter().map(|axis| axis.values.len() as f64).product::<f64>() > MOST as f64 => {
                 return Err(too_many());
             }
             None => expand(start, &mut variations)?,
-            Some(sampling) => {
-                for place in hypercube(&axes, sampling.get_ref(), sampling.span())? {
+            Some((points, seed)) => {
+                for place in hypercube(&axes, expense, (*points.get_ref(), seed), points.span())? {
                     let variation = start.with(&axes, &place);
                     if let Some(inner) = find(&variation.text)?.first() {
                         let help = "give each value of the outer axis in full, or leave out latin_hypercube";
                         let message = format!("{} is an axis inside a value of another axis", inner.key);
-                        return Err(ConfigError::at(sampling.span(), message, help));
+                        return Err(ConfigError::at(points.span(), message, help));
                     }
                     variations.push(variation);
                 }
             }
         }
-        Ok(Self { axes, variations })
+        let halving = match (&file.sweep, expense) {
+            (Some(sampling), Some(expense)) => Some(sampling.get_ref().halving(&axes[expense], &variations)?),
+            _ => None,
+        };
+        Ok(Self { axes, variations, halving })
     }
 
     /// Refuses an experiment that is a sweep; `verb` is what cannot take it.
@@ -171,31 +169,6 @@ fn too_many() -> ConfigError {
     let help = "shorten the lists, or choose among them with [sweep] latin_hypercube";
     let message = format!("more than {MOST} variations");
     ConfigError { message, span: None, help: Some(help.into()), other_file: None }
-}
-
-/// Points at which each axis takes each of its values as often as any other, or once more, without equal ones.
-fn hypercube(axes: &[Axis], sampling: &Sampling, span: Range<usize>) -> Result<Vec<Vec<usize>>, ConfigError> {
-    use rand::SeedableRng;
-    use rand::seq::SliceRandom;
-    let points = sampling.latin_hypercube;
-    if points == 0 || points > MOST {
-        let help = format!("give a number from 1 to {MOST}");
-        return Err(ConfigError::at(span, format!("a sweep of {points} points"), help));
-    }
-    let mut generator = rand_chacha::ChaCha8Rng::seed_from_u64(sampling.seed);
-    let columns: Vec<Vec<usize>> = axes
-        .iter()
-        .map(|axis| {
-            let mut strata: Vec<usize> = (0..points).map(|stratum| stratum * axis.values.len() / points).collect();
-            strata.shuffle(&mut generator);
-            strata
-        })
-        .collect();
-    let mut places: Vec<Vec<usize>> =
-        (0..points).map(|point| columns.iter().map(|column| column[point]).collect()).collect();
-    places.sort_unstable();
-    places.dedup();
-    Ok(places)
 }
 
 /// The axes of a text, in its order.
@@ -336,8 +309,13 @@ options = ["--exclusive"]
         let cases = [
             ("epochs = [ 1,\n  2 ]", "epochs = []", "[]"),
             ("[ 1,\n  2 ]", "[1, 2, 1]", "1"),
-            ("[cluster]", "[sweep]\nlatin_hypercube = 0\n[cluster]", "[sweep]"),
-            ("[cluster]", "[sweep]\nlatin_hypercube = 4\n[cluster]", "[sweep]"),
+            ("[cluster]", "[sweep]\nlatin_hypercube = 0\n[cluster]", "0"),
+            ("[cluster]", "[sweep]\nlatin_hypercube = 4\n[cluster]", "4"),
+            ("[cluster]", "[sweep]\n[cluster]", "[sweep]"),
+            ("[cluster]", "[sweep]\nsuccessive_halving = \"epochs\"\n[cluster]", "\"epochs\""),
+            ("[cluster]", "[sweep]\nsuccessive_halving = \"training.epochs\"\nkeep = 1.0\n[cluster]", "1.0"),
+            ("[cluster]", "[sweep]\nsuccessive_halving = \"dataset\"\nwithin_points = -1.0\n[cluster]", "-1.0"),
+            ("[cluster]", "[sweep]\nlatin_hypercube = 4\nkeep = 0.5\n[cluster]", "0.5"),
             ("[cluster]", "[sweep]\nlatin_hypercube = 4\nsed = 3\n[cluster]", "sed"),
             ("[cluster]", "[[operation]]\nbatch = 1\n[[operation]]\nbatch = 2\n[cluster]", "operation"),
         ];
@@ -350,23 +328,5 @@ options = ["--exclusive"]
         }
         let error = Axes::refuse(SWEEP, "run").unwrap_err();
         assert_eq!(&SWEEP[error.span.unwrap()], "[\"digits\", \"fashion\"]");
-    }
-
-    #[test]
-    fn a_latin_hypercube_takes_each_value_equally_often() {
-        let text = "a = [0, 1, 2, 3]\nb = [0, 1, 2]\nc = [0, 1]\n[sweep]\nlatin_hypercube = 12\nseed = 7\n";
-        let axes = Axes::of(text).unwrap();
-        let again = Axes::of(text).unwrap();
-        assert_eq!(axes, again);
-        let other = Axes::of(&text.replace("seed = 7", "seed = 8")).unwrap();
-        assert_ne!(axes.variations, other.variations);
-        // Where no two points fell together, strata show directly.
-        let all = hypercube(&axes.axes, &Sampling { latin_hypercube: 4, seed: 1 }, 0..0).unwrap();
-        assert_eq!(all.len(), 4);
-        let mut first: Vec<usize> = all.iter().map(|place| place[0]).collect();
-        first.sort_unstable();
-        assert_eq!(first, [0, 1, 2, 3]);
-        assert_eq!(all.iter().filter(|place| place[2] == 0).count(), 2);
-        assert!(axes.variations.len() <= 12 && axes.variations.len() > 6, "{}", axes.variations.len());
     }
 }
