@@ -62,9 +62,8 @@ fn weights_of_another_program_run_and_are_trained_further() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let records: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let accuracy = |design: &str, method: &str| {
-        let of = |record: &&serde_json::Value| {
-            record["point"]["design"] == design && record["point"]["method"] == method
-        };
+        let of =
+            |record: &&serde_json::Value| record["point"]["design"] == design && record["point"]["method"] == method;
         records.as_array().unwrap().iter().find(of).unwrap()["accuracy"].as_f64().unwrap()
     };
     let (as_it_is, approximate) = (accuracy("exact", "post-training"), accuracy("truncated", "post-training"));
