@@ -55,7 +55,7 @@ fn the_first_interrupt_keeps_what_is_done_and_the_next_run_ends_with_the_same_by
     ] {
         let (whole, parts) =
             (more.replace(|c: char| !c.is_ascii_alphanumeric(), ""), format!("parts-{}", more.len()));
-        fs::write(folder.join("e.toml"), experiment(400, more)).unwrap();
+        fs::write(folder.join("e.toml"), experiment(120, more)).unwrap();
         let mut child = train(&folder, &parts).spawn().expect("the program starts");
         let start = Instant::now();
         while file(&folder, &parts, "checkpoint").is_none() {

@@ -61,7 +61,7 @@ pub use augmentation::Augmentation;
 pub use checkpoint::Checkpoint;
 pub use error::{Quantity, TrainError};
 pub use method::{Method, UnknownMethod};
-pub use metrics::accuracy;
+pub use metrics::{accuracy, real_accuracy};
 pub use optimizer::Optimizer;
 pub use schedule::Schedule;
 pub use spec::{Chips, Estimator, Sensitivity, SensitivityPass, TrainingSpec, WeightFaults, WeightNoise};

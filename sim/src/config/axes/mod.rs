@@ -286,8 +286,14 @@ options = ["--exclusive"]
 
     #[test]
     fn only_sweeps_have_axes() {
-        const SWEEPS: [&str; 5] =
-            ["formats.toml", "memory-values.toml", "methods-small.toml", "methods-tuning.toml", "sweep.toml"];
+        const SWEEPS: [&str; 6] = [
+            "formats.toml",
+            "many-records.toml",
+            "memory-values.toml",
+            "methods-small.toml",
+            "methods-tuning.toml",
+            "sweep.toml",
+        ];
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../hwconfigs/experiment");
         let mut sweeps = Vec::new();
         for entry in std::fs::read_dir(folder).unwrap() {
