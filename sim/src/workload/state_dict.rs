@@ -229,7 +229,7 @@ fn matched(entries: &BTreeMap<String, Entry>, layers: &[Convolution]) -> Result<
     for size in sizes {
         let of_size: Vec<String> = normalisations
             .extract_if(.., |name| entries[*name].weight.len() == size)
-            .map(|name| name.clone())
+            .cloned()
             .collect();
         let places: Vec<usize> =
             (0..layers.len()).filter(|&place| layers[place].channels() == size && place + 1 < layers.len()).collect();
