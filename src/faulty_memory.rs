@@ -1,29 +1,51 @@
-//! The weight memory of an experiment whose cells fail: what the table `[memory_faults]` names, found and checked.
+//! The memories of an experiment whose cells fail: what the table `[memory_faults]` names, found and checked.
 
 use crate::catalogue::{FAULTS, Source, relative};
 use crate::failure::Failure;
 use crate::study::sha256;
-use axtrain_sim::array::{Memories, SystolicArray};
+use axtrain_sim::array::{Memories, MemorySupply, SystolicArray};
 use axtrain_sim::config::{Chips, Experiment, MemoryAxis, MemoryFaults};
-use axtrain_sim::memory::{ArrayShape, FaultMap, FaultModel, LayerShape, MemoryError, Scheme, WeightMemory};
+use axtrain_sim::memory::{
+    ArrayShape, CellGeometry, Content, FaultMap, FaultModel, LayerShape, MemoryError, Scheme, Stored, ValueMemory,
+    WeightMemory,
+};
 use axtrain_sim::technology::Technology;
 use axtrain_sim::units::Volts;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-/// A weight memory at supplies at which its cells fail.
+/// Memories at supplies at which their cells fail.
 pub(crate) struct FaultyMemory {
     pub(crate) faults: MemoryFaults,
     pub(crate) model: FaultModel,
-    /// Supplies of the memory, with the share of cells that fail there.
+    /// Supplies of the memories, with the share of cells that fail there.
     pub(crate) points: Vec<(Volts, f64)>,
     /// Leakage over what macros have, from temperature.
     pub(crate) leakage: f64,
+    /// Of the weight memory.
     pub(crate) bytes: u64,
+    /// Of the memories for activations and partial sums, and bits of a sum.
+    pub(crate) values: (u64, u64, u32),
     pub(crate) array: ArrayShape,
     pub(crate) warnings: Vec<String>,
     /// Names and contents of measured maps.
     maps: Vec<(PathBuf, Vec<u8>)>,
+}
+
+/// The failing memories under one scheme.
+pub(crate) struct FailingMemories {
+    pub(crate) scheme: Scheme,
+    pub(crate) array: ArrayShape,
+    pub(crate) weights: Option<WeightMemory>,
+    pub(crate) activations: Option<ValueMemory>,
+    pub(crate) partial_sums: Option<ValueMemory>,
+}
+
+/// The faults of one chip in each failing memory.
+pub(crate) struct ChipFaults {
+    pub(crate) weights: Option<FaultMap>,
+    pub(crate) activations: Option<FaultMap>,
+    pub(crate) partial_sums: Option<FaultMap>,
 }
 
 impl FaultyMemory {
@@ -78,27 +100,52 @@ impl FaultyMemory {
             points,
             leakage,
             bytes: memories.weight.bytes,
+            values: (memories.input.bytes, memories.partial_sum.bytes, array.accumulator_bits()),
             array: ArrayShape { rows: shape(array.rows()), columns: shape(array.columns()) },
             warnings,
             maps,
             faults,
         };
-        // Measured maps must fit every scheme; better to know before training.
+        // All schemes can be laid out, and measured maps fit them; better to know before training.
         for scheme in &study.faults.schemes {
-            let memory = study.memory(scheme, &[])?;
-            for chip in study.chips() {
-                if study.is_measured() {
-                    study.map(&memory, chip, 0.0)?;
-                }
+            let memories = study.memories(scheme, &[])?;
+            for chip in study.chips().filter(|_| study.is_measured()) {
+                study.on_chip(&memories, chip, 0.0)?;
             }
         }
         Ok(Some(study))
     }
 
-    /// The memory with layers of these shapes.
-    pub(crate) fn memory(&self, scheme: &Scheme, shapes: &[LayerShape]) -> Result<WeightMemory, Failure> {
-        WeightMemory::new(scheme.clone(), self.bytes, self.model.rows(), self.array, shapes)
-            .map_err(|error| Failure::request(error, "change the scheme, or weight_sram_kib of the array"))
+    /// The failing memories, weights being of layers of these shapes.
+    pub(crate) fn memories(&self, scheme: &Scheme, shapes: &[LayerShape]) -> Result<FailingMemories, Failure> {
+        let refused = |error| Failure::request(error, "change the scheme, or the memories of the array");
+        let (rows, fails) = (self.model.rows(), |content| self.faults.memories.contains(&content));
+        let (input_bytes, sum_bytes, bits) = self.values;
+        let values = |content, stored, bytes| {
+            let memory = || ValueMemory::new(scheme.clone(), stored, bytes, rows).map_err(refused);
+            fails(content).then(memory).transpose()
+        };
+        let weights = || WeightMemory::new(scheme.clone(), self.bytes, rows, self.array, shapes).map_err(refused);
+        Ok(FailingMemories {
+            scheme: scheme.clone(),
+            array: self.array,
+            weights: fails(Content::Weights).then(weights).transpose()?,
+            activations: values(Content::Activations, Stored::Activations, input_bytes)?,
+            partial_sums: values(Content::PartialSums, Stored::PartialSums { bits }, sum_bytes)?,
+        })
+    }
+
+    /// Where a memory runs if those that fail do at `failing`, and what its protection costs.
+    pub(crate) fn supply(&self, content: Content, scheme: &Scheme, failing: Volts, nominal: Volts) -> MemorySupply {
+        if !self.faults.memories.contains(&content) {
+            return MemorySupply::unprotected(nominal);
+        }
+        let bits = match content {
+            Content::Weights => 8,
+            Content::Activations => Stored::Activations.bits(),
+            Content::PartialSums => self.values.2,
+        };
+        MemorySupply { supply: failing, overhead: scheme.cost(self.model.overheads(), bits) }
     }
 
     /// Numbers of all chips.
@@ -123,10 +170,34 @@ impl FaultyMemory {
     }
 
     /// The faults of a chip where cells fail with probability `p`.
-    pub(crate) fn map(&self, memory: &WeightMemory, chip: u64, p: f64) -> Result<FaultMap, Failure> {
-        let geometry = memory.geometry();
-        let seed = match &self.faults.chips {
-            Chips::Virtual { seed, .. } => *seed,
+    pub(crate) fn on_chip(&self, memories: &FailingMemories, chip: u64, p: f64) -> Result<ChipFaults, Failure> {
+        let values = |memory: &Option<ValueMemory>, content| {
+            memory.as_ref().map(|memory| self.map(memory.geometry(), content, chip, p)).transpose()
+        };
+        let weights = memories.weights.as_ref().map(|memory| self.map(memory.geometry(), Content::Weights, chip, p));
+        Ok(ChipFaults {
+            weights: weights.transpose()?,
+            activations: values(&memories.activations, Content::Activations)?,
+            partial_sums: values(&memories.partial_sums, Content::PartialSums)?,
+        })
+    }
+
+    /// The faults of one of a chip's memories.
+    pub(crate) fn map(
+        &self,
+        geometry: CellGeometry,
+        content: Content,
+        chip: u64,
+        p: f64,
+    ) -> Result<FaultMap, Failure> {
+        // Memories of one geometry fail in different cells.
+        let own = match content {
+            Content::Weights => 0,
+            Content::Activations => 0x6163_7469_7661_7465,
+            Content::PartialSums => 0x7061_7274_6961_6c73,
+        };
+        match &self.faults.chips {
+            Chips::Virtual { seed, .. } => Ok(self.model.chip(geometry, seed ^ own, chip).faults(p)),
             Chips::Measured(_) => {
                 let (path, bytes) = &self.maps[chip as usize];
                 let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
@@ -136,10 +207,9 @@ impl FaultyMemory {
                     _ => FaultMap::from_csv(&String::from_utf8_lossy(bytes), geometry),
                 };
                 let help = "chip_maps are .npz, .npy or .csv as hwconfigs/README.md describes them";
-                return map.map_err(|error| Failure::request(format!("{}: {error}", path.display()), help));
+                map.map_err(|error| Failure::request(format!("{}: {error}", path.display()), help))
             }
-        };
-        Ok(self.model.chip(geometry, seed, chip).faults(p))
+        }
     }
 }
 

@@ -113,7 +113,7 @@ pub(crate) fn network_energy(
             technology: technology.name().to_owned(),
             memory: memories.technology.name().to_owned(),
             supply_v: supplies.logic.0,
-            sram_v: supplies.sram.0,
+            sram_v: supplies.input.supply.0,
             clock_ps,
             operands,
         },

@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use axtrain_plots::{Caption, Estimate, PlotError, accuracy_bit_errors, error_voltage, supply_map};
+use axtrain_sim::memory::Content;
 use axtrain_sim::report::{MemoryPoint, MemoryReport};
 use std::path::{Path, PathBuf};
 
@@ -23,12 +24,20 @@ pub(crate) fn draw(
     let Some(report) = read(folder)? else { return Ok(()) };
     let figures = folder.join("figures");
     let chips = report.points.iter().map(|point| point.chips).max().unwrap_or(0);
-    let conditions = format!("{}, Vmin {} V, {chips} chips times seeds; {conditions}", report.model, report.vmin_v);
+    let (model, vmin, contents) = (&report.model, report.vmin_v, Content::list(&report.memories));
+    let conditions = format!("{model} cells for {contents}, Vmin {vmin} V, {chips} chips times seeds; {conditions}");
     keep(error_voltage::draw(&bit_errors(&report, &conditions), &figures.join("bit-errors")))?;
     for design in distinct(&report, |point| point.design.clone()) {
         let own: Vec<&MemoryPoint> = report.points.iter().filter(|point| point.design == design).collect();
-        let stem = figures.join(format!("accuracy-bit-errors_{design}"));
-        keep(accuracy_bit_errors::draw(&accuracy(&report, &own, &design, &conditions), &stem))?;
+        // One figure a memory: bands of more than a few methods hide each other.
+        let memories = distinct(&report, |point| point.memory.clone());
+        for memory in &memories {
+            let in_memory: Vec<&MemoryPoint> = own.iter().copied().filter(|point| point.memory == *memory).collect();
+            let several = if memories.len() > 1 { format!("_{memory}") } else { String::new() };
+            let stem = figures.join(format!("accuracy-bit-errors_{design}{several}"));
+            let conditions = format!("{memory}; {conditions}");
+            keep(accuracy_bit_errors::draw(&accuracy(&report, &in_memory, &design, &conditions), &stem))?;
+        }
         let best = report.cheapest(|point| point.design == design);
         // Without a good pair, the map of what comes nearest still shows where the others are.
         let nearest = own.iter().copied().max_by(|a, b| a.yield_share.total_cmp(&b.yield_share));
@@ -99,7 +108,7 @@ fn bit_errors(report: &MemoryReport, conditions: &str) -> error_voltage::ErrorVo
     }
 }
 
-/// All chips over the bit-error rate, at the highest logic supply.
+/// All chips of one memory over the bit-error rate, at the highest logic supply.
 fn accuracy(
     report: &MemoryReport,
     own: &[&MemoryPoint],
@@ -107,17 +116,15 @@ fn accuracy(
     conditions: &str,
 ) -> accuracy_bit_errors::AccuracyBitErrors {
     let highest = own.iter().map(|point| point.supply_v).fold(f64::MIN, f64::max);
-    let memories = distinct(report, |point| point.memory.clone()).len();
     let mut series: Vec<accuracy_bit_errors::Series> = Vec::new();
     for point in own.iter().filter(|point| point.supply_v == highest && point.bit_error_rate > 0.0) {
-        let name = if memories > 1 { format!("{}, {}", point.method, point.memory) } else { point.method.clone() };
         let [low, high] = point.band;
         // A skewed distribution may have its mean outside the band.
         let chips = Estimate { mean: point.accuracy, low: low.min(point.accuracy), high: high.max(point.accuracy) };
         let drawn = accuracy_bit_errors::Point { bit_error_rate: point.bit_error_rate, chips, worst: point.worst };
-        match series.iter_mut().find(|series| series.name == name) {
+        match series.iter_mut().find(|series| series.name == point.method) {
             Some(series) => series.points.push(drawn),
-            None => series.push(accuracy_bit_errors::Series { name, points: vec![drawn] }),
+            None => series.push(accuracy_bit_errors::Series { name: point.method.clone(), points: vec![drawn] }),
         }
     }
     accuracy_bit_errors::AccuracyBitErrors {
@@ -154,9 +161,10 @@ fn map(
     supply_map::SupplyMap {
         caption: Caption::new(
             format!("Supplies of logic and memory: {} on {}", shown.method, shown.design),
-            format!("{}; {conditions}", shown.memory),
+            format!("{}; percentages: mean accuracy; {conditions}", shown.memory),
         ),
         energy_uj: pairs.iter().map(|point| point.energy_uj.total).collect(),
+        accuracy: pairs.iter().map(|point| point.accuracy).collect(),
         good: pairs.iter().map(|point| point.yield_share >= report.yield_wanted).collect(),
         good_name: format!(
             "inside: {:.1} % accuracy on {:.0} % of chips",

@@ -94,6 +94,9 @@ fn simulate<'a>(
     for (index, _) in missing {
         if !evaluators.contains_key(index) {
             let evaluator = Evaluator::new(study, &study.designs[*index], behaviour(*index), fidelity, seed)?;
+            if let Some(faulty) = &study.faulty_memory {
+                simulate_memory::require_settled(faulty, &evaluator)?;
+            }
             evaluators.insert(*index, evaluator);
         }
     }

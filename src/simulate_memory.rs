@@ -1,21 +1,22 @@
-//! Trained networks with weights from a memory whose cells fail: every chip, memory supply and logic supply.
+//! Trained networks with weights, activations or partial sums from memories whose cells fail: every chip, memory supply and logic
+//! supply.
 //!
 //! Where no product is late, the products of a logic supply are the settled ones: those supplies share one inference. Energy is
-//! that of the network with sound weights; flipped bits change what multipliers switch by less than they change accuracy, and that
+//! that of the network with sound memories; flipped bits change what multipliers switch by less than they change accuracy, and that
 //! is left out.
 
 use crate::failure::Failure;
-use crate::faulty_memory::FaultyMemory;
+use crate::faulty_memory::{ChipFaults, FailingMemories, FaultyMemory};
 use crate::fidelity::Evaluator;
 use crate::store::{Key, Keys, Store};
 use crate::study::Study;
 use crate::weights::Job;
-use axtrain_sim::array::{EnergyModel, InferenceCost, LayerWork, Supplies};
-use axtrain_sim::memory::{FaultMap, Scheme, WeightMemory};
+use axtrain_sim::array::{EnergyModel, FailingInference, InferenceCost, LayerWork, Supplies};
+use axtrain_sim::memory::{Content, FailingValues, FaultMap, Scheme, ValueMemory};
 use axtrain_sim::report::{MemoryPoint, MemoryReport, Record, Sensitivity};
 use axtrain_sim::technology::OperatingPoint;
 use axtrain_sim::units::Volts;
-use axtrain_sim::workload::{Accuracy, Network, classify, infer_with};
+use axtrain_sim::workload::{Accuracy, Network, classify};
 use rayon::prelude::*;
 
 /// A network on a design, and what is known of it with sound weights.
@@ -60,10 +61,10 @@ impl Sound<'_> {
             if own.is_empty() {
                 continue;
             }
-            let memory = faulty.memory(scheme, &self.network.weight_shapes())?;
+            let memories = faulty.memories(scheme, &self.network.weight_shapes())?;
             let costs = self.costs(faulty, scheme)?;
             own.par_iter().try_for_each(|&&place| {
-                let records = self.chip(faulty, &memory, &costs, place.1)?;
+                let records = self.chip(faulty, &memories, &costs, place.1)?;
                 let keys = keys(self.keys, faulty, place, &operating);
                 keys.iter().zip(&records).try_for_each(|(key, record)| store.keep(key, record))
             })?;
@@ -76,11 +77,13 @@ impl Sound<'_> {
         let batch = self.study.experiment.operation.batch as u64;
         let nominal = Volts(self.study.memories.technology.nominal_supply_v());
         let cost = |sram: Volts, (record, works): &(Record, Vec<LayerWork>)| {
+            let supply = |content| faulty.supply(content, scheme, sram, nominal);
             let supplies = Supplies {
-                weights: sram,
-                weight_overhead: scheme.cost(faulty.model.overheads()),
+                logic: Volts(record.point.supply_v),
+                input: supply(Content::Activations),
+                weight: supply(Content::Weights),
+                partial_sum: supply(Content::PartialSums),
                 sram_leakage: faulty.leakage,
-                ..Supplies::new(Volts(record.point.supply_v), nominal)
             };
             self.model
                 .inference(works, batch, supplies)
@@ -93,30 +96,31 @@ impl Sound<'_> {
     fn chip(
         &self,
         faulty: &FaultyMemory,
-        memory: &WeightMemory,
+        memories: &FailingMemories,
         costs: &[Vec<InferenceCost>],
         chip: u64,
     ) -> Result<Vec<Record>, Failure> {
         crate::interrupt::check()?;
         let mut records = Vec::new();
         for (&(sram, p), costs) in faulty.points.iter().zip(costs) {
-            let map = faulty.map(memory, chip, p)?;
+            let faults = faulty.on_chip(memories, chip, p)?;
             let mut settled = None;
             for (position, ((base, _), cost)) in self.points.iter().zip(costs).enumerate() {
                 let accuracy = match (self.evaluator.settles(position), settled) {
                     (true, Some(settled)) => settled,
-                    (true, None) => *settled.insert(self.accuracy(memory, &map, None)?),
-                    (false, _) => self.accuracy(memory, &map, Some(position))?,
+                    (true, None) => *settled.insert(self.accuracy(memories, &faults, None)?),
+                    (false, _) => self.accuracy(memories, &faults, Some(position))?,
                 };
                 let mut record = base.clone();
                 record.point.sram_v = sram.0;
                 record.point.chip = Some(chip);
-                record.point.memory = Some(memory.scheme().name().to_owned());
-                record.point.bit_error_rate = Some(if faulty.is_measured() { map.weak_share() } else { p });
+                record.point.memory = Some(memories.scheme.name().to_owned());
+                let measured = faults.weights.as_ref().filter(|_| faulty.is_measured());
+                record.point.bit_error_rate = Some(measured.map_or(p, FaultMap::weak_share));
                 (record.accuracy, record.accuracy_ci95) = (accuracy.fraction(), accuracy.interval(0.95));
                 (record.cycles, record.latency_us, record.energy_uj) = (cost.cycles, cost.latency_us, cost.energy);
                 record.provenance.warnings.extend(faulty.warnings.iter().cloned());
-                record.provenance.warnings.extend(self.slow_access(sram));
+                record.provenance.warnings.extend(self.slow_accesses(faulty, sram));
                 records.push(record);
             }
         }
@@ -124,57 +128,88 @@ impl Sound<'_> {
     }
 
     /// What is worth knowing of the time an access takes.
-    fn slow_access(&self, sram: Volts) -> Option<String> {
-        let cycles = self.model.weight_access_cycles(sram).expect("supplies were checked when loading");
-        (cycles > 1.0).then(|| {
-            let (cycles, supply) = (cycles.ceil(), sram.0);
-            format!("an access of the weight memory takes {cycles} clock periods at {supply:.3} V; accesses are taken to be pipelined")
-        })
+    fn slow_accesses(&self, faulty: &FaultyMemory, sram: Volts) -> Vec<String> {
+        let memories = self.model.memories;
+        let slow = |content: &Content| {
+            let (memory, name) = match content {
+                Content::Weights => (&memories.weight, "weight memory"),
+                Content::Activations => (&memories.input, "memory for activations"),
+                Content::PartialSums => (&memories.partial_sum, "memory for partial sums"),
+            };
+            let cycles = self.model.access_cycles(memory, sram).expect("supplies were checked when loading");
+            (cycles > 1.0).then(|| {
+                let (cycles, supply) = (cycles.ceil(), sram.0);
+                format!("an access of the {name} takes {cycles} clock periods at {supply:.3} V; accesses are taken to be pipelined")
+            })
+        };
+        faulty.faults.memories.iter().filter_map(slow).collect()
     }
 
     /// Accuracy on a chip, with timing errors as at a position of the behaviour's points.
     ///
     /// The array takes its weights once a batch. Persistent faults give the same at every read.
-    fn accuracy(&self, memory: &WeightMemory, map: &FaultMap, position: Option<usize>) -> Result<Accuracy, Failure> {
+    fn accuracy(
+        &self,
+        memories: &FailingMemories,
+        faults: &ChipFaults,
+        position: Option<usize>,
+    ) -> Result<Accuracy, Failure> {
         let labels = self.study.dataset.test.labels();
         let batch = self.study.experiment.operation.batch;
-        let images = if map.counts().transient > 0 { batch } else { labels.len().max(1) };
+        let all = faults.weights.as_ref().is_none_or(FaultMap::is_persistent);
+        let images = if all { labels.len().max(1) } else { batch };
+        let inference = FailingInference {
+            gemm: &self.evaluator.gemm,
+            array: memories.array,
+            batch,
+            accumulator_bits: self.study.array.accumulator_bits(),
+            activations: on(&memories.activations, &faults.activations),
+            partial_sums: on(&memories.partial_sums, &faults.partial_sums),
+        };
         let inputs = self.network.inputs();
         let mut total = Accuracy { correct: 0, images: 0 };
         let reads = self.codes.chunks(images * inputs).zip(labels.chunks(images)).enumerate();
         for (read, (codes, labels)) in reads {
             let mut network = self.network.clone();
-            memory.read(map, read as u64, &mut network.weights_mut());
-            let part = self.classified(&network, codes, labels, position)?;
-            total = Accuracy { correct: total.correct + part.correct, images: total.images + part.images };
+            if let (Some(memory), Some(map)) = (&memories.weights, &faults.weights) {
+                memory.read(map, read as u64, &mut network.weights_mut());
+            }
+            let accuracy = match position {
+                Some(position) => self.evaluator.prepare(&network, codes.to_vec(), labels)?.run(position).accuracy,
+                None => {
+                    let scores = inference.scores(&network, codes, read as u64);
+                    Accuracy::of(&classify(&scores, network.outputs()), labels)
+                }
+            };
+            total.correct += accuracy.correct;
+            total.images += accuracy.images;
         }
         Ok(total)
     }
+}
 
-    fn classified(
-        &self,
-        network: &Network,
-        codes: &[u8],
-        labels: &[u8],
-        position: Option<usize>,
-    ) -> Result<Accuracy, Failure> {
-        if let Some(position) = position {
-            let inference = self.evaluator.prepare(network, codes.to_vec(), labels)?;
-            return Ok(inference.run(position).accuracy);
+/// A memory on a chip.
+fn on<'m>(memory: &'m Option<ValueMemory>, map: &'m Option<FaultMap>) -> Option<FailingValues<'m>> {
+    Some(memory.as_ref()?.on(map.as_ref()?))
+}
+
+/// Refuses operating points of `evaluator` at which products are late where activations or partial sums fail too.
+pub(crate) fn require_settled(faulty: &FaultyMemory, evaluator: &Evaluator<'_>) -> Result<(), Failure> {
+    let values: Vec<Content> =
+        faulty.faults.memories.iter().copied().filter(|content| *content != Content::Weights).collect();
+    let mut points = evaluator.behaviour.operating_points().enumerate();
+    match points.find(|(position, _)| !values.is_empty() && !evaluator.settles(*position)) {
+        None => Ok(()),
+        Some((_, point)) => {
+            let what = Content::list(&values);
+            let message = format!(
+                "{} has late products at {:.3} V; faults of {what} are simulated with settled products alone",
+                evaluator.design.name(),
+                point.supply.0
+            );
+            let help = "raise supply_v or clock_ps, set fidelity = \"table\", or set memories = [\"weights\"]";
+            Err(Failure::request(message, help))
         }
-        let unused = 32 - self.study.array.accumulator_bits();
-        let scores = infer_with(network, &self.evaluator.gemm, codes, |pass| {
-            // Sums wrap before the bias is added.
-            let positions = pass.layer.convolution.positions();
-            for image in pass.accumulators.chunks_exact_mut(pass.layer.outputs()) {
-                for (channel, &bias) in image.chunks_exact_mut(positions).zip(&pass.layer.bias) {
-                    for sum in channel {
-                        *sum = (sum.wrapping_sub(bias) << unused >> unused).wrapping_add(bias);
-                    }
-                }
-            }
-        });
-        Ok(Accuracy::of(&classify(&scores, network.outputs()), labels))
     }
 }
 
@@ -197,6 +232,7 @@ pub(crate) fn report(study: &Study, records: &[Record]) -> Option<MemoryReport> 
     let mut report = MemoryReport {
         schema: MemoryReport::SCHEMA.to_owned(),
         model: faulty.model.name().to_owned(),
+        memories: faulty.faults.memories.clone(),
         vmin_v: faulty.faults.vmin.0,
         nominal_v,
         target,

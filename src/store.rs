@@ -140,8 +140,9 @@ impl Keys {
         (scheme, chip): (usize, u64),
         (supply, p): (Volts, f64),
     ) -> Key {
-        let FaultyMemory { faults, model, array, bytes, warnings, .. } = faulty;
-        let memory = format!("{model:?} {:?} {array:?} {bytes} {warnings:?}", faults.schemes[scheme]);
+        let FaultyMemory { faults, model, array, bytes, values, warnings, .. } = faulty;
+        let contents = format!("{:?} {bytes} {values:?}", faults.memories);
+        let memory = format!("{model:?} {:?} {array:?} {contents} {warnings:?}", faults.schemes[scheme]);
         let place = format!("{} {supply:?} {p}", faulty.identity(chip));
         Key(sha256(format!("{} {point:?} {memory} {place}", self.network).as_bytes()))
     }

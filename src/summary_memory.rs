@@ -4,6 +4,7 @@ use crate::output::print_line;
 use crate::simulate_memory::report;
 use crate::study::Study;
 use crate::summary::{nanojoules, new_table};
+use axtrain_sim::memory::Content;
 use axtrain_sim::report::{MemoryPoint, MemoryReport, Record};
 use comfy_table::CellAlignment;
 
@@ -11,6 +12,7 @@ use comfy_table::CellAlignment;
 pub(crate) fn print(study: &Study, records: &[Record]) {
     let Some(report) = report(study, records) else { return };
     let highest = report.points.iter().map(|point| point.supply_v).fold(f64::MIN, f64::max);
+    let contents = Content::list(&report.memories);
     let mut tables: Vec<(&str, &str)> = Vec::new();
     for point in &report.points {
         if !tables.contains(&(&point.design, &point.memory)) {
@@ -27,7 +29,7 @@ pub(crate) fn print(study: &Study, records: &[Record]) {
             .collect();
         let chips = own.iter().map(|point| point.chips).max().unwrap_or(0);
         print_line(&format!(
-            "\n{design} at {highest} V, weights in {memory}: accuracy in %, mean (worst) of {chips} chips times seeds"
+            "\n{design} at {highest} V, {contents} in {memory}: accuracy in %, mean (worst) of {chips} chips times seeds"
         ));
         print_line(&table(&own).to_string());
     }
@@ -77,7 +79,8 @@ fn cheapest_pairs(report: &MemoryReport, design: &str) -> comfy_table::Table {
         }
     }
     let mut table = new_table();
-    table.set_header(["training", "weights in", "logic", "memory", "yield", "energy"]);
+    let contents = format!("{} in", Content::list(&report.memories));
+    table.set_header(["training", &contents, "logic", "memory", "yield", "energy"]);
     for (method, memory) in lines {
         let own = |point: &MemoryPoint| (&*point.design, &*point.method, &*point.memory) == (design, method, memory);
         let mut cells = [method, memory].map(str::to_owned).to_vec();

@@ -256,8 +256,10 @@ fn weight_faults(study: &Study, job: &Job) -> Result<Option<WeightFaults>, Failu
         chips: Chips::Fresh,
     };
     if let Some(chip) = job.chip {
-        let memory = faulty.memory(&faults.scheme, &[])?;
-        faults.chips = Chips::Fixed(Box::new(faulty.map(&memory, chip, bit_error_rate)?));
+        let memories = faulty.memories(&faults.scheme, &[])?;
+        let chip = faulty.on_chip(&memories, chip, bit_error_rate)?;
+        faults.chips =
+            Chips::Fixed(Box::new(chip.weights.expect("experiments that train for weights have them fail")));
     }
     Ok(Some(faults))
 }

@@ -106,11 +106,62 @@ fn networks_run_on_chips_at_pairs_of_supplies() {
     let run = folder.join("runs/smoke");
     let report: serde_json::Value = serde_json::from_slice(&fs::read(run.join("memory.json")).unwrap()).unwrap();
     assert_eq!(report["schema"], "axtrain/memory/1");
-    for figure in ["bit-errors", "accuracy-bit-errors_exact", "supply-map_exact"] {
+    for figure in ["bit-errors", "accuracy-bit-errors_exact_corrected", "supply-map_exact"] {
         assert!(run.join(format!("figures/{figure}.png")).is_file(), "{figure}");
     }
     let shown = text(&axtrain(&folder, &["simulate", "e.toml"]).stdout);
     assert!(shown.contains("Cheapest pair of supplies") && shown.contains("corrected"), "{shown}");
+}
+
+#[cfg(feature = "train")]
+#[test]
+fn activations_and_partial_sums_may_fail_too() {
+    let folder = scratch("memory-values");
+    let run = |memories: &str, supplies: &str| {
+        let faults = format!("memories = {memories}\nbit_error_rate = [0.0001, 0.02]\nchips = 4\n{SCHEMES}");
+        fs::write(folder.join("e.toml"), experiment("[\"plain\"]", supplies, &faults)).unwrap();
+        axtrain(&folder, &["run", "e.toml", "--json"])
+    };
+    let mean = |records: &[serde_json::Value], memory: &str, rate: f64, key: &str| {
+        let own = |record: &&serde_json::Value| {
+            record["point"]["memory"] == memory && record["point"]["bit_error_rate"] == rate
+        };
+        let own: Vec<f64> =
+            records.iter().filter(own).map(|record| record.pointer(key).unwrap().as_f64().unwrap()).collect();
+        own.iter().sum::<f64>() / own.len() as f64
+    };
+    let plain = "twos-complement";
+    let weights = records(&run("[\"weights\"]", "1.1"));
+    let activations = records(&run("[\"activations\"]", "1.1"));
+    let sums = records(&run("[\"partial-sums\"]", "1.1"));
+    let all = records(&run("[\"weights\", \"activations\", \"partial-sums\"]", "1.1"));
+    let sound = weights.iter().filter(|record| record["point"]["chip"].is_null());
+    let sound: Vec<f64> = sound.map(|record| record["accuracy"].as_f64().unwrap()).collect();
+    let sound = sound.iter().sum::<f64>() / sound.len() as f64;
+    for records in [&weights, &activations, &sums] {
+        let accuracy = |rate| mean(records, plain, rate, "/accuracy");
+        assert!(accuracy(0.02) < accuracy(0.0001) && accuracy(0.0001) > sound - 0.05, "{}", accuracy(0.02));
+        assert!(mean(&all, plain, 0.02, "/accuracy") < accuracy(0.02));
+        // SEC-DED corrects in every memory.
+        assert!((mean(records, "corrected", 0.0001, "/accuracy") - sound).abs() < 0.005);
+    }
+    // Each memory at the low supply takes its share off: what accesses cost at nominal supply times 1 − (V/Vn)².
+    let dynamic = |records: &[serde_json::Value]| mean(records, plain, 0.02, "/energy_uj/sram_dynamic");
+    let nominal = weights.iter().find(|record| record["point"]["chip"].is_null()).unwrap();
+    let nominal = nominal["energy_uj"]["sram_dynamic"].as_f64().unwrap();
+    let saved = |records| nominal - dynamic(records);
+    assert!(saved(&activations) > 0.0 && saved(&sums) > 0.0 && saved(&weights) > 0.0);
+    assert!((saved(&activations) + saved(&sums) + saved(&weights) - saved(&all)).abs() < 1e-9 * nominal);
+    let supply = mean(&all, plain, 0.02, "/point/sram_v");
+    assert!((dynamic(&all) / nominal - (supply / 1.1).powi(2)).abs() < 1e-9);
+
+    let late = run("[\"activations\"]", "0.8");
+    assert_eq!(late.status.code(), Some(2));
+    let message = text(&late.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        message.contains("late products at 0.800 V") && message.contains("memories = [\"weights\"]"),
+        "{message}"
+    );
 }
 
 #[cfg(feature = "train")]
@@ -166,6 +217,8 @@ fn wrong_requests_are_refused_with_the_remedy() {
         ("chips = 2", "chips = 2\npersistent_share = -1", "persistent_share = -1; a share lies in 0…1"),
         ("chips = 2", "chips = 2\ntemperature_c = 300", "is known from 26.85 to 126.85"),
         ("chips = 2", "chip_maps = [\"missing.npy\"]", "a measured map belongs to one supply"),
+        ("chips = 2", "chips = 2\nmemories = [\"sums\"]", "partial-sums"),
+        ("chips = 2", "chips = 2\nmemories = [\"weights\", \"weights\"]", "listed twice"),
         ("model = \"14nm-6t\"", "model = \"7nm\"", "built in: 14nm-6t"),
         ("bit_error_rate = [0.01]\n", "", "one of sram_v and bit_error_rate"),
         ("storage = \"twos-complement\"", "storage = \"twos-complement\"\nprotected_bits = 9", "a weight has 8"),

@@ -51,7 +51,7 @@ impl Quantities {
     fn supply(self) -> &'static str {
         match self {
             Self::Timing => "supply voltage (V)",
-            Self::Memory => "supply voltage of the weight memory (V)",
+            Self::Memory => "supply voltage of the memory (V)",
         }
     }
 

@@ -52,6 +52,13 @@ impl HeatScale {
     }
 }
 
+impl HeatScale {
+    /// A colour for text on the colour of `value`.
+    pub(crate) fn ink_on(&self, value: f64) -> RGBColor {
+        if self.scale.position(value) > 0.5 { style::WHITE } else { INK }
+    }
+}
+
 /// Edges of cells around `values`, which ascend: halfway between neighbours, and as far beyond the outermost.
 pub(crate) fn edges(values: &[f64]) -> Vec<f64> {
     let (first, last) = (values[0], values[values.len() - 1]);

@@ -1,6 +1,6 @@
 //! A pair of axes and what is drawn between them.
 
-use crate::axis::Scale;
+use crate::axis::{Scale, Tick};
 use crate::clip;
 use crate::estimate::Estimate;
 use crate::font::{self, Weight};
@@ -42,9 +42,24 @@ impl Panel {
 
     /// Width of the y axis's title and the widest of its labels, on an axis of `height`.
     pub(crate) fn left_of_axis(y: &Scale, height: f64) -> f64 {
-        let widths = y.ticks(tick_count(height, TICK_PITCH.1)).into_iter();
-        let widest = widths.map(|tick| font::width(&tick.label, SMALL, Weight::Regular)).fold(0.0, f64::max);
-        LABEL_LINE + widest + TICK + TICK_GAP
+        Self::left_of_ticks(&y.ticks(tick_count(height, TICK_PITCH.1)))
+    }
+
+    /// The same with these ticks.
+    pub(crate) fn left_of_ticks(ticks: &[Tick]) -> f64 {
+        let widths = ticks.iter().map(|tick| font::width(&tick.label, SMALL, Weight::Regular));
+        LABEL_LINE + widths.fold(0.0, f64::max) + TICK + TICK_GAP
+    }
+
+    /// One tick in the middle of each of so many equal cells, labelled as far as labels keep apart along `length`.
+    pub(crate) fn cell_ticks(labels: &[String], length: f64, vertical: bool) -> Vec<Tick> {
+        let pitch = if vertical { TICK_PITCH.1 } else { TICK_PITCH.0 };
+        let every = labels.len().div_ceil(tick_count(length, pitch)).max(1);
+        let label = |(index, label): (usize, &String)| Tick {
+            value: index as f64 + 0.5,
+            label: if index.is_multiple_of(every) { label.clone() } else { String::new() },
+        };
+        labels.iter().enumerate().map(label).collect()
     }
 
     /// Where a pair of numbers stands.
@@ -57,9 +72,18 @@ impl Panel {
 
     /// Grid, axes, tick labels and titles; to be drawn first.
     pub(crate) fn draw_axes(&self, scene: &mut Scene, titles: Titles) {
+        let ticks = [
+            self.x.ticks(tick_count(self.area.width(), TICK_PITCH.0)),
+            self.y.ticks(tick_count(self.area.height(), TICK_PITCH.1)),
+        ];
+        self.draw_axes_with(scene, titles, ticks);
+    }
+
+    /// The same with these ticks along the x and the y axis.
+    pub(crate) fn draw_axes_with(&self, scene: &mut Scene, titles: Titles, [x, y]: [Vec<Tick>; 2]) {
         // The axes last, over the grid.
-        self.draw_y_ticks(scene, titles.y);
-        self.draw_x_axis(scene, titles.x);
+        self.draw_y_ticks(scene, titles.y, y);
+        self.draw_x_ticks(scene, titles.x, x);
         let Rect { left, top, bottom, .. } = self.area;
         scene.line(vec![(left, top), (left, bottom)], INK, THIN);
         if let Some(gap) = self.y.break_position() {
@@ -69,9 +93,13 @@ impl Panel {
 
     /// The vertical grid, the x axis, its labels and title.
     pub(crate) fn draw_x_axis(&self, scene: &mut Scene, title: Option<&str>) {
+        self.draw_x_ticks(scene, title, self.x.ticks(tick_count(self.area.width(), TICK_PITCH.0)));
+    }
+
+    fn draw_x_ticks(&self, scene: &mut Scene, title: Option<&str>, ticks: Vec<Tick>) {
         let Rect { left, right, top, bottom } = self.area;
         let y_low = bottom;
-        for tick in self.x.ticks(tick_count(self.area.width(), TICK_PITCH.0)) {
+        for tick in ticks {
             let x = left + self.area.width() * self.x.position(tick.value);
             if tick.label.is_empty() {
                 scene.line(vec![(x, y_low), (x, y_low + TICK / 2.0)], INK, HAIR);
@@ -91,9 +119,8 @@ impl Panel {
         }
     }
 
-    fn draw_y_ticks(&self, scene: &mut Scene, title: &str) {
+    fn draw_y_ticks(&self, scene: &mut Scene, title: &str, ticks: Vec<Tick>) {
         let Rect { left, right, top, bottom } = self.area;
-        let ticks = self.y.ticks(tick_count(self.area.height(), TICK_PITCH.1));
         let mut widest = 0.0_f64;
         for tick in ticks {
             let y = bottom - self.area.height() * self.y.position(tick.value);

@@ -326,14 +326,24 @@ fn failing_memories_of_one_point_are_drawn_and_impossible_ones_refused() {
     assert!(matches!(accuracy_bit_errors::scene(&data), Err(PlotError::Empty { .. })));
 
     let mut data = synthetic::supply_map();
-    (data.logic_v, data.sram_v, data.energy_uj, data.good) = (vec![1.1], vec![0.6], vec![0.0], vec![true]);
+    (data.logic_v, data.sram_v) = (vec![1.1], vec![0.6]);
+    (data.energy_uj, data.accuracy, data.good) = (vec![0.0], vec![0.8], vec![true]);
     data.optimum = None;
+    supply_map::scene(&data).unwrap().assert_readable();
+    // More supplies than labels find room for, and more than cells find room for accuracies.
+    data.logic_v = (0..40).map(|step| 0.7 + 0.01 * f64::from(step)).collect();
+    data.sram_v = (0..30).map(|step| 0.5 + 0.005 * f64::from(step)).collect();
+    (data.energy_uj, data.accuracy, data.good) = (vec![1.0; 1200], vec![1.0; 1200], vec![true; 1200]);
+    data.optimum = Some([0, 0]);
     supply_map::scene(&data).unwrap().assert_readable();
     let mut data = synthetic::supply_map();
     data.energy_uj.pop();
     assert!(matches!(supply_map::scene(&data), Err(PlotError::Length { .. })));
     data = synthetic::supply_map();
     data.energy_uj[3] = f64::NAN;
+    assert!(matches!(supply_map::scene(&data), Err(PlotError::Invalid { .. })));
+    data = synthetic::supply_map();
+    data.accuracy[0] = 1.1;
     assert!(matches!(supply_map::scene(&data), Err(PlotError::Invalid { .. })));
     data = synthetic::supply_map();
     data.logic_v.swap(0, 1);

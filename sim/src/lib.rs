@@ -8,6 +8,7 @@ pub mod kernel;
 pub mod memory;
 pub mod multiplier;
 pub mod netlist;
+mod npy;
 pub mod profile;
 pub mod report;
 pub mod technology;

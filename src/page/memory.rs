@@ -3,6 +3,7 @@
 use super::answer::signed_percent;
 use super::html::{Cell, escaped, table};
 use crate::summary::{nanojoules, percentage};
+use axtrain_sim::memory::Content;
 use axtrain_sim::report::{MemoryPoint, MemoryReport};
 use std::fmt::Write;
 
@@ -10,12 +11,13 @@ use std::fmt::Write;
 pub(super) fn section(report: &MemoryReport) -> String {
     let [target, wanted] = [report.target, report.yield_wanted].map(|share| share * 100.0);
     let saving = |point: &MemoryPoint| (point.energy_uj.total / report.reference_uj - 1.0) * 100.0;
+    let contents = Content::list(&report.memories);
     let mut html = String::from("<ul class=\"answer\">");
     let goal = format!("at least {target:.1} % accuracy on {wanted:.0} % of chips");
     let _ = match report.cheapest(|_| true) {
         Some(best) => write!(
             html,
-            "<li><b>{} energy</b> with {goal}: {}, {} training, weights in {}, logic at {:.2} V, weight memory at {:.3} V.</li>",
+            "<li><b>{} energy</b> with {goal}: {}, {} training, {contents} in {}, logic at {:.2} V, memory at {:.3} V.</li>",
             signed_percent(saving(best), 0),
             escaped(&best.design),
             escaped(&best.method),
@@ -29,7 +31,7 @@ pub(super) fn section(report: &MemoryReport) -> String {
     let head = [
         "design",
         "training",
-        "weights in",
+        "scheme",
         "logic",
         "memory",
         "cells fail",
@@ -58,8 +60,8 @@ pub(super) fn section(report: &MemoryReport) -> String {
     html += &table(&head, rows, true);
     let _ = writeln!(
         html,
-        "<p class=\"note\">Fault model {}, Vmin {} V; means over chips and seeds. Change: against the weight memory at its nominal \
-         {} V with the logic at its highest supply.</p>",
+        "<p class=\"note\">Fault model {}, Vmin {} V, in the memory of {contents}; means over chips and seeds. Change: against all \
+         memories at their nominal {} V with the logic at its highest supply.</p>",
         escaped(&report.model),
         report.vmin_v,
         report.nominal_v

@@ -399,6 +399,9 @@ pub(crate) fn supply_map() -> SupplyMap {
     SupplyMap {
         caption: caption("Two supplies", "random-bit-error + clip, sign-magnitude; 20 chips, 3 seeds"),
         energy_uj: pairs().map(|(logic, sram)| 0.3 * logic * logic + 0.5 * sram * sram).collect(),
+        accuracy: pairs()
+            .map(|(logic, sram)| 0.86 - 0.7 * (0.84 - logic).max(0.0) - 2.0 * (0.6 - sram).max(0.0))
+            .collect(),
         good: pairs().map(|(logic, sram)| logic > 0.79 && sram > 0.57 && logic + sram > 1.42).collect(),
         optimum: Some([3, 2]),
         good_name: "at least 84.0 % accuracy on 90 % of chips".into(),

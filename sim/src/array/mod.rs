@@ -71,6 +71,7 @@ mod dataflow;
 mod drawn;
 mod element;
 mod energy;
+mod failing_memory;
 mod fidelity;
 mod file;
 mod gate;
@@ -100,8 +101,9 @@ pub use dataflow::Dataflow;
 pub use drawn::{DrawnErrors, DrawnInference};
 pub use element::{ElementMeans, loading_energy};
 pub use energy::{
-    Arrivals, EnergyComponents, EnergyModel, InferenceCost, LayerWork, Memories, NoSuchMemory, Supplies,
+    Arrivals, EnergyComponents, EnergyModel, InferenceCost, LayerWork, Memories, MemorySupply, NoSuchMemory, Supplies,
 };
+pub use failing_memory::FailingInference;
 pub use fidelity::{Fidelity, UnknownFidelity};
 pub use file::{ArrayConfig, ArrayFile, BUILT_IN_ARRAYS};
 pub use gate::{GateInference, GateLayer, GateSpec, StageErrors, StageSpec};

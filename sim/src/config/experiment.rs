@@ -6,6 +6,7 @@ use super::model::{Model, ModelFile};
 use super::training::{FAULTY_METHODS, TrainingFile};
 use super::{ConfigError, DesignFile, MemoryFaults, Training};
 use crate::array::{Compensation, Fidelity};
+use crate::memory::Content;
 use crate::multiplier::Multiplier;
 use crate::technology::Technology;
 use crate::units::Volts;
@@ -181,6 +182,12 @@ impl Experiment {
         if memory_faults.is_none() && file.training.methods.get_ref().iter().any(|name| faulty(name.get_ref())) {
             let help = "add [memory_faults]: it says which cells fail and how weights are stored";
             let message = format!("{} need a memory that fails", FAULTY_METHODS.join(" and "));
+            return Err(ConfigError::at(methods_span, message, help));
+        }
+        let sound_weights = memory_faults.as_ref().is_some_and(|faults| !faults.memories.contains(&Content::Weights));
+        if sound_weights && file.training.methods.get_ref().iter().any(|name| faulty(name.get_ref())) {
+            let help = "add \"weights\" to memories of [memory_faults], or choose other methods";
+            let message = format!("{} train for failing weights", FAULTY_METHODS.join(" and "));
             return Err(ConfigError::at(methods_span, message, help));
         }
         if let (Some(_), Some(list)) = (&memory_faults, &file.operation.compensations) {
@@ -397,6 +404,15 @@ word_bits = 32
             ("chips = 20", "chips = 0", "0"),
             ("chips = 20", "", "[memory_faults]"),
             ("chips = 20", "chip_maps = [\"a.npy\"]", "[0.005"),
+            ("chips = 20", "chips = 20\nmemories = []", "[]"),
+            ("chips = 20", "chips = 20\nmemories = [\"weights\", \"weights\"]", "[\"weights\", \"weights\"]"),
+            ("chips = 20", "chips = 20\nmemories = [\"weight\"]", "\"weight\""),
+            ("chips = 20", "chip_maps = [\"a.npy\"]\nmemories = [\"activations\"]", "[\"activations\"]"),
+            (
+                "chips = 20",
+                "chips = 20\nmemories = [\"activations\"]",
+                "[\"plain\", \"plain+clip\", \"random-bit-error+clip\"]",
+            ),
             ("chips = 20", "chips = 20\nyield_share = 1.2", "1.2"),
             ("chips = 20", "chips = 20\naccuracy_loss_points = -1", "-1"),
             ("word_bits = 32", "word_bits = 12", "[[memory_faults.schemes]]"),

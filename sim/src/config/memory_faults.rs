@@ -2,20 +2,22 @@
 
 use super::ConfigError;
 use super::experiment::{Range, at_least_one, positive};
-use crate::memory::{Scheme, SchemeFile};
+use crate::memory::{Content, Scheme, SchemeFile};
 use crate::units::Volts;
 use serde::Deserialize;
 use std::ops::Range as Span;
 use toml::Spanned;
 
-/// A weight memory under too low a supply: which cells fail, on how many chips, and how weights are stored.
+/// Memories under too low a supply: which cells fail, on how many chips, and how weights are stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MemoryFaults {
     /// Name of an embedded fault file, or a file.
     pub model: String,
     /// Lowest supply without failures, in volts; what the model's supplies are relative to.
     pub vmin: Volts,
-    /// Where the weight memory runs.
+    /// Which memories they are, each once.
+    pub memories: Vec<Content>,
+    /// Where they run.
     pub axis: MemoryAxis,
     axis_span: Span<usize>,
     /// Chips: virtual ones, or measured maps.
@@ -36,7 +38,7 @@ pub struct MemoryFaults {
     pub temperature_c: Option<f64>,
 }
 
-/// Where a weight memory runs.
+/// Where failing memories run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MemoryAxis {
     /// At these supplies.
@@ -64,6 +66,7 @@ pub enum Chips {
 pub(super) struct MemoryFaultsFile {
     model: String,
     vmin_v: Spanned<f64>,
+    memories: Option<Spanned<Vec<Content>>>,
     sram_v: Option<Spanned<Range>>,
     bit_error_rate: Option<Spanned<Range>>,
     chips: Option<Spanned<usize>>,
@@ -81,6 +84,26 @@ pub(super) struct MemoryFaultsFile {
 impl MemoryFaultsFile {
     pub(super) fn checked(self, span: Span<usize>) -> Result<MemoryFaults, ConfigError> {
         let vmin = Volts(positive(self.vmin_v)?);
+        let memories = match self.memories {
+            None => vec![Content::Weights],
+            Some(list) => {
+                let memories = list.get_ref();
+                let help =
+                    "list each memory that fails once: memories = [\"weights\", \"activations\", \"partial-sums\"]";
+                if memories.is_empty() {
+                    return Err(ConfigError::at(list.span(), "no memories", help));
+                }
+                if (1..memories.len()).any(|place| memories[..place].contains(&memories[place])) {
+                    return Err(ConfigError::at(list.span(), "a memory is listed twice", help));
+                }
+                if memories[..] != [Content::Weights] && self.chip_maps.is_some() {
+                    let help = "give chips = 20, or leave memories at [\"weights\"]";
+                    let message = "measured maps are of the weight memory; others are drawn";
+                    return Err(ConfigError::at(list.span(), message, help));
+                }
+                list.into_inner()
+            }
+        };
         let (axis, axis_span) = match (self.sram_v, self.bit_error_rate) {
             (Some(supplies), None) => {
                 let values = values(&supplies, "supplies are positive, in volts", |value| value > 0.0)?;
@@ -147,6 +170,7 @@ impl MemoryFaultsFile {
         Ok(MemoryFaults {
             model: self.model,
             vmin,
+            memories,
             axis,
             axis_span,
             chips,

@@ -8,19 +8,33 @@ use std::borrow::Cow;
 /// The weak cells of a memory at one supply.
 ///
 /// A cell in `up` reads 1 for a stored 0, one in `down` 0 for a stored 1, one in both flips whatever it holds. Rows are kept
-/// in whole 64-bit pieces.
+/// in whole 64-bit pieces. Planes that say nothing are not kept: a third of the memory, and of the time, where faults flip.
 ///
-/// Invariant: all three have `all_rows · pieces · 64` bits, none set beyond a row's columns, and `transient` only where a cell
+/// Invariant: planes have `all_rows · pieces · 64` bits, none set beyond a row's columns, and `transient` only where a cell
 /// is weak.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct FaultMap {
     pub(super) geometry: CellGeometry,
     pub(super) up: BitVec<u64>,
-    pub(super) down: BitVec<u64>,
-    pub(super) transient: BitVec<u64>,
+    /// `None` where every fault flips: the same as `up`.
+    pub(super) down: Option<BitVec<u64>>,
+    /// `None` where every fault is persistent.
+    pub(super) transient: Option<BitVec<u64>>,
     /// Decides what transient faults do at each read.
     pub(super) seed: u64,
 }
+
+impl PartialEq for FaultMap {
+    fn eq(&self, other: &Self) -> bool {
+        let alike = |plane: fn(&Self) -> Cow<'_, [u64]>| plane(self) == plane(other);
+        (self.geometry, self.seed) == (other.geometry, other.seed)
+            && self.up == other.up
+            && alike(|map| map.down().into())
+            && alike(Self::transient)
+    }
+}
+
+impl Eq for FaultMap {}
 
 /// How many cells fail, and how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,9 +52,31 @@ pub struct FaultCounts {
 impl FaultMap {
     /// A memory without faults.
     pub fn sound(geometry: CellGeometry) -> Self {
+        Self { geometry, up: Self::no_cells(geometry), down: None, transient: None, seed: 0 }
+    }
+
+    /// A plane without a cell.
+    pub(super) fn no_cells(geometry: CellGeometry) -> BitVec<u64> {
         // Zeros from the system cost nothing until they are touched.
-        let none = || BitVec::from_vec(vec![0; geometry.all_rows() * geometry.pieces()]);
-        Self { geometry, up: none(), down: none(), transient: none(), seed: 0 }
+        BitVec::from_vec(vec![0; geometry.all_rows() * geometry.pieces()])
+    }
+
+    /// Cells that read 0 for 1.
+    pub(super) fn down(&self) -> &[u64] {
+        self.down.as_ref().unwrap_or(&self.up).as_raw_slice()
+    }
+
+    /// Cells that fail at some reads only.
+    pub(super) fn transient(&self) -> Cow<'_, [u64]> {
+        match &self.transient {
+            Some(transient) => transient.as_raw_slice().into(),
+            None => vec![0; self.up.as_raw_slice().len()].into(),
+        }
+    }
+
+    /// Whether every fault acts at every read, so that all reads give the same.
+    pub fn is_persistent(&self) -> bool {
+        self.transient.as_ref().is_none_or(|transient| transient.not_any())
     }
 
     /// The cells' arrangement.
@@ -50,12 +86,13 @@ impl FaultMap {
 
     /// How many cells fail.
     pub fn counts(&self) -> FaultCounts {
-        let pairs = self.up.as_raw_slice().iter().zip(self.down.as_raw_slice());
+        let ones = |plane: &[u64]| plane.iter().map(|piece| piece.count_ones() as usize).sum();
+        let pairs = self.up.as_raw_slice().iter().zip(self.down());
         FaultCounts {
             weak: pairs.map(|(up, down)| (up | down).count_ones() as usize).sum(),
-            up: self.up.count_ones(),
-            down: self.down.count_ones(),
-            transient: self.transient.count_ones(),
+            up: ones(self.up.as_raw_slice()),
+            down: ones(self.down()),
+            transient: self.transient.as_ref().map_or(0, |transient| ones(transient.as_raw_slice())),
         }
     }
 
@@ -66,27 +103,34 @@ impl FaultMap {
 
     /// Whether every weak cell is weak in `other` too, in the same way.
     pub fn is_within(&self, other: &FaultMap) -> bool {
-        let within = |a: &BitVec<u64>, b: &BitVec<u64>| {
-            a.as_raw_slice().iter().zip(b.as_raw_slice()).all(|(a, b)| a & !b == 0)
-        };
+        let within = |a: &[u64], b: &[u64]| a.iter().zip(b).all(|(a, b)| a & !b == 0);
         self.geometry == other.geometry
-            && within(&self.up, &other.up)
-            && within(&self.down, &other.down)
-            && within(&self.transient, &other.transient)
+            && within(self.up.as_raw_slice(), other.up.as_raw_slice())
+            && within(self.down(), other.down())
+            && within(&self.transient(), &other.transient())
     }
 
     /// Marks a cell as weak; for maps that are put together cell by cell.
     pub(super) fn mark(&mut self, row: usize, column: usize, fault: [bool; 2], transient: bool) {
         let at = row * self.geometry.pieces() * 64 + column;
+        if fault[0] != fault[1] && self.down.is_none() {
+            self.down = Some(self.up.clone());
+        }
         self.up.set(at, fault[0]);
-        self.down.set(at, fault[1]);
-        self.transient.set(at, transient && fault != [false; 2]);
+        if let Some(down) = &mut self.down {
+            down.set(at, fault[1]);
+        }
+        let transient = transient && fault != [false; 2];
+        if transient || self.transient.is_some() {
+            self.transient.get_or_insert_with(|| Self::no_cells(self.geometry)).set(at, transient);
+        }
     }
 
     /// Fault of a cell: whether it reads 1 for 0, 0 for 1, and whether only at some reads.
     pub fn fault(&self, row: usize, column: usize) -> [bool; 3] {
         let at = row * self.geometry.pieces() * 64 + column;
-        [&self.up, &self.down, &self.transient].map(|plane| plane[at])
+        let down = self.down.as_ref().unwrap_or(&self.up)[at];
+        [self.up[at], down, self.transient.as_ref().is_some_and(|transient| transient[at])]
     }
 
     /// The map with each word in a row of its own, wherever its cells are.
@@ -97,12 +141,10 @@ impl FaultMap {
             return Cow::Borrowed(self);
         }
         let words = CellGeometry::new(geometry.banks(), geometry.rows() * degree, 1, cells).expect("as many cells");
-        let mut map = FaultMap { seed: self.seed, ..FaultMap::sound(words) };
         let (from, to) = (geometry.pieces() * 64, words.pieces() * 64);
-        for (source, target) in
-            [(&self.up, &mut map.up), (&self.down, &mut map.down), (&self.transient, &mut map.transient)]
-        {
-            let target = target.as_raw_mut_slice();
+        let untangled = |source: &BitVec<u64>| {
+            let mut plane = FaultMap::no_cells(words);
+            let target = plane.as_raw_mut_slice();
             for (index, &piece) in source.as_raw_slice().iter().enumerate() {
                 let mut left = piece;
                 while left != 0 {
@@ -114,16 +156,26 @@ impl FaultMap {
                     target[at / 64] |= 1 << (at % 64);
                 }
             }
-        }
-        Cow::Owned(map)
+            plane
+        };
+        Cow::Owned(FaultMap {
+            geometry: words,
+            up: untangled(&self.up),
+            down: self.down.as_ref().map(untangled),
+            transient: self.transient.as_ref().map(untangled),
+            seed: self.seed,
+        })
     }
 
     /// The rows of a map that [`Self::by_word`] gave, of at most 64 cells each.
     pub(super) fn planes(&self) -> Planes<'_> {
         assert_eq!(self.geometry.pieces(), 1, "words of at most 64 cells");
-        let transient = self.transient.as_raw_slice();
-        let transient = transient.iter().any(|row| *row != 0).then_some(transient);
-        Planes { up: self.up.as_raw_slice(), down: self.down.as_raw_slice(), transient }
+        let transient = self.transient.as_ref().filter(|transient| transient.any());
+        Planes {
+            up: self.up.as_raw_slice(),
+            down: self.down(),
+            transient: transient.map(|plane| plane.as_raw_slice()),
+        }
     }
 
     /// What acts at a read of one word, in a map that [`Self::by_word`] gave.
@@ -134,11 +186,13 @@ impl FaultMap {
             1 => u128::from(plane[word]),
             _ => u128::from(plane[2 * word]) | u128::from(plane[2 * word + 1]) << 64,
         };
-        let (up, down) = (gather(self.up.as_raw_slice()), gather(self.down.as_raw_slice()));
-        if up | down == 0 {
-            return WordFaults { up, down };
+        let (up, down) = (gather(self.up.as_raw_slice()), gather(self.down()));
+        match &self.transient {
+            Some(transient) if up | down != 0 => {
+                WordFaults { up, down }.at_read(gather(transient.as_raw_slice()), word, read)
+            }
+            _ => WordFaults { up, down },
         }
-        WordFaults { up, down }.at_read(gather(self.transient.as_raw_slice()), word, read)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Fault maps as files: NPZ archives of our own, and measured maps as NPY or CSV.
 
 use super::{CellGeometry, FaultMap};
+use crate::npy::{self, NpyFile};
 use crate::profile::Archive;
+use bitvec::vec::BitVec;
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Seek, Write};
 
@@ -53,8 +55,8 @@ impl FaultMap {
         let geometry = self.geometry;
         let mut archive = Archive::new(sink);
         let shape = [geometry.all_rows() as u64, geometry.pieces() as u64];
-        for (name, plane) in PLANES.into_iter().zip([&self.up, &self.down, &self.transient]) {
-            archive.array(name, &shape, plane.as_raw_slice())?;
+        for (name, plane) in PLANES.into_iter().zip([self.up.as_raw_slice(), self.down(), &self.transient()]) {
+            archive.array(name, &shape, plane)?;
         }
         let metadata = Metadata {
             schema: SCHEMA.to_owned(),
@@ -82,31 +84,32 @@ impl FaultMap {
         let Metadata { banks, rows, words_per_row, cells_per_word, seed, .. } = metadata;
         let geometry = CellGeometry::new(banks, rows, words_per_row, cells_per_word)
             .ok_or_else(|| invalid("metadata", "sizes that no memory has".to_owned()))?;
-        let mut map = FaultMap::sound(geometry);
-        map.seed = seed;
         let pieces = geometry.pieces();
-        for (name, plane) in PLANES.into_iter().zip([&mut map.up, &mut map.down, &mut map.transient]) {
+        let mut plane = |name: &str| {
             let words: Vec<u64> = array(&mut zip, name, Some(&[geometry.all_rows() as u64, pieces as u64]))?;
             for (index, &word) in words.iter().enumerate() {
                 if word & !geometry.existing(index % pieces) != 0 {
                     return Err(invalid(name, format!("row {} has a fault beyond its columns", index / pieces)));
                 }
             }
-            plane.as_raw_mut_slice().copy_from_slice(&words);
-        }
-        let planes = map.transient.as_raw_slice().iter().zip(map.up.as_raw_slice()).zip(map.down.as_raw_slice());
+            Ok(words)
+        };
+        let (up, down, transient) = (plane(PLANES[0])?, plane(PLANES[1])?, plane(PLANES[2])?);
+        let planes = transient.iter().zip(&up).zip(&down);
         if planes.into_iter().any(|((transient, up), down)| transient & !(up | down) != 0) {
             return Err(invalid("transient", "marks cells that do not fail".to_owned()));
         }
-        Ok(map)
+        let down = (down != up).then(|| BitVec::from_vec(down));
+        let transient = transient.iter().any(|piece| *piece != 0).then(|| BitVec::from_vec(transient));
+        Ok(FaultMap { geometry, up: BitVec::from_vec(up), down, transient, seed })
     }
 
     /// A measured map as NPY: an unsigned byte a cell, `[row][column]` with the rows of all banks; 0 for a sound cell, else the
     /// sum of 1 if it reads 1 for 0, 2 if it reads 0 for 1, and 4 if not at every read.
     pub fn from_npy(source: impl Read, geometry: CellGeometry) -> Result<Self, FaultMapError> {
-        let file = npyz::NpyFile::new(source).map_err(unreadable)?;
+        let file = NpyFile::new(source).map_err(unreadable)?;
         check_shape(file.shape(), geometry)?;
-        if file.order() != npyz::Order::C {
+        if file.fortran_order() {
             return Err(unreadable("the array is in Fortran order; save it in C order"));
         }
         let cells: Vec<u8> =
@@ -184,13 +187,13 @@ fn check_shape(found: &[u64], geometry: CellGeometry) -> Result<(), FaultMapErro
     Err(FaultMapError::Geometry { found: format!("shape {found:?}"), expected })
 }
 
-fn array<T: npyz::Deserialize>(
+fn array<T: npy::Element>(
     zip: &mut zip::ZipArchive<impl Read + Seek>,
     name: &str,
     shape: Option<&[u64]>,
 ) -> Result<Vec<T>, FaultMapError> {
-    let entry = zip.by_name(&npyz::npz::file_name_from_array_name(name)).map_err(unreadable)?;
-    let file = npyz::NpyFile::new(std::io::BufReader::new(entry)).map_err(unreadable)?;
+    let entry = zip.by_name(&npy::file_name(name)).map_err(unreadable)?;
+    let file = NpyFile::new(entry).map_err(unreadable)?;
     if let Some(shape) = shape.filter(|shape| file.shape() != *shape) {
         return Err(invalid(name, format!("shape {:?}, not {shape:?}", file.shape())));
     }

@@ -33,9 +33,10 @@
 //!
 //! # Not modelled
 //!
-//! Faults that depend on what neighbours hold or on the order of accesses, ageing, soft errors; errors of activations and
-//! partial sums (their memories are taken to stay at nominal supply); energy of encoders and decoders.
+//! Faults that depend on what neighbours hold or on the order of accesses, ageing, soft errors; energy of encoders and
+//! decoders. Transient faults of activations are drawn once a layer and batch, however often the array reads them.
 
+mod content;
 mod failure_law;
 mod fault_map;
 mod fault_map_file;
@@ -46,9 +47,11 @@ mod scheme;
 mod sec_ded;
 mod storage;
 mod technology;
+mod value_memory;
 mod virtual_chip;
 mod weight_memory;
 
+pub use content::Content;
 pub use failure_law::{FailureLaw, Mechanism};
 pub use fault_map::{FaultCounts, FaultMap};
 pub use fault_map_file::FaultMapError;
@@ -60,5 +63,6 @@ pub use scheme::{Overhead, Overheads, Protection, Scheme, SchemeError};
 pub use sec_ded::{Decoded, SecDed};
 pub use storage::{Codec, Storage};
 pub use technology::{MemoryError, MemoryTechnology, SramMacro};
+pub use value_memory::{FailingValues, Stored, ValueMemory};
 pub use virtual_chip::VirtualChip;
 pub use weight_memory::{ReadCounts, WeightMemory};

@@ -1,6 +1,6 @@
 //! How weights are stored and protected, and what that costs.
 
-use super::{MemoryError, SecDed, Storage};
+use super::{CellGeometry, MemoryError, SecDed, Storage};
 use serde::{Deserialize, Serialize};
 
 /// Costs relative to a plain 6T cell.
@@ -176,16 +176,31 @@ impl Scheme {
         }
     }
 
-    /// Data cells of a word that do not fail.
+    /// Highest bits of every value in cells that do not fail.
+    pub(super) fn protected_bits(&self) -> u32 {
+        self.protected_bits
+    }
+
+    /// Cells of a memory of `bytes` of data in banks of `rows` rows, and its words.
+    pub(super) fn laid_out(&self, bytes: u64, rows: usize) -> Result<(CellGeometry, usize), SchemeError> {
+        let refused = || SchemeError(format!("a memory of {bytes} bytes for {} cannot be laid out", self.name()));
+        let words = usize::try_from(bytes * 8 / self.word_bits() as u64).map_err(|_| refused())?;
+        let banks = words.div_ceil((rows * self.interleave()).max(1));
+        let cells = self.word_bits() + self.check_bits();
+        let geometry = CellGeometry::new(banks, rows, self.interleave(), cells).ok_or_else(refused)?;
+        Ok((geometry, words))
+    }
+
+    /// Data cells of a word of weights that do not fail.
     pub(super) fn sound_cells(&self) -> u128 {
         let one = u128::from(0xffu8 as u16 & !(0xffu16 >> self.protected_bits));
         (0..self.word_bits() / 8).fold(0, |cells, weight| cells | one << (8 * weight))
     }
 
-    /// Area and access energy relative to the same memory of plain cells without protection. Check bits cost as data bits
-    /// do; encoders, decoders and the zeroing of weights are left out.
-    pub fn cost(&self, overheads: &Overheads) -> Overhead {
-        let robust = f64::from(self.protected_bits) / 8.0;
+    /// Area and access energy relative to the same memory of plain cells without protection, for values of so many bits in
+    /// whole bytes. Check bits cost as data bits do; encoders, decoders and the zeroing of values are left out.
+    pub fn cost(&self, overheads: &Overheads, value_bits: u32) -> Overhead {
+        let robust = f64::from(self.protected_bits.min(value_bits)) / f64::from(value_bits.next_multiple_of(8));
         let word = self.word_bits() as f64;
         let bits = 1.0 + self.check_bits() as f64 / word;
         let detection = match self.protection {
@@ -266,15 +281,17 @@ mod tests {
             detection: Overhead { area: 1.01, energy: 1.1 },
         };
         let plain = Scheme::plain(Storage::SignMagnitude);
-        assert_eq!(plain.cost(&overheads), Overhead::NONE);
-        let corrected = plain.clone().with_sec_ded(64, true).unwrap().cost(&overheads);
+        assert_eq!(plain.cost(&overheads, 8), Overhead::NONE);
+        let corrected = plain.clone().with_sec_ded(64, true).unwrap().cost(&overheads, 8);
         assert_eq!(corrected, Overhead { area: 72.0 / 64.0, energy: 72.0 / 64.0 });
-        let byte = plain.clone().with_sec_ded(8, true).unwrap().cost(&overheads);
+        let byte = plain.clone().with_sec_ded(8, true).unwrap().cost(&overheads, 8);
         assert_eq!(byte.area, 13.0 / 8.0);
         // Two of eight bits in larger cells.
-        let protected = plain.clone().with_protected_bits(2).unwrap().cost(&overheads);
+        let protected = plain.clone().with_protected_bits(2).unwrap().cost(&overheads, 8);
         assert!((protected.area - 1.075).abs() < 1e-12 && (protected.energy - 1.05).abs() < 1e-12);
-        let masked = plain.with_protection(Protection::BitMasking).cost(&overheads);
+        // Two of 24 bits.
+        assert!((plain.clone().with_protected_bits(2).unwrap().cost(&overheads, 20).area - 1.025).abs() < 1e-12);
+        let masked = plain.with_protection(Protection::BitMasking).cost(&overheads, 8);
         assert_eq!(masked, overheads.detection);
     }
 

@@ -8,6 +8,7 @@
 
 use super::fault_map::FaultMap;
 use super::{CellGeometry, FaultModel};
+use crate::engine::multiversion;
 use crate::profile::sampler::Draws;
 use statrs::distribution::{ContinuousCDF, Normal};
 
@@ -26,6 +27,8 @@ const FIRST_BAND: i32 = -12;
 const LAST: f64 = 64.0;
 /// Cells that are walked along together where columns have nothing in common.
 const LINE: usize = 1 << 15;
+/// Events that are drawn at once.
+const DRAWN: usize = 8;
 /// Streams that no band of a line has.
 const TRANSIENT: u64 = u64::MAX;
 const KINDS: u64 = u64::MAX - 1;
@@ -45,14 +48,7 @@ impl VirtualChip<'_> {
         if self.model.column_correlation() > 0.0 {
             self.walk_columns(draws, p, weak);
         } else {
-            let exponential = Exponential::new();
-            let cells = weak.len() * 64;
-            for (line, start) in (0..cells).step_by(LINE).enumerate() {
-                let length = LINE.min(cells - start);
-                self.walk(draws, &exponential, line as u64, hazard(p), length, |cell, bit| {
-                    weak[(start + cell) / 64] |= bit << (cell % 64);
-                });
-            }
+            walk_lines(self, draws, hazard(p), weak);
         }
         let pieces = self.geometry.pieces();
         let last = self.geometry.existing(pieces - 1);
@@ -82,13 +78,21 @@ impl VirtualChip<'_> {
             let step = 1.0 / width;
             let stream = draws.stream(self.chip, line << 8 | band);
             let mut place = 0.0;
-            for event in 0.. {
-                let bits = stream.bits(event);
-                place += exponential.draw((bits >> 32) as u32) * step;
-                if place >= length {
-                    break;
+            let (mut steps, mut counts) = ([0.0; DRAWN], [0; DRAWN]);
+            // Drawn some at a time: only adding them up has to wait for the one before.
+            'line: for first in (0..).step_by(DRAWN) {
+                for (index, (drawn, counts)) in steps.iter_mut().zip(&mut counts).enumerate() {
+                    let bits = stream.bits(first + index as u64);
+                    *drawn = exponential.draw((bits >> 32) as u32) * step;
+                    *counts = u64::from(bits & 0xffff_ffff < limit);
                 }
-                mark(place as usize, u64::from(bits & 0xffff_ffff < limit));
+                for (drawn, counts) in steps.iter().zip(&counts) {
+                    place += drawn;
+                    if place >= length {
+                        break 'line;
+                    }
+                    mark(place as u32 as usize, *counts);
+                }
             }
             (low, high) = (high, high * std::f64::consts::SQRT_2);
             band += 1;
@@ -120,38 +124,61 @@ impl VirtualChip<'_> {
     /// aligned.
     fn decide(&self, draws: Draws, map: &mut FaultMap) {
         let (up_share, persistent) = (self.model.up_share(), fixed_point(self.model.persistent_share()));
-        let (up, down) = (map.up.as_raw_mut_slice(), map.down.as_raw_mut_slice());
-        down.copy_from_slice(up);
-        if up_share.is_none() && persistent > u64::from(u32::MAX) {
-            return;
-        }
-        let pulls_up = fixed_point(up_share.unwrap_or(1.0));
-        let polar = up_share.is_some();
-        let aligned = self.model.column_correlation() > 0.0;
-        let (kinds, columns) = (draws.stream(self.chip, KINDS), draws.stream(self.chip, COLUMNS));
-        let (pieces, rows) = (self.geometry.pieces(), self.geometry.rows());
-        let transient = map.transient.as_raw_mut_slice();
-        for (index, ((up, down), transient)) in up.iter_mut().zip(down).zip(transient).enumerate() {
-            let mut left = *up;
-            while left != 0 {
-                let bit = left & left.wrapping_neg();
-                left ^= bit;
-                let at = index * 64 + bit.trailing_zeros() as usize;
-                let kind = kinds.bits(at as u64);
-                *transient |= if kind >> 32 >= persistent { bit } else { 0 };
-                if polar {
-                    let direction = match aligned {
-                        false => kind & 0xffff_ffff,
-                        true => {
-                            let column = at / (pieces * 64 * rows) * pieces * 64 + at % (pieces * 64);
-                            // Beyond what columns' shares take of this stream.
-                            columns.bits(1 << 63 | column as u64) >> 32
-                        }
-                    };
-                    let plane = if direction < pulls_up { &mut *down } else { &mut *up };
-                    *plane ^= bit;
+        let kinds = draws.stream(self.chip, KINDS);
+        let weak = map.up.as_raw_slice();
+        if persistent <= u64::from(u32::MAX) {
+            let mut transient = FaultMap::no_cells(self.geometry);
+            for_each_cell(weak, |at, bit| {
+                if kinds.bits(at as u64) >> 32 >= persistent {
+                    transient.as_raw_mut_slice()[at / 64] |= bit;
                 }
-            }
+            });
+            map.transient = Some(transient);
+        }
+        let Some(up_share) = up_share else { return };
+        let (pulls_up, columns) = (fixed_point(up_share), draws.stream(self.chip, COLUMNS));
+        let (pieces, rows) = (self.geometry.pieces(), self.geometry.rows());
+        let aligned = self.model.column_correlation() > 0.0;
+        let [mut up, mut down] = [0; 2].map(|_| FaultMap::no_cells(self.geometry));
+        for_each_cell(weak, |at, bit| {
+            let direction = if aligned {
+                let column = at / (pieces * 64 * rows) * pieces * 64 + at % (pieces * 64);
+                // Beyond what columns' shares take of this stream.
+                columns.bits(1 << 63 | column as u64) >> 32
+            } else {
+                kinds.bits(at as u64) & 0xffff_ffff
+            };
+            let plane = if direction < pulls_up { &mut up } else { &mut down };
+            plane.as_raw_mut_slice()[at / 64] |= bit;
+        });
+        (map.up, map.down) = (up, Some(down));
+    }
+}
+
+multiversion! {
+    fn walk_lines(chip: &VirtualChip<'_>, draws: Draws, hazard: f64, weak: &mut [u64]) = walk_each_line
+}
+
+/// Marks the weak cells of a memory without columns, line by line.
+#[inline(always)]
+fn walk_each_line(chip: &VirtualChip<'_>, draws: Draws, hazard: f64, weak: &mut [u64]) {
+    let exponential = Exponential::new();
+    for (line, weak) in weak.chunks_mut(LINE / 64).enumerate() {
+        chip.walk(draws, &exponential, line as u64, hazard, weak.len() * 64, |cell, bit| {
+            weak[cell / 64] |= bit << (cell % 64);
+        });
+    }
+}
+
+/// Calls `visit(cell, bit)` for every cell of a plane, `bit` being its place in its piece.
+#[inline(always)]
+fn for_each_cell(plane: &[u64], mut visit: impl FnMut(usize, u64)) {
+    for (index, &piece) in plane.iter().enumerate() {
+        let mut left = piece;
+        while left != 0 {
+            let bit = left & left.wrapping_neg();
+            left ^= bit;
+            visit(index * 64 + bit.trailing_zeros() as usize, bit);
         }
     }
 }
@@ -190,7 +217,7 @@ impl Exponential {
         let fraction = odd << zeros & !(1 << 63);
         let exponent = zeros - 30;
         let cell = (fraction >> (63 - Self::BITS)) as usize;
-        let within = (fraction << Self::BITS & !(1 << 63)) as f64 * (1.0 / (1u64 << 63) as f64);
+        let within = (fraction << Self::BITS & !(1 << 63)) as i64 as f64 * (1.0 / (1u64 << 63) as f64);
         let (low, high) = (self.table[cell], self.table[cell + 1]);
         low + (high - low) * within + f64::from(exponent) * std::f64::consts::LN_2
     }

@@ -4,6 +4,7 @@ use super::fault_map::{FaultMap, ReadDraws, WordFaults};
 use super::placement::{ArrayShape, LayerPlacement, LayerShape, place};
 use super::scheme::SchemeError;
 use super::{CellGeometry, Codec, Decoded, Protection, Scheme, SecDed};
+use crate::engine::multiversion;
 
 /// The memory in front of a weight-stationary array, with a network's weights in it.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,12 +38,7 @@ impl WeightMemory {
         array: ArrayShape,
         layers: &[LayerShape],
     ) -> Result<Self, SchemeError> {
-        let refused =
-            || SchemeError(format!("a weight memory of {bytes} bytes for {} cannot be laid out", scheme.name()));
-        let words = usize::try_from(bytes * 8 / scheme.word_bits() as u64).map_err(|_| refused())?;
-        let banks = words.div_ceil((rows * scheme.interleave()).max(1));
-        let cells = scheme.word_bits() + scheme.check_bits();
-        let geometry = CellGeometry::new(banks, rows, scheme.interleave(), cells).ok_or_else(refused)?;
+        let (geometry, words) = scheme.laid_out(bytes, rows)?;
         let layers = place(layers, array, scheme.word_bits() / 8);
         Ok(Self { scheme, geometry, words, layers })
     }
@@ -69,28 +65,19 @@ impl WeightMemory {
         let mut counts = ReadCounts::default();
         let mut hit = Vec::new();
         for (weights, placement) in layers.iter_mut().zip(&self.layers) {
-            assert_eq!(weights.len(), placement.order.len(), "weights of the layer");
+            assert_eq!(weights.len(), placement.weights(), "weights of the layer");
             let codec = &self.scheme.storage().codec(weights);
             if let Protection::SecDed { code, zero_detected } = self.scheme.protection() {
                 self.for_each_word(map, &draws, placement, |first, faults| {
-                    let places =
-                        &placement.order[first..placement.order.len().min(first + self.scheme.word_bits() / 8)];
+                    let bytes = first..placement.weights().min(first + self.scheme.word_bits() / 8);
+                    let mut places = [0; 8];
+                    let places = &mut places[..bytes.len()];
+                    places.iter_mut().zip(bytes).for_each(|(place, byte)| *place = placement.weight(byte as u32));
                     corrected(codec, code, *zero_detected, faults, places, weights, &mut counts);
                 });
                 continue;
             }
-            self.collect(map, &draws, placement, &mut hit);
-            match self.scheme.protection() {
-                Protection::BitMasking => {
-                    each_weight(codec, &hit, weights, &mut counts, |read, wrong| codec.masked(read, wrong))
-                }
-                Protection::WordMasking => {
-                    each_weight(codec, &hit, weights, &mut counts, |_, _| codec.encode(0));
-                }
-                Protection::None | Protection::SecDed { .. } => {
-                    each_weight(codec, &hit, weights, &mut counts, |read, _| read);
-                }
-            }
+            read_layer((self, map, &draws, placement), codec, &mut hit, weights, &mut counts);
         }
         if matches!(self.scheme.protection(), Protection::None) {
             counts.masked_weights = 0;
@@ -109,7 +96,7 @@ impl WeightMemory {
     ) {
         let sound = self.scheme.sound_cells();
         let mut word = placement.first_word % self.words;
-        for first in (0..placement.order.len()).step_by(self.scheme.word_bits() / 8) {
+        for first in (0..placement.weights()).step_by(self.scheme.word_bits() / 8) {
             let faults = map.word(word, draws).without(sound);
             if !faults.none() {
                 visit(first, faults);
@@ -123,44 +110,87 @@ impl WeightMemory {
 
     /// Weights of a layer with faults in their cells, from words of 64 cells. Two passes, this one and the next, have fewer
     /// mispredicted branches than one.
+    #[inline(always)]
     fn collect(&self, map: &FaultMap, draws: &ReadDraws, placement: &LayerPlacement, hit: &mut Vec<Hit>) {
         hit.clear();
         let sound = self.scheme.sound_cells() as u64;
-        let order = &placement.order[..];
         let planes = map.planes();
         let mut word = placement.first_word % self.words;
         let mut first = 0;
-        while first < order.len() {
+        while first < placement.weights() {
             // Words that follow each other; the memory's first follows its last.
-            let words = (order.len() - first).div_ceil(8).min(GROUP).min(self.words - word);
-            let (mut up, mut down) = ([0u64; GROUP], [0u64; GROUP]);
-            for place in 0..words {
-                (up[place], down[place]) = (planes.up[word + place] & !sound, planes.down[word + place] & !sound);
-            }
+            let words = (placement.weights() - first).div_ceil(8).min(GROUP).min(self.words - word);
+            let whole = |plane: &[u64]| -> [u64; GROUP] {
+                let rows = &plane[word..word + words];
+                let rows = rows.try_into().unwrap_or_else(|_| {
+                    let mut few = [0; GROUP];
+                    few[..rows.len()].copy_from_slice(rows);
+                    few
+                });
+                rows.map(|row| row & !sound)
+            };
+            let mut up = whole(planes.up);
+            // Where faults flip there is one plane.
+            let mut down = if std::ptr::eq(planes.up, planes.down) { up } else { whole(planes.down) };
             if let Some(transient) = planes.transient {
                 for place in 0..words {
                     let silent = draws.silent(transient[word + place], word + place);
                     (up[place], down[place]) = (up[place] & !silent, down[place] & !silent);
                 }
             }
-            collect_group(&up, &down, &order[first..order.len().min(first + 8 * words)], hit);
+            collect_group(&up, &down, placement, first, hit);
             first += 8 * words;
             word = if word + words == self.words { 0 } else { word + words };
         }
     }
 }
 
+multiversion! {
+    fn read_layer(
+        from: (&WeightMemory, &FaultMap, &ReadDraws, &LayerPlacement),
+        codec: &Codec,
+        hit: &mut Vec<Hit>,
+        weights: &mut [i8],
+        counts: &mut ReadCounts,
+    ) = read_unchecked_words
+}
+
+/// Replaces a layer's weights by what is read of them from words without check bits.
+#[inline(always)]
+fn read_unchecked_words(
+    (memory, map, draws, placement): (&WeightMemory, &FaultMap, &ReadDraws, &LayerPlacement),
+    codec: &Codec,
+    hit: &mut Vec<Hit>,
+    weights: &mut [i8],
+    counts: &mut ReadCounts,
+) {
+    memory.collect(map, draws, placement, hit);
+    match memory.scheme.protection() {
+        Protection::BitMasking => {
+            each_weight(codec, hit, weights, counts, |read, wrong| codec.masked(read, wrong));
+        }
+        Protection::WordMasking => each_weight(codec, hit, weights, counts, |_, _| codec.encode(0)),
+        Protection::None | Protection::SecDed { .. } => each_weight(codec, hit, weights, counts, |read, _| read),
+    }
+}
+
 /// Words that are looked at together: one bit a weight fills 64.
 const GROUP: usize = 8;
 
-/// Weights in `places` whose cells have faults, eight weights a word.
+/// Weights from byte `first` on whose cells have faults, eight weights a word.
 #[inline(always)]
-fn collect_group(up: &[u64; GROUP], down: &[u64; GROUP], places: &[u32], hit: &mut Vec<Hit>) {
+fn collect_group(
+    up: &[u64; GROUP],
+    down: &[u64; GROUP],
+    placement: &LayerPlacement,
+    first: usize,
+    hit: &mut Vec<Hit>,
+) {
     let mut weak = 0u64;
     for (index, (up, down)) in up.iter().zip(down).enumerate() {
         weak |= u64::from(bytes_with_bits(up | down)) << (8 * index);
     }
-    if let Some(beyond) = (!0u64).checked_shl(places.len() as u32) {
+    if let Some(beyond) = (!0u64).checked_shl((placement.weights() - first).min(64) as u32) {
         weak &= !beyond;
     }
     hit.reserve(8 * GROUP);
@@ -168,7 +198,8 @@ fn collect_group(up: &[u64; GROUP], down: &[u64; GROUP], places: &[u32], hit: &m
         let index = weak.trailing_zeros() as usize;
         weak &= weak - 1;
         let (word, shift) = (index / 8, index % 8 * 8);
-        hit.push(Hit { place: places[index], up: (up[word] >> shift) as u8, down: (down[word] >> shift) as u8 });
+        let (up, down) = ((up[word] >> shift) as u8, (down[word] >> shift) as u8);
+        hit.push(Hit { place: placement.weight((first + index) as u32), up, down });
     }
 }
 
@@ -295,7 +326,8 @@ mod tests {
                 let mut flipped = 0;
                 for ((layer, original), found) in memory.layers.iter().zip(weights()).zip(found) {
                     let storage = storage.codec(&original);
-                    for (position, &place) in layer.order.iter().enumerate() {
+                    for position in 0..layer.weights() {
+                        let place = layer.weight(position as u32);
                         let word = (layer.first_word + position / 8) % (bytes as usize / 8);
                         let mut code = storage.encode(original[place as usize]);
                         for bit in 0..8 {
@@ -333,8 +365,8 @@ mod tests {
         let mut first = vec![0i8; 60 * 33];
         let mut second = vec![0i8; 330];
         memory.read(&map, 0, &mut [&mut first, &mut second]);
-        let order = &memory.layers[0].order;
-        let repeats = (0..1980 - 1024).filter(|&i| first[order[i] as usize] == first[order[i + 1024] as usize]);
+        let at = |byte: u32| first[memory.layers[0].weight(byte) as usize];
+        let repeats = (0..1980 - 1024).filter(|&byte| at(byte) == at(byte + 1024));
         assert_eq!(repeats.count(), 1980 - 1024);
         assert!(first.iter().filter(|weight| **weight != 0).count() > 500);
     }

@@ -1,6 +1,7 @@
 //! Product tables in files: NPY, or comma-separated values.
 
 use super::{MultiplierSpec, ProductTable};
+use crate::npy::NpyFile;
 use thiserror::Error;
 
 /// A file that holds no product table.
@@ -19,7 +20,7 @@ pub enum TableFileError {
         problem: String,
     },
     /// An NPY file of other numbers.
-    #[error("an NPY file of type {found} where <i4 is expected")]
+    #[error("an NPY file of type '{found}' where <i4 is expected")]
     Type {
         /// Its type.
         found: String,
@@ -125,12 +126,11 @@ fn widths(shape: &[u64]) -> Option<[u32; 2]> {
 
 fn read_npy(bytes: &[u8]) -> Result<(Vec<u64>, Vec<i64>), TableFileError> {
     let unreadable = |error: std::io::Error| TableFileError::Unreadable { problem: error.to_string() };
-    let file = npyz::NpyFile::new(bytes).map_err(unreadable)?;
-    let found = file.dtype().descr();
-    if found.trim_matches('\'') != "<i4" {
-        return Err(TableFileError::Type { found });
+    let file = NpyFile::new(bytes).map_err(unreadable)?;
+    if file.code() != "<i4" {
+        return Err(TableFileError::Type { found: file.code().to_owned() });
     }
-    if file.order() != npyz::Order::C {
+    if file.fortran_order() {
         return Err(TableFileError::FortranOrder);
     }
     let shape = file.shape().to_vec();

@@ -3,7 +3,7 @@
 use super::mass_function::MassFunction;
 use super::{ErrorProfile, ProfileMetadata, Stimulus};
 use crate::multiplier::ProductTable;
-use npyz::WriterBuilder;
+use crate::npy::{self, NpyFile};
 use std::io::{Read, Seek, Write};
 
 /// A profile or a trace that could not be read or written.
@@ -230,27 +230,19 @@ impl<W: Write + Seek> Archive<W> {
         Self { zip: zip::ZipWriter::new(sink) }
     }
 
-    pub(crate) fn vector<T: npyz::AutoSerialize + Copy>(&mut self, key: &str, values: &[T]) -> std::io::Result<()> {
+    pub(crate) fn vector<T: npy::Element>(&mut self, key: &str, values: &[T]) -> std::io::Result<()> {
         self.array(key, &[values.len() as u64], values)
     }
 
-    pub(crate) fn array<T: npyz::AutoSerialize + Copy>(
-        &mut self,
-        key: &str,
-        shape: &[u64],
-        values: &[T],
-    ) -> std::io::Result<()> {
+    pub(crate) fn array<T: npy::Element>(&mut self, key: &str, shape: &[u64], values: &[T]) -> std::io::Result<()> {
         // A fixed date, so that equal contents are equal files. The lowest level: higher ones take four times as long
         // for a tenth less.
         let options = zip::write::SimpleFileOptions::default()
             .compression_method(zip::CompressionMethod::Deflated)
             .compression_level(Some(1))
             .last_modified_time(zip::DateTime::default());
-        self.zip.start_file(npyz::npz::file_name_from_array_name(key), options)?;
-        let buffered = std::io::BufWriter::new(&mut self.zip);
-        let mut writer = npyz::WriteOptions::new().default_dtype().shape(shape).writer(buffered).begin_nd()?;
-        writer.extend(values.iter().copied())?;
-        writer.finish()
+        self.zip.start_file(npy::file_name(key), options)?;
+        npy::write(&mut self.zip, shape, values)
     }
 
     pub(crate) fn finish(self) -> std::io::Result<()> {
@@ -260,7 +252,7 @@ impl<W: Write + Seek> Archive<W> {
 }
 
 /// An array of `shape`.
-fn array<T: npyz::Deserialize>(
+fn array<T: npy::Element>(
     zip: &mut zip::ZipArchive<impl Read + Seek>,
     key: &'static str,
     shape: &[u64],
@@ -270,7 +262,7 @@ fn array<T: npyz::Deserialize>(
 }
 
 /// An array of one dimension and any length.
-fn vector<T: npyz::Deserialize>(
+fn vector<T: npy::Element>(
     zip: &mut zip::ZipArchive<impl Read + Seek>,
     key: &'static str,
 ) -> Result<Vec<T>, ProfileError> {
@@ -278,14 +270,13 @@ fn vector<T: npyz::Deserialize>(
     if found.len() != 1 { invalid(key, format!("shape {found:?}, not one dimension")) } else { Ok(values) }
 }
 
-fn any_array<T: npyz::Deserialize>(
+fn any_array<T: npy::Element>(
     zip: &mut zip::ZipArchive<impl Read + Seek>,
     key: &'static str,
 ) -> Result<(Vec<u64>, Vec<T>), ProfileError> {
     let unreadable = |problem: String| ProfileError::Invalid { key, problem };
-    let name = npyz::npz::file_name_from_array_name(key);
-    let file = zip.by_name(&name).map_err(|error| unreadable(error.to_string()))?;
-    let array = npyz::NpyFile::new(std::io::BufReader::new(file)).map_err(|error| unreadable(error.to_string()))?;
+    let file = zip.by_name(&npy::file_name(key)).map_err(|error| unreadable(error.to_string()))?;
+    let array = NpyFile::new(file).map_err(|error| unreadable(error.to_string()))?;
     // More than any profile has, less than exhausts the memory.
     if array.len() > 1 << 24 {
         return Err(unreadable(format!("{} elements are too many", array.len())));

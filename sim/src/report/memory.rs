@@ -2,6 +2,7 @@
 
 use super::{Interval, Record};
 use crate::array::EnergyComponents;
+use crate::memory::Content;
 use serde::{Deserialize, Serialize};
 
 /// All chips and seeds of one method and memory at one pair of supplies.
@@ -55,6 +56,9 @@ pub struct MemoryReport {
     pub schema: String,
     /// Fault model.
     pub model: String,
+    /// What the failing memories hold, which share a supply.
+    #[serde(default = "weights")]
+    pub memories: Vec<Content>,
     /// Lowest supply without failures, V.
     pub vmin_v: f64,
     /// Nominal supply of the memories, V.
@@ -71,6 +75,10 @@ pub struct MemoryReport {
     pub sensitivity: Vec<Sensitivity>,
     /// Conditions under which the numbers mean less than they seem to.
     pub warnings: Vec<String>,
+}
+
+fn weights() -> Vec<Content> {
+    vec![Content::Weights]
 }
 
 impl MemoryReport {
@@ -202,6 +210,7 @@ mod tests {
         let mut report = MemoryReport {
             schema: MemoryReport::SCHEMA.to_owned(),
             model: "m".into(),
+            memories: vec![Content::Weights],
             vmin_v: 0.7,
             nominal_v: 1.1,
             target: 0.8,

@@ -2,6 +2,7 @@
 
 use super::reader::{DataError, dataset, read_file};
 use super::{Dataset, Split};
+use crate::npy::{self, NpyFile};
 use std::io::{Cursor, Read, Seek};
 use std::path::Path;
 
@@ -63,20 +64,20 @@ fn channels_first(pixels: &[u8], [channels, rows, columns]: [usize; 3]) -> Vec<u
 /// Shape and elements of an array of whole numbers 0…255.
 fn bytes_of(zip: &mut zip::ZipArchive<impl Read + Seek>, key: &str) -> Result<(Vec<u64>, Vec<u8>), String> {
     let unreadable = |error: &dyn std::fmt::Display| format!("{key}: {error}");
-    let entry = zip.by_name(&npyz::npz::file_name_from_array_name(key)).map_err(|error| unreadable(&error))?;
-    let array = npyz::NpyFile::new(std::io::BufReader::new(entry)).map_err(|error| unreadable(&error))?;
+    let entry = zip.by_name(&npy::file_name(key)).map_err(|error| unreadable(&error))?;
+    let array = NpyFile::new(entry).map_err(|error| unreadable(&error))?;
     if array.len() > MOST_ELEMENTS {
         return Err(format!("{key}: {} elements are too many", array.len()));
     }
-    if array.order() != npyz::Order::C {
+    if array.fortran_order() {
         return Err(format!("{key}: save it in C order"));
     }
-    let (shape, kind) = (array.shape().to_vec(), array.dtype().descr());
+    let (shape, kind) = (array.shape().to_vec(), array.code().to_owned());
     let narrow = |values: Vec<i64>| -> Result<Vec<u8>, String> {
         let byte = |value: i64| u8::try_from(value).map_err(|_| format!("{key}: {value} is not 0…255"));
         values.into_iter().map(byte).collect()
     };
-    let values = match kind.trim_matches('\'') {
+    let values = match &*kind {
         "|u1" => array.into_vec::<u8>().map_err(|error| unreadable(&error))?,
         "<i8" => narrow(array.into_vec::<i64>().map_err(|error| unreadable(&error))?)?,
         "<i4" => {

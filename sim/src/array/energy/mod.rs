@@ -64,17 +64,33 @@ impl Memories {
     }
 }
 
+/// Where an on-chip memory runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MemorySupply {
+    /// Its supply.
+    pub supply: Volts,
+    /// What its protection costs.
+    pub overhead: Overhead,
+}
+
+impl MemorySupply {
+    /// A memory without protection.
+    pub fn unprotected(supply: Volts) -> Self {
+        Self { supply, overhead: Overhead::NONE }
+    }
+}
+
 /// Supplies of the array and of the memories, and what else decides what memories cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Supplies {
     /// Of the array's elements.
     pub logic: Volts,
-    /// Of the on-chip memories for activations and partial sums.
-    pub sram: Volts,
+    /// Of the memory for activations.
+    pub input: MemorySupply,
     /// Of the weight memory.
-    pub weights: Volts,
-    /// What protection of the weight memory costs.
-    pub weight_overhead: Overhead,
+    pub weight: MemorySupply,
+    /// Of the memory for partial sums.
+    pub partial_sum: MemorySupply,
     /// Leakage of all memories over what their macros have, as temperature changes it.
     pub sram_leakage: f64,
 }
@@ -82,7 +98,8 @@ pub struct Supplies {
 impl Supplies {
     /// All memories at one supply, unprotected, at the temperature of their macros' data.
     pub fn new(logic: Volts, sram: Volts) -> Self {
-        Self { logic, sram, weights: sram, weight_overhead: Overhead::NONE, sram_leakage: 1.0 }
+        let memory = MemorySupply::unprotected(sram);
+        Self { logic, input: memory, weight: memory, partial_sum: memory, sram_leakage: 1.0 }
     }
 }
 
@@ -177,14 +194,13 @@ impl EnergyModel<'_> {
     fn sram(&self, events: &Events, supplies: Supplies) -> (f64, f64, f64) {
         let technology = &self.memories.technology;
         let nominal = Volts(technology.nominal_supply_v());
-        let (sram, weights) = ((supplies.sram, Overhead::NONE), (supplies.weights, supplies.weight_overhead));
         let memories = [
-            (&self.memories.input, events.input, sram),
-            (&self.memories.weight, events.weight, weights),
-            (&self.memories.partial_sum, events.partial_sum, sram),
+            (&self.memories.input, events.input, supplies.input),
+            (&self.memories.weight, events.weight, supplies.weight),
+            (&self.memories.partial_sum, events.partial_sum, supplies.partial_sum),
         ];
         let (mut dynamic_pj, mut leakage_mw, mut crossing) = (0.0, 0.0, 0.0);
-        for (sram, bytes, (supply, overhead)) in memories {
+        for (sram, bytes, MemorySupply { supply, overhead }) in memories {
             let accesses_pj = (bytes.read + bytes.spilled) * technology.read_pj_per_byte(sram)
                 + (bytes.written + bytes.filled) * technology.write_pj_per_byte(sram);
             dynamic_pj += accesses_pj * (supply / nominal).powi(2) * overhead.energy;
@@ -201,12 +217,12 @@ impl EnergyModel<'_> {
         (dynamic_pj * PJ, leakage_mw, level_shifter)
     }
 
-    /// Clock periods that an access of the weight memory takes at its supply; delays of memories are taken to grow as those of
+    /// Clock periods that an access of one of its memories takes at a supply; delays of memories are taken to grow as those of
     /// logic do.
-    pub fn weight_access_cycles(&self, supply: Volts) -> Result<f64, SupplyOutOfRange> {
+    pub fn access_cycles(&self, sram: &SramMacro, supply: Volts) -> Result<f64, SupplyOutOfRange> {
         let nominal = Volts(self.memories.technology.nominal_supply_v());
         let slowdown = self.technology.slowdown(supply)? / self.technology.slowdown(nominal)?;
-        Ok(self.memories.weight.access_ns * 1e3 * slowdown / self.clock_ps)
+        Ok(sram.access_ns * 1e3 * slowdown / self.clock_ps)
     }
 
     /// Time of so many cycles, µs.

@@ -29,6 +29,7 @@ const LISTS: &[&str] = &[
     "training.seeds",
     "operation.supply_v",
     "operation.compensations",
+    "memory_faults.memories",
     "memory_faults.sram_v",
     "memory_faults.bit_error_rate",
     "memory_faults.chip_maps",
@@ -285,7 +286,14 @@ options = ["--exclusive"]
 
     #[test]
     fn only_sweeps_have_axes() {
-        const SWEEPS: [&str; 4] = ["formats.toml", "methods-small.toml", "methods-tuning.toml", "sweep.toml"];
+        const SWEEPS: [&str; 6] = [
+            "formats.toml",
+            "many-records.toml",
+            "memory-values.toml",
+            "methods-small.toml",
+            "methods-tuning.toml",
+            "sweep.toml",
+        ];
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../hwconfigs/experiment");
         let mut sweeps = Vec::new();
         for entry in std::fs::read_dir(folder).unwrap() {

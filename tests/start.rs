@@ -1,0 +1,101 @@
+//! Networks that start from weights of another program.
+#![cfg(feature = "train")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn axtrain(folder: &Path, arguments: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_axtrain");
+    Command::new(program).args(arguments).current_dir(folder).output().expect("the program starts")
+}
+
+const EXPERIMENT: &str = r#"
+name = "start"
+dataset = "digits"
+technology = "freepdk45"
+memory = "cacti7-45nm-lstp"
+array = "edge-16x16"
+baseline = "exact"
+[model]
+layers = [
+    { conv = 6, kernel = 3, padding = 1 },
+    { pool = "max", window = 2 },
+    { conv = 12, kernel = 3 },
+]
+[training]
+methods = ["post-training", "passive"]
+start = "digits.safetensors"
+seeds = [1]
+epochs = 4
+batch = 32
+learning_rate = 1e-3
+[operation]
+supply_v = [1.1]
+batch = 64
+[[designs]]
+name = "exact"
+family = "array"
+signed = true
+[[designs]]
+name = "truncated"
+family = "operand-truncated"
+parameters = { a = 3, b = 3 }
+signed = true
+"#;
+
+fn folder(name: &str, text: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("sim/tests/data/state_dict/digits.safetensors");
+    fs::copy(weights, folder.join("digits.safetensors")).unwrap();
+    fs::write(folder.join("e.toml"), text).unwrap();
+    folder
+}
+
+/// PyTorch's accuracy with these weights is 97.8 %.
+#[test]
+fn weights_of_another_program_run_and_are_trained_further() {
+    let folder = folder("start", EXPERIMENT);
+    let output = axtrain(&folder, &["run", "e.toml", "--json", "-q"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let records: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let accuracy = |design: &str, method: &str| {
+        let of =
+            |record: &&serde_json::Value| record["point"]["design"] == design && record["point"]["method"] == method;
+        records.as_array().unwrap().iter().find(of).unwrap()["accuracy"].as_f64().unwrap()
+    };
+    let (as_it_is, approximate) = (accuracy("exact", "post-training"), accuracy("truncated", "post-training"));
+    assert!((as_it_is - 0.978).abs() < 0.01, "{as_it_is}");
+    assert!(approximate < as_it_is - 0.02, "{approximate}: the multiplier makes a difference");
+    let trained = accuracy("truncated", "passive");
+    assert!(trained > approximate + 0.02, "{trained} after training, {approximate} before");
+    // The rate of learning does not matter where nothing is learnt.
+    let faster = EXPERIMENT.replace("1e-3", "5e-3").replace(", \"passive\"", "");
+    fs::write(folder.join("e.toml"), faster).unwrap();
+    let again = axtrain(&folder, &["run", "e.toml", "--json", "-q"]);
+    let again: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(again[0]["accuracy"], as_it_is);
+}
+
+#[test]
+fn weights_that_do_not_fit_are_refused() {
+    let unwrapped = |text: &[u8]| -> String {
+        String::from_utf8_lossy(text).chars().filter(|c| !c.is_whitespace() && *c != '│').collect()
+    };
+    let cases = [
+        ("conv = 12", "conv = 13", "layer2needsweightsofshape[13,6,3,3]"),
+        ("digits.safetensors", "other.safetensors", "other.safetensors:"),
+        ("seeds = [1]", "seeds = [1]\nstart_layers = [\"conv1\", \"conv2\"]", "2namesfor3layers"),
+        ("seeds = [1]", "seeds = [1]\nstart_layers = [\"conv1\", \"conv2\", \"fc\"]", "nolayerforbn1"),
+    ];
+    for (from, to, expected) in cases {
+        let folder = folder("start-refused", &EXPERIMENT.replacen(from, to, 1));
+        let output = axtrain(&folder, &["run", "e.toml"]);
+        let message = unwrapped(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains(expected) && message.contains("e.toml:"), "{message}");
+        assert!(!folder.join("runs").exists());
+    }
+}
