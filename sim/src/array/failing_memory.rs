@@ -8,12 +8,13 @@
 //! - Partial sums lie in the output memory, from its first word on for every layer and batch, column tile after column tile, each
 //!   from a new word on, a row an image or output pixel. All folds along K leave their sums in the same cells. A sum is read as
 //!   often as it is written: by the next fold's adder, and in the end to become an activation; bias is added after that.
+//! - Of networks with residuals inputs lie as in a chain, whichever layer made them, and residuals are read without faults.
 //! - What exceeds a memory passes through it: word i of the stream is in word i mod its words.
 
 use super::layers::wrapped;
 use crate::kernel::{Shape, TableGemm};
 use crate::memory::{ArrayShape, FailingValues};
-use crate::workload::{Network, QuantizedLayer};
+use crate::workload::{Flow, Network, QuantizedLayer};
 use rayon::prelude::*;
 
 /// Inference with sums as the array's memories return them.
@@ -53,10 +54,11 @@ impl FailingInference<'_> {
     }
 
     fn block(&self, network: &Network, images: &[u8], first_batch: u64) -> Vec<i32> {
-        let mut codes = images.to_vec();
+        let mut flow = Flow::new(network, images);
         for (index, layer) in network.layers().iter().enumerate() {
             // Numbers of the reads of a layer in a batch; folds count on from them.
             let read = |batch: usize| (first_batch + batch as u64) << 32 | (index as u64) << 24;
+            let mut codes = flow.input().to_vec();
             if let Some(memory) = &self.activations {
                 let half = index % 2 * (memory.memory().words() / 2);
                 for (batch, codes) in codes.chunks_mut(self.batch * layer.inputs()).enumerate() {
@@ -67,9 +69,8 @@ impl FailingInference<'_> {
                 None => self.sound_sums(layer, &codes),
                 Some(memory) => self.sums_through(memory, layer, &codes, read),
             };
-            match layer.requantize {
-                Some(_) => codes = layer.activate(&sums),
-                None => return sums,
+            if let Some(scores) = flow.finish(layer, sums) {
+                return scores;
             }
         }
         unreachable!("the last layer of a network gives scores")

@@ -227,10 +227,8 @@ fn matched(entries: &BTreeMap<String, Entry>, layers: &[Convolution]) -> Result<
     sizes.sort_unstable();
     sizes.dedup();
     for size in sizes {
-        let of_size: Vec<String> = normalisations
-            .extract_if(.., |name| entries[*name].weight.len() == size)
-            .cloned()
-            .collect();
+        let of_size: Vec<String> =
+            normalisations.extract_if(.., |name| entries[*name].weight.len() == size).cloned().collect();
         let places: Vec<usize> =
             (0..layers.len()).filter(|&place| layers[place].channels() == size && place + 1 < layers.len()).collect();
         let convolutional: Vec<usize> =
