@@ -51,11 +51,12 @@ impl Contents<'_> {
         let rows = found.iter().map(|one| {
             let saving = |outcome: &Outcome| Cell::number(signed_percent(-100.0 * outcome.saved, 1), outcome.saved);
             let choice = |outcome: &Outcome| {
-                Cell::text(&if outcome.choice == usual.choice { "the same".to_owned() } else { name(outcome) })
+                let choice = if outcome.choice == usual.choice { "the same".to_owned() } else { name(outcome) };
+                Cell::text(choice)
             };
             let [half, same, twice] = [0, 1, 2].map(|index| &one.outcomes[index]);
             vec![
-                Cell::text(&component_label(one.component)),
+                Cell::text(component_label(one.component)),
                 Cell::number(format!("{:.1} %", 100.0 * one.share), one.share),
                 saving(half),
                 saving(same),

@@ -45,6 +45,13 @@ pub(crate) struct Sweep {
     found: usize,
 }
 
+/// What a variation needs.
+struct Wanted {
+    /// Networks by their hashes.
+    networks: Vec<(String, Job)>,
+    keys: Vec<Key>,
+}
+
 /// A network and who needs it.
 struct Needed {
     fingerprint: String,
@@ -150,15 +157,14 @@ impl Sweep {
                     format!("the sweep has two names: {} and {}", self.root.display(), study.root.display());
                 return Err(Failure::request(message, "a sweep has one folder: name cannot be an axis"));
             }
-            let networks = Job::all(&study).into_iter().map(|job| (job.fingerprint(&study), job));
-            Ok((networks.collect::<Vec<_>>(), simulate::all_keys(&study, seed)))
+            let networks = Job::all(&study).into_iter().map(|job| (job.fingerprint(&study), job)).collect();
+            Ok(Wanted { networks, keys: simulate::all_keys(&study, seed) })
         };
-        let wanted: Vec<(Vec<(String, Job)>, Vec<Key>)> =
-            variations.par_iter().map(of_variation).collect::<Result<_, Failure>>()?;
+        let wanted: Vec<Wanted> = variations.par_iter().map(of_variation).collect::<Result<_, Failure>>()?;
         let mut known: HashMap<String, usize> =
             self.networks.iter().enumerate().map(|(number, network)| (network.fingerprint.clone(), number)).collect();
         let mut new = Vec::new();
-        for (&variation, (networks, keys)) in variations.iter().zip(wanted) {
+        for (&variation, Wanted { networks, keys }) in variations.iter().zip(wanted) {
             self.keys.extend(keys);
             for (fingerprint, job) in networks {
                 if !known.contains_key(&fingerprint) {

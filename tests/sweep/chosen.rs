@@ -24,10 +24,12 @@ fn records(folder: &Path) -> Vec<serde_json::Value> {
 
 type Candidate = (String, String);
 
-/// What is to be compared: for each candidate the accuracy of its baseline, and energy and accuracy of all its points. Every
-/// candidate has one seed.
-fn race_of(records: &[serde_json::Value], epochs: &str) -> BTreeMap<Candidate, (f64, Vec<(f64, f64)>)> {
-    let mut race: BTreeMap<Candidate, (f64, Vec<(f64, f64)>)> = BTreeMap::new();
+/// For each candidate the accuracy of its baseline, and energy and accuracy of all its points.
+type Race = BTreeMap<Candidate, (f64, Vec<(f64, f64)>)>;
+
+/// What is to be compared at one expense. Every candidate has one seed.
+fn race_of(records: &[serde_json::Value], epochs: &str) -> Race {
+    let mut race = Race::new();
     for record in records.iter().filter(|record| record["point"]["settings"]["training.epochs"] == epochs) {
         let setting = |key: &str| record["point"]["settings"][key].as_str().unwrap().to_owned();
         let place = race.entry((setting("array"), setting("model.hidden"))).or_default();
@@ -41,7 +43,7 @@ fn race_of(records: &[serde_json::Value], epochs: &str) -> BTreeMap<Candidate, (
 }
 
 /// The best `count`, the plain way.
-fn best(race: &BTreeMap<Candidate, (f64, Vec<(f64, f64)>)>, count: usize) -> BTreeSet<Candidate> {
+fn best(race: &Race, count: usize) -> BTreeSet<Candidate> {
     let accepted = race.values().map(|(reference, _)| *reference).fold(0.0, f64::max) - 0.02;
     let mut order: Vec<(f64, f64, &Candidate)> = Vec::new();
     for (candidate, (_, points)) in race {

@@ -8,7 +8,7 @@
 //! - Partial sums lie in the output memory, from its first word on for every layer and batch, column tile after column tile, each
 //!   from a new word on, a row an image or output pixel. All folds along K leave their sums in the same cells. A sum is read as
 //!   often as it is written: by the next fold's adder, and in the end to become an activation; bias is added after that.
-//! - Codes that are added to a layer's sums, a residual, are taken as they were written.
+//! - Of networks with residuals inputs lie as in a chain, whichever layer made them, and residuals are read without faults.
 //! - What exceeds a memory passes through it: word i of the stream is in word i mod its words.
 
 use super::layers::wrapped;
