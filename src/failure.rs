@@ -88,7 +88,6 @@ impl Failure {
     }
 
     /// The request is sound, but what it needs is not there yet.
-    #[cfg(feature = "train")]
     pub(crate) fn incomplete(message: impl Display, help: impl Display) -> Self {
         let (message, help) = (message.to_string(), Some(help.to_string()));
         Self::new(1, Problem { message, help, file: None, span: None })

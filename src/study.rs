@@ -79,6 +79,7 @@ pub(crate) struct Study {
 /// Weights of another program that training starts from.
 pub(crate) struct Start {
     /// One entry a layer.
+    #[cfg_attr(not(feature = "train"), expect(dead_code, reason = "without training it is only checked"))]
     pub(crate) layers: Arc<Vec<FloatLayer>>,
     /// Of the file, and of what is taken for what.
     pub(crate) sha256: String,
