@@ -37,27 +37,29 @@ pub(crate) fn write_overview(
 
 fn answer(lines: &[Line]) -> String {
     let mut html = String::from("<ul class=\"answer\">\n");
-    if let Some(cheapest) = cheapest(lines, ACCEPTED_LOSSES[0]) {
-        let best = cheapest.best;
-        for loss in ACCEPTED_LOSSES {
-            html += &least_energy(lines, loss);
-        }
-        let reference = &best.reference;
-        return html
-            + &format!(
-                "</ul>\n<p class=\"note\">Compared with the most accurate baseline at full supply: {}, {} an image, in {}.</p>\n",
-                percent(reference),
-                nanojoules(reference.energy_uj.total),
-                link(best)
-            );
-    }
+    let mut compared_with =
+        "Each variation is compared with its own baseline at full supply, trained the first way".to_owned();
     for (index, loss) in ACCEPTED_LOSSES.into_iter().enumerate() {
         let within = loss_in_points(loss);
-        let best = lines.iter().max_by(|a, b| a.saved[index].total_cmp(&b.saved[index]));
-        html += &match best.and_then(|line| Some((line, line.best[index].as_ref()?))) {
-            Some((line, point)) if line.saved[index] > 0.0 => format!(
+        let found = match cheapest(lines, loss) {
+            Some(cheapest) => {
+                let (best, saved) = (cheapest.best, cheapest.saved());
+                let (accuracy, energy) = (percent(&best.reference), nanojoules(best.reference.energy_uj.total));
+                let place = link(best);
+                compared_with = format!(
+                    "Compared with the most accurate baseline at full supply: {accuracy}, {energy} an image, in {place}"
+                );
+                Some((cheapest.found.line, cheapest.found.point, saved))
+            }
+            None => {
+                let most = lines.iter().max_by(|a, b| a.saved[index].total_cmp(&b.saved[index]));
+                most.and_then(|line| Some((line, line.best[index].as_ref()?, line.saved[index])))
+            }
+        };
+        html += &match found {
+            Some((line, point, saved)) if saved > 0.0 => format!(
                 "<li><b>{:.0} % less energy</b> within {within} of accuracy: {}, {} training, {:.2} V in {}. {}, {} an image.</li>\n",
-                100.0 * line.saved[index],
+                100.0 * saved,
                 escaped(&point.design),
                 escaped(&point.method),
                 point.supply_v,
@@ -65,31 +67,10 @@ fn answer(lines: &[Line]) -> String {
                 percent(point),
                 nanojoules(point.energy_uj.total)
             ),
-            _ => format!("<li class=\"none\">No variation saves energy within {within} of accuracy.</li>\n"),
+            _ => format!("<li class=\"none\">Nothing saves energy within {within} of accuracy.</li>\n"),
         };
     }
-    html + "</ul>\n<p class=\"note\">Each variation is compared with its own baseline at full supply, trained the first way.</p>\n"
-}
-
-/// The answer for one loss, of all variations together.
-fn least_energy(lines: &[Line], loss: f64) -> String {
-    let within = loss_in_points(loss);
-    match cheapest(lines, loss) {
-        Some(cheapest) if cheapest.saved() > 0.0 => {
-            let Unbeaten { line, point } = cheapest.found;
-            format!(
-                "<li><b>{:.0} % less energy</b> within {within} of the best accuracy: {}, {} training, {:.2} V in {}. {}, {} an image.</li>\n",
-                100.0 * cheapest.saved(),
-                escaped(&point.design),
-                escaped(&point.method),
-                point.supply_v,
-                link(line),
-                percent(point),
-                nanojoules(point.energy_uj.total)
-            )
-        }
-        _ => format!("<li class=\"none\">Nothing saves energy within {within} of the best accuracy.</li>\n"),
-    }
+    html + &format!("</ul>\n<p class=\"note\">{compared_with}.</p>\n")
 }
 
 /// Points that no other of any variation beats.
