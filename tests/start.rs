@@ -77,6 +77,15 @@ fn weights_of_another_program_run_and_are_trained_further() {
     let again = axtrain(&folder, &["run", "e.toml", "--json", "-q"]);
     let again: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
     assert_eq!(again[0]["accuracy"], as_it_is);
+    // Other weights under the same name are other weights.
+    let path = folder.join("digits.safetensors");
+    let mut bytes = fs::read(&path).unwrap();
+    let end = bytes.len();
+    bytes[end - 1000..].fill(0);
+    fs::write(&path, bytes).unwrap();
+    let other = axtrain(&folder, &["run", "e.toml", "--json", "-q"]);
+    let other: serde_json::Value = serde_json::from_slice(&other.stdout).unwrap();
+    assert_ne!(other[0]["accuracy"], as_it_is);
 }
 
 #[test]
