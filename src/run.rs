@@ -43,14 +43,8 @@ pub(crate) fn complete(study: &Study, seed: u64, console: &Console) -> Result<Re
     Ok(Results { records, figures, report })
 }
 
-/// Characterises a study whose records are written, and writes its figures and report.
-pub(crate) fn report_only(study: &Study, console: &Console) -> Result<(), Failure> {
-    study.characterize(console)?;
-    report(study).map(drop)
-}
-
 /// Figures and report of a study's folder.
-fn report(study: &Study) -> Result<(Vec<PathBuf>, PathBuf), Failure> {
+pub(crate) fn report(study: &Study) -> Result<(Vec<PathBuf>, PathBuf), Failure> {
     for job in Job::all(study) {
         job.show(study)?;
     }

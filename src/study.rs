@@ -389,9 +389,20 @@ impl Study {
         cache: Option<&TransitionCache>,
         console: &Console,
     ) -> Result<Behaviour, Failure> {
+        self.behaviour_at(&self.operating_points(), design, cache, console)
+    }
+
+    /// What one design does at operating points, in the array.
+    pub(crate) fn behaviour_at(
+        &self,
+        points: &[OperatingPoint],
+        design: usize,
+        cache: Option<&TransitionCache>,
+        console: &Console,
+    ) -> Result<Behaviour, Failure> {
         crate::interrupt::check()?;
         let design = &self.designs[design];
-        let behaviour = behaviour(design, &self.technology, &self.operating_points(), cache, console)?;
+        let behaviour = behaviour(design, &self.technology, points, cache, console)?;
         Ok(match self.array.on_timing_error() {
             OnTimingError::Drop => behaviour.dropping_late_products(design),
             OnTimingError::Capture => behaviour,
@@ -415,6 +426,34 @@ impl Study {
         let text = serde_json::to_vec_pretty(&reports).expect("characterisations serialise");
         write_atomically(&self.folder.join("characterization.json"), &text)?;
         Ok(behaviours)
+    }
+
+    /// What [`characterize`](Self::characterize) depends on, but for the folder it writes to.
+    #[cfg(feature = "train")]
+    pub(crate) fn characterized_by(&self) -> String {
+        let designs: Vec<String> =
+            self.designs.iter().map(|design| format!("{} {}", design.name(), design.sha256)).collect();
+        let (points, late) = (self.operating_points(), self.array.on_timing_error());
+        sha256(format!("{designs:?} {:?} {points:?} {late:?}", self.technology).as_bytes())
+    }
+
+    /// Writes what [`characterize`](Self::characterize) writes, from the folder of a study of the same designs at the same
+    /// operating points.
+    #[cfg(feature = "train")]
+    pub(crate) fn characterize_like(&self, other: &Path) -> Result<(), Failure> {
+        let mut names = vec![PathBuf::from("characterization.json")];
+        for design in &self.designs {
+            let profiles = self.points_of(design).into_iter();
+            let paths = profiles.map(|point| profile_path(Path::new(""), design.name(), point.supply));
+            names.extend(paths);
+        }
+        names.par_iter().try_for_each(|name| {
+            let from = other.join(name);
+            let bytes = std::fs::read(&from)
+                .map_err(|error| Failure::other(format!("cannot read {}: {error}", from.display())))?;
+            write_atomically(&self.folder.join(name), &bytes)
+        })?;
+        self.write_experiment()
     }
 
     /// Writes the experiment's text into its folder.

@@ -7,6 +7,7 @@ use crate::output::{print_json, print_line, write_atomically};
 use crate::progress::Console;
 use crate::run_lock::RunLock;
 use crate::study::{Study, load};
+use crate::transition_cache::TransitionCache;
 use crate::weights::Job;
 use axtrain_sim::config::{
     AugmentKind, NoiseKind, OptimizerKind, ScheduleKind, SensitivityKind, SensitivityPlace, TimingDraws, Training,
@@ -217,7 +218,8 @@ pub(crate) fn timing_errors(study: &Study, jobs: &[Job], console: &Console) -> R
         }
         let (design, technology) = (&study.designs[job.design], &study.technology);
         let point = OperatingPoint { supply, clock_ps: study.clock_ps };
-        let behaviour = crate::behaviour::behaviour(design, technology, &[point], None, console)?;
+        let cache = TransitionCache::of(&study.root);
+        let behaviour = study.behaviour_at(&[point], job.design, Some(&cache), console)?;
         let (table, position) = behaviour.into_single().map_err(|why| {
             let reason = format!("{}, training.supply_v: {why}", design.name());
             Failure::request(reason, "train for a higher supply")
@@ -229,7 +231,10 @@ pub(crate) fn timing_errors(study: &Study, jobs: &[Job], console: &Console) -> R
             TimingDraws::Products => TimingSampler::Products,
         };
         let of_design = TimingErrors {
-            metadata: ProfileMetadata::new(design, technology, point, window, &stimulus),
+            metadata: ProfileMetadata {
+                on_timing_error: table.on_timing_error(),
+                ..ProfileMetadata::new(design, technology, point, window, &stimulus)
+            },
             product: design.product.clone(),
             transitions: Arc::new(table),
             point: position,

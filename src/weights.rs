@@ -128,7 +128,8 @@ impl Job {
             // The circuit's delays, and the time they are given.
             let (critical, delays) = (design.critical(), &design.physical.delay);
             description += &format!("{} {critical:?} {delays:?} {supply:?} {}", design.sha256(), study.clock_ps);
-            description += &format!("{:?}{:?}", study.technology.name(), training.timing_errors);
+            let late = study.array.on_timing_error();
+            description += &format!("{:?}{:?}{late:?}", study.technology.name(), training.timing_errors);
         }
         if let (Some(faulty), Some(scheme)) = (&study.faulty_memory, self.scheme) {
             let scheme = &faulty.faults.schemes[scheme];

@@ -7,9 +7,13 @@ use crate::failure::Failure;
 use crate::output::print_json;
 use crate::progress::Console;
 use crate::store::Store;
+use crate::study::Study;
 use crate::{run, simulate};
 use axtrain_sim::report::Record;
 use rayon::prelude::*;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::path::Path;
 
 /// How results are to be shown.
 #[derive(Clone, Copy)]
@@ -65,11 +69,24 @@ impl Sweep {
         let leading: Vec<usize> = if all { (0..lines.len()).collect() } else { overview::leading(&lines) };
         leading.iter().for_each(|&place| lines[place].has_report = true);
         let stage = console.stage("reports", leading.len() as u64);
+        let studies: Vec<Study> =
+            leading.iter().map(|&place| self.study(lines[place].variation)).collect::<Result<_, _>>()?;
         // One after the other: what a design does at a hundred supplies takes much memory, and its profiles all threads.
-        for place in leading {
-            run::report_only(&self.study(lines[place].variation)?, &inner)?;
-            stage.step();
+        let mut known: HashMap<String, &Path> = HashMap::new();
+        for study in &studies {
+            match known.entry(study.characterized_by()) {
+                Entry::Occupied(same) => study.characterize_like(same.get())?,
+                Entry::Vacant(vacant) => {
+                    study.characterize(&inner)?;
+                    vacant.insert(&study.folder);
+                }
+            }
         }
+        studies.par_iter().try_for_each(|study| {
+            run::report(study)?;
+            stage.step();
+            Ok(())
+        })?;
         drop(stage);
         let report = overview::draw(self, &lines)?;
         if !wish.json {

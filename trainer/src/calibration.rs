@@ -29,7 +29,7 @@ impl Calibration {
         &self.peaks
     }
 
-    /// The same scales, to be used without being changed.
+    /// The same scales, to be used without being changed. Layers that have seen no batch keep the scale of the first they see.
     pub(crate) fn frozen(&self) -> Self {
         Self { frozen: true, ..self.clone() }
     }
@@ -43,7 +43,7 @@ impl Calibration {
             (Some(known), Some(seen)) if !self.frozen => Some(MOMENTUM * known + (1.0 - MOMENTUM) * seen),
             _ => known.or(seen),
         };
-        if !self.frozen {
+        if !self.frozen || known.is_none() {
             self.peaks[layer] = peak;
         }
         peak.unwrap_or(1.0) / LARGEST_ACTIVATION
@@ -68,5 +68,7 @@ mod tests {
         assert_eq!(calibration.scale(0, -1.0), before[0], "a silent batch");
         assert_eq!(calibration.frozen().scale(0, 50.0), before[0], "frozen");
         assert_eq!(calibration.scales(), before);
+        let mut fresh = Calibration::new(1).frozen();
+        assert_eq!([fresh.scale(0, 2.0), fresh.scale(0, 3.0), fresh.scales()[0]], [2.0 / 127.0; 3]);
     }
 }

@@ -59,8 +59,9 @@ impl Hardware {
     pub(crate) fn begin_epoch(&mut self, network: &RoundedNetwork, batch: &Batch, calibration: &Calibration) {
         let settled = self.settled();
         let Some(late) = &mut self.late else { return };
-        let trace = network.forward(batch.images.clone(), &settled, &mut calibration.frozen());
-        let scales = network.input_scales(calibration);
+        let mut calibration = calibration.frozen();
+        let trace = network.forward(batch.images.clone(), &settled, &mut calibration);
+        let scales = network.input_scales(&calibration);
         let codes = network.codes();
         let samplers = trace.iter().zip(scales).zip(network.layers().iter().zip(&codes));
         let samplers = samplers.map(|((pass, scale), (layer, weights))| {
