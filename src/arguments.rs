@@ -47,6 +47,8 @@ pub(crate) enum Verb {
     Simulate(SimulateOptions),
     /// Give each layer of an experiment's trained networks the multiplier and supply that save most within a loss of accuracy
     Assign(AssignOptions),
+    /// Measure how much the hardware's errors raise the loss of an experiment's trained networks, layer by layer
+    Sensitivity(SensitivityOptions),
     /// Error metrics, area, delay, and per operating point timing errors and energy of multipliers
     Characterize(CharacterizeOptions),
     /// Write a multiplier's error profile at each operating point, and what it did operation by operation
@@ -215,6 +217,15 @@ pub(crate) struct AssignOptions {
     /// Training images that losses are measured on
     #[arg(long, value_name = "N", default_value = "1000")]
     pub(crate) images: NonZeroUsize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SensitivityOptions {
+    #[command(flatten)]
+    pub(crate) experiment: ExperimentOptions,
+    /// Supply of the multipliers in volts, one of the experiment's (default: the highest)
+    #[arg(long, value_name = "VOLTS")]
+    pub(crate) supply_v: Option<f64>,
 }
 
 /// Which operands change from one operation to the next.

@@ -197,12 +197,13 @@ impl Assigner<'_> {
                     let of_layer = |layer: usize| calibrate.work(way, layer, &run);
                     Ok::<_, Failure>((0..count).map(of_layer).collect())
                 })?;
-                let accuracies = calibrate.mixed().accuracy_of_each(&usual, self.option(way));
-                let of_layer = |(layer, accuracy): (usize, Accuracy)| {
+                let mixed = calibrate.mixed();
+                let runs = mixed.each_alone(&usual, self.option(way)).enumerate();
+                let of_layer = |(layer, run): (usize, PointRun)| {
                     let energy_uj = calibrate.cost(way, layer, &works[layer])?.energy.total;
-                    Ok(Alternative { energy_uj, lost: lost(accuracy) })
+                    Ok(Alternative { energy_uj, lost: lost(run.accuracy) })
                 };
-                accuracies.into_iter().enumerate().map(of_layer).collect()
+                runs.map(of_layer).collect()
             })
             .collect::<Result<_, Failure>>()?;
         let by_layer: Vec<Vec<Alternative>> =
@@ -276,7 +277,7 @@ impl Inference<'_> {
     }
 
     fn accuracy(&self, ways: &[Way]) -> Accuracy {
-        self.mixed().accuracy(&self.options(ways))
+        self.mixed().run_without_energy(&self.options(ways)).accuracy
     }
 
     /// What happens in a layer one way.

@@ -28,6 +28,7 @@ mod profile_figures;
 mod progress;
 mod run_lock;
 mod savings;
+mod sensitivity;
 mod shelf;
 mod simulate;
 mod simulate_memory;
@@ -95,6 +96,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Verb::Merge(options) => sweep::merge(&options, arguments.seed, &console),
         Verb::Simulate(options) => simulate::run(&options, arguments.seed, &console),
         Verb::Assign(options) => assign::run(&options, arguments.seed, &console),
+        Verb::Sensitivity(options) => sensitivity::run(&options, &console),
         Verb::Characterize(options) => characterize::run(&options, arguments.seed, &console),
         Verb::Trace(options) => trace::run(&options, arguments.seed, &console),
         Verb::Cycles(options) => cycles::run(&options, arguments.seed),

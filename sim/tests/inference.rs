@@ -3,8 +3,8 @@
 mod small_networks;
 
 use axtrain_sim::array::{
-    self, Accumulator, Dataflow, ElementMeans, Gemm, LayerOption, MixedInference, SystolicArray, TransitionInference,
-    stepped,
+    self, Accumulator, Dataflow, ElementMeans, Gemm, LayerOption, MixedInference, PointRun, SystolicArray,
+    TransitionInference, stepped,
 };
 use axtrain_sim::engine::{DelayMode, StaticTiming, exhaustive_codes};
 use axtrain_sim::kernel::TableGemm;
@@ -265,15 +265,16 @@ fn mixed_inference_is_each_layers_own() {
             let (usual, alone) = (ways[usual], ways[alone]);
             let all_usual = mixed.usual(usual);
             assert_eq!(all_usual.run, uniform(usual));
-            let accuracies = mixed.accuracy_of_each(&all_usual, alone);
+            let alones: Vec<PointRun> = mixed.each_alone(&all_usual, alone).collect();
             let energies = mixed.energy_of_each(&all_usual, alone);
-            assert_eq!([accuracies.len(), energies.len()], [layers; 2]);
+            assert_eq!([alones.len(), energies.len()], [layers; 2]);
             for different in 0..layers {
                 let mut chosen = vec![usual; layers];
                 chosen[different] = alone;
                 let run = mixed.run(&chosen);
-                assert_eq!(mixed.accuracy(&chosen), run.accuracy);
-                assert_eq!(accuracies[different], run.accuracy, "layer {different}");
+                let without_energy = mixed.run_without_energy(&chosen);
+                assert_eq!((&without_energy.scores, without_energy.accuracy), (&run.scores, run.accuracy));
+                assert_eq!(alones[different].scores, run.scores, "layer {different}");
                 assert_eq!(energies[different], run.multiplier_fj[different], "layer {different}");
                 // Layers before meet what they meet where all are the same; the one that differs meets that too.
                 assert_eq!(run.activations[..=different], all_usual.run.activations[..=different]);

@@ -36,6 +36,7 @@
 mod augmentation;
 mod calibration;
 mod checkpoint;
+mod curvature;
 mod error;
 mod export;
 mod geometry;
@@ -59,6 +60,7 @@ mod training;
 
 pub use augmentation::Augmentation;
 pub use checkpoint::Checkpoint;
+pub use curvature::{WeightErrors, expected_increase};
 pub use error::{Quantity, TrainError};
 pub use method::{Method, UnknownMethod};
 pub use metrics::{accuracy, real_accuracy};

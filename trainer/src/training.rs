@@ -125,7 +125,7 @@ pub fn train_from(
 }
 
 /// Runs `work` where rayon has a single thread, so that neither speed nor rounding depends on the caller's pool.
-fn on_one_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn on_one_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("the system can start a thread");
     // The caller waits outside rayon: a worker that waited inside would begin its next job before this one's end.
     let outcome = std::thread::scope(|scope| scope.spawn(|| pool.install(work)).join());

@@ -7,7 +7,7 @@ use super::inference::Streams;
 use super::layers::{LayerSums, PointRun, through_layers};
 use crate::kernel::TableGemm;
 use crate::profile::{SampledErrors, TransitionTable};
-use crate::workload::{Accuracy, Network};
+use crate::workload::Network;
 use std::cell::LazyCell;
 use std::cmp::Ordering;
 
@@ -50,18 +50,17 @@ impl MixedInference<'_> {
         })
     }
 
-    /// How many images are classified rightly, layer `l` running the way `ways[l]`: as [`Self::run`], without energies.
+    /// As [`Self::run`], without energies.
     ///
     /// # Panics
     /// As [`Self::run`].
-    pub fn accuracy(&self, ways: &[LayerOption<'_>]) -> Accuracy {
+    pub fn run_without_energy(&self, ways: &[LayerOption<'_>]) -> PointRun {
         assert_eq!(ways.len(), self.network.layers().len(), "a way for each layer");
-        let run = through_layers(self.network, self.codes, self.labels, |index, layer, codes| {
+        through_layers(self.network, self.codes, self.labels, |index, layer, codes| {
             let way = ways[index];
             let by_weight = LazyCell::new(|| way.errors.by_weight(way.table));
             self.streams(way).layer_without_energy(way.gemm, (way.errors, &by_weight), layer, codes)
-        });
-        run.accuracy
+        })
     }
 
     /// Runs all images with all layers the same way, to see what other ways change in single layers.
@@ -76,11 +75,15 @@ impl MixedInference<'_> {
         UsualRun { way, sums, run }
     }
 
-    /// For each layer, how many images are classified rightly if that layer alone runs another way than all do in `usual`.
-    pub fn accuracy_of_each(&self, usual: &UsualRun<'_>, alone: LayerOption<'_>) -> Vec<Accuracy> {
-        let by_weight = [usual.way, alone].map(|way| LazyCell::new(|| way.errors.by_weight(way.table)));
-        let with = |different: usize| {
-            let run = through_layers(self.network, self.codes, self.labels, |index, layer, codes| {
+    /// For each layer, what comes of all images if that layer alone runs another way than all do in `usual`, without energies.
+    pub fn each_alone<'r>(
+        &'r self,
+        usual: &'r UsualRun<'r>,
+        alone: LayerOption<'r>,
+    ) -> impl ExactSizeIterator<Item = PointRun> {
+        let by_weight = [usual.way, alone].map(|way| LazyCell::new(move || way.errors.by_weight(way.table)));
+        (0..self.network.layers().len()).map(move |different| {
+            through_layers(self.network, self.codes, self.labels, |index, layer, codes| {
                 let of = |way: LayerOption<'_>, number: usize| {
                     let errors = (way.errors, &by_weight[number]);
                     self.streams(way).layer_without_energy(way.gemm, errors, layer, codes)
@@ -91,10 +94,8 @@ impl MixedInference<'_> {
                     Ordering::Equal => of(alone, 1),
                     Ordering::Greater => of(usual.way, 0),
                 }
-            });
-            run.accuracy
-        };
-        (0..self.network.layers().len()).map(with).collect()
+            })
+        })
     }
 
     /// Switching energy over all images of each layer's multipliers if that layer alone runs another way, fJ at nominal supply.

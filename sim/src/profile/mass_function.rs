@@ -1,5 +1,7 @@
 //! Values with their probabilities.
 
+use std::ops::Range;
+
 /// The values an integer error takes, and how often.
 ///
 /// Invariant: values ascend, one probability each; unless empty, the probabilities sum to 1.
@@ -76,23 +78,30 @@ impl MassFunction {
 pub(super) struct MassSums {
     least: i32,
     sums: Vec<f64>,
+    /// Places from the first to beyond the last that something was added to.
+    touched: Range<usize>,
 }
 
 impl MassSums {
     /// For values of at most `largest` in magnitude.
     pub(super) fn new(largest: i32) -> Self {
-        Self { least: -largest, sums: vec![0.0; 2 * largest as usize + 1] }
+        let sums = vec![0.0; 2 * largest as usize + 1];
+        Self { least: -largest, touched: sums.len()..0, sums }
     }
 
     #[inline]
     pub(super) fn add(&mut self, value: i32, probability: f64) {
-        self.sums[(value - self.least) as usize] += probability;
+        let place = (value - self.least) as usize;
+        self.sums[place] += probability;
+        self.touched = self.touched.start.min(place)..self.touched.end.max(place + 1);
     }
 
     /// What was added since, divided by `total`; nothing if `total` is zero.
     pub(super) fn take(&mut self, total: f64) -> MassFunction {
         let mut mass = MassFunction::default();
-        for (value, sum) in (self.least..).zip(&mut self.sums) {
+        let touched = std::mem::replace(&mut self.touched, self.sums.len()..0);
+        let first = self.least + touched.start as i32;
+        for (value, sum) in (first..).zip(self.sums.get_mut(touched).unwrap_or_default()) {
             if *sum > 0.0 {
                 if total > 0.0 {
                     mass.value.push(value);

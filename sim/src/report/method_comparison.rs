@@ -82,7 +82,7 @@ fn condition(point: &Point) -> String {
 }
 
 /// Two-sided probability of Student's test that differences with this mean come from a distribution of mean zero.
-fn paired_probability(differences: &[f64], mean: f64) -> f64 {
+pub(super) fn paired_probability(differences: &[f64], mean: f64) -> f64 {
     let n = differences.len() as f64;
     let variance = differences.iter().map(|difference| (difference - mean).powi(2)).sum::<f64>() / (n - 1.0);
     if variance == 0.0 {

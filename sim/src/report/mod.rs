@@ -5,6 +5,7 @@ mod characterization;
 mod constant_sensitivity;
 mod difference;
 mod front;
+mod loss_sensitivity;
 mod memory;
 mod method_comparison;
 mod record;
@@ -19,6 +20,7 @@ pub use characterization::{
 pub use constant_sensitivity::{ConstantSensitivity, Outcome, constant_sensitivity};
 pub use difference::{Difference, RunDifferences, Verdict, differences};
 pub use front::{Standing, knee, pareto_front, standings};
+pub use loss_sensitivity::{LayerSensitivity, LossSensitivity, MethodSensitivity, Scored, compare_sensitivities};
 pub use memory::{MemoryPoint, MemoryReport, Sensitivity};
 pub use method_comparison::{MethodComparison, compare_methods};
 pub use record::{Point, Provenance, Record, StageErrorAverages};

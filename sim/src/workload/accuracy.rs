@@ -45,9 +45,39 @@ impl Accuracy {
     }
 }
 
+/// Mean cross-entropy in nats between labels and the softmax of class scores, `[image][class]`, of which one unit is `scale`; not
+/// a number without images.
+///
+/// # Panics
+/// If there is not a row of scores for each label, or a label is no class.
+pub fn cross_entropy(scores: &[i32], scale: f64, labels: &[u8]) -> f64 {
+    let classes = scores.len().checked_div(labels.len()).unwrap_or(0);
+    assert_eq!(scores.len(), classes * labels.len(), "scores of each image");
+    let of_image = |(scores, &label): (&[i32], &u8)| {
+        let right = scores[usize::from(label)];
+        // Relative to the right score, of which the largest is taken out so that no power overflows.
+        let over = |score: i32| scale * (f64::from(score) - f64::from(right));
+        let largest = scores.iter().map(|&score| over(score)).fold(f64::MIN, f64::max);
+        largest + scores.iter().map(|&score| (over(score) - largest).exp()).sum::<f64>().ln()
+    };
+    scores.chunks_exact(classes.max(1)).zip(labels).map(of_image).sum::<f64>() / labels.len() as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cross_entropy_is_that_of_the_softmax() {
+        // Shares 1/6, 2/6, 3/6 and 1/2, 1/4, 1/4: logarithms of 2 and 3 in units of 10⁻⁶.
+        let (two, three) = (693_147, 1_098_612);
+        let scores = [0, two, three, 5 + two, 5, 5];
+        let expected = (3f64.ln() + 4f64.ln()) / 2.0;
+        assert!((cross_entropy(&scores, 1e-6, &[1, 2]) - expected).abs() < 1e-5);
+        // Nothing overflows, however far apart scores are.
+        assert_eq!(cross_entropy(&[i32::MAX, i32::MIN], 1.0, &[0]), 0.0);
+        assert_eq!(cross_entropy(&[i32::MAX, i32::MIN], 1.0, &[1]), f64::from(i32::MAX) - f64::from(i32::MIN));
+    }
 
     #[test]
     fn accuracy_counts_agreement() {

@@ -24,7 +24,7 @@ pub(crate) mod testing;
 mod weights;
 mod wiring;
 
-pub use accuracy::Accuracy;
+pub use accuracy::{Accuracy, cross_entropy};
 pub use architecture::{Architecture, ArchitectureError, LayerShape};
 pub use convolution::{Convolution, ConvolutionError};
 pub use dataset::{Dataset, PIXEL_SCALE, Split, pixel_code};

@@ -122,6 +122,12 @@ impl Network {
         self.layers[self.layers.len() - 1].outputs()
     }
 
+    /// Real number that one unit of a class score stands for.
+    pub fn score_scale(&self) -> f64 {
+        let last = &self.layers[self.layers.len() - 1];
+        f64::from(last.input_scale) * f64::from(last.weight_scale)
+    }
+
     /// Size of each layer's weight matrix.
     pub fn weight_shapes(&self) -> Vec<memory::LayerShape> {
         self.layers.iter().map(|layer| layer.convolution.weight_shape()).collect()

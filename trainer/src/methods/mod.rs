@@ -16,6 +16,7 @@ mod sensitivity;
 mod sharpness_aware;
 
 pub(crate) use plain::Plain;
+pub(crate) use sensitivity::{Penalty, random_signs};
 
 use crate::calibration::Calibration;
 use crate::method::Method;
@@ -29,7 +30,6 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 use hardware::Hardware;
 use rand_chacha::ChaCha8Rng;
-use sensitivity::Penalty;
 use std::sync::Arc;
 
 /// What a training method turns a batch into.
