@@ -205,6 +205,9 @@ pub(crate) struct SimulateOptions {
     /// Run every level of fidelity on the same images and say how far each is from gate; leaves the run's records as they are
     #[arg(long, conflicts_with = "fidelity")]
     pub(crate) compare: bool,
+    /// Write each chip's map of failing weight cells into this folder, NPZ files that `chip_maps` of an experiment takes
+    #[arg(long, value_name = "DIR")]
+    pub(crate) save_chips: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

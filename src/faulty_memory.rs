@@ -2,6 +2,7 @@
 
 use crate::catalogue::{FAULTS, Source, relative};
 use crate::failure::Failure;
+use crate::output::write_atomically;
 use crate::study::sha256;
 use axtrain_sim::array::{Memories, MemorySupply, SystolicArray};
 use axtrain_sim::config::{Chips, Experiment, MemoryAxis, MemoryFaults};
@@ -180,6 +181,26 @@ impl FaultyMemory {
             activations: values(&memories.activations, Content::Activations)?,
             partial_sums: values(&memories.partial_sums, Content::PartialSums)?,
         })
+    }
+
+    /// Writes the failing weight cells of each chip at each supply, by scheme.
+    pub(crate) fn save_chips(&self, folder: &Path) -> Result<(), Failure> {
+        for scheme in &self.faults.schemes {
+            let Some(memory) = self.memories(scheme, &[])?.weights else {
+                let help = "chip_maps are of weights: add \"weights\" to memories of [memory_faults]";
+                return Err(Failure::request("the weight memory of this experiment does not fail", help));
+            };
+            for &(Volts(supply), p) in &self.points {
+                for chip in self.chips() {
+                    let path = folder.join(format!("{}_{supply:.3}V_c{chip}.npz", scheme.name()));
+                    let mut file = Cursor::new(Vec::new());
+                    let map = self.map(memory.geometry(), Content::Weights, chip, p)?;
+                    map.write(&mut file).map_err(|error| Failure::write(&path, error))?;
+                    write_atomically(&path, &file.into_inner())?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The faults of one of a chip's memories.

@@ -36,10 +36,17 @@ const ELEMENT_SAMPLES: usize = 1024;
 
 /// Simulates an experiment whose networks are trained.
 pub(crate) fn run(options: &SimulateOptions, seed: u64, console: &Console) -> Result<(), Failure> {
-    let SimulateOptions { experiment: options, fidelity, compare } = options;
+    let SimulateOptions { experiment: options, fidelity, compare, save_chips } = options;
     let mut study = load(&options.experiment, &options.runs)?;
     fidelity.apply(&mut study);
     let _lock = RunLock::take(&study.root)?;
+    if let Some(folder) = save_chips {
+        let Some(faulty) = &study.faulty_memory else {
+            let help = "add [memory_faults] to the experiment, or leave --save-chips away";
+            return Err(Failure::request("no memory of this experiment fails", help));
+        };
+        faulty.save_chips(folder)?;
+    }
     // Fail for missing networks before the work, not after.
     for job in Job::all(&study) {
         job.required(&study)?;

@@ -196,6 +196,43 @@ fn measured_chips_are_used_as_they_are() {
     assert!(text(&refused.stderr).contains("0 to 4095"), "{}", text(&refused.stderr));
 }
 
+/// Saved chips are chips like measured ones: the same cells, the same accuracy.
+#[cfg(feature = "train")]
+#[test]
+fn virtual_chips_are_saved_and_loaded() {
+    let folder = scratch("saved");
+    let faults = format!("bit_error_rate = 0.02\nchips = 2\n{SCHEMES}");
+    fs::write(folder.join("e.toml"), experiment("[\"plain\"]", "1.1", &faults)).unwrap();
+    let drawn = records(&axtrain(&folder, &["run", "e.toml", "--json"]));
+    let saved = records(&axtrain(&folder, &["simulate", "e.toml", "--save-chips", "chips", "--json"]));
+    assert_eq!(drawn, saved, "saving changes nothing");
+    let sram = |record: &serde_json::Value| record["point"]["sram_v"].as_f64().unwrap();
+    let chip = |record: &serde_json::Value| record["point"]["chip"].as_u64();
+    let supply = drawn.iter().find(|record| chip(record).is_some()).map(sram).unwrap();
+    for (scheme, lines) in [("twos-complement", 0..2), ("corrected", 2..6)] {
+        let lines: Vec<&str> = SCHEMES.trim().lines().collect::<Vec<_>>()[lines].to_vec();
+        let maps: Vec<String> = (0..2).map(|chip| format!("\"chips/{scheme}_{supply:.3}V_c{chip}.npz\"")).collect();
+        let faults = format!("sram_v = {supply}\nchip_maps = [{}]\n{}", maps.join(", "), lines.join("\n"));
+        let name = format!("{scheme}.toml");
+        fs::write(folder.join(&name), experiment("[\"plain\"]", "1.1", &faults)).unwrap();
+        let loaded = records(&axtrain(&folder, &["run", &name, "--json"]));
+        let accuracies = |records: &[serde_json::Value]| -> Vec<(Option<u64>, String, f64)> {
+            let own = records.iter().filter(|record| record["point"]["memory"] == scheme);
+            let of = |record: &serde_json::Value| {
+                (chip(record), record["point"]["seed"].to_string(), record["accuracy"].as_f64().unwrap())
+            };
+            own.map(of).collect()
+        };
+        assert_eq!(accuracies(&loaded), accuracies(&drawn));
+        assert!(!accuracies(&loaded).is_empty());
+    }
+    let sound = folder.join("sound.toml");
+    fs::write(&sound, experiment("[\"plain\"]", "1.1", "").split("\n[memory_faults]").next().unwrap()).unwrap();
+    let refused = axtrain(&folder, &["simulate", "sound.toml", "--save-chips", "chips"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("no memory of this experiment fails"));
+}
+
 #[test]
 fn wrong_requests_are_refused_with_the_remedy() {
     let folder = scratch("memory-refused");
