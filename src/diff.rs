@@ -2,7 +2,7 @@
 
 use crate::arguments::DiffOptions;
 use crate::failure::Failure;
-use crate::figures::Run;
+use crate::figures::read_records;
 use crate::output::{print_json, print_line};
 use crate::summary::{nanojoules, new_table};
 use axtrain_sim::report::{
@@ -12,20 +12,20 @@ use comfy_table::CellAlignment;
 
 /// Compares two runs, or the methods of one.
 pub(crate) fn run(options: &DiffOptions) -> Result<(), Failure> {
-    let first = Run::read(&options.first)?;
+    let first = read_records(&options.first)?;
     let Some(path) = &options.second else {
         let reference = options.methods.as_deref().expect("one of the two is required");
-        return methods(&first.records, reference, options);
+        return methods(&first, reference, options);
     };
-    let second = Run::read(path)?;
-    let found = differences(&first.records, &second.records);
+    let second = read_records(path)?;
+    let found = differences(&first, &second);
     if found.common.is_empty() {
         let message = format!(
             "{} and {} have no point in common: {} and {} records",
             options.first.display(),
             path.display(),
-            first.records.len(),
-            second.records.len()
+            first.len(),
+            second.len()
         );
         return Err(Failure::request(
             message,
@@ -104,33 +104,52 @@ fn methods(records: &[Record], reference: &str, options: &DiffOptions) -> Result
 }
 
 fn print_methods(found: &[MethodComparison], reference: &str) {
-    // Only what differs between points is worth a line.
+    // Only what differs between points is worth a line, once for all points that share it.
     let all: Vec<Vec<String>> = found.iter().map(|method| method.point.conditions()).collect();
-    let differs = |condition: &String| all.iter().any(|conditions| !conditions.contains(condition));
+    let differs = |condition: &&String| all.iter().any(|conditions| !conditions.contains(condition));
+    let heading = |conditions: &Vec<String>| -> String {
+        conditions.iter().filter(differs).map(String::as_str).collect::<Vec<_>>().join(", ")
+    };
+    let headings: Vec<String> = all.iter().map(heading).collect();
+    let mut distinct: Vec<&String> = Vec::new();
+    for heading in &headings {
+        if !distinct.contains(&heading) {
+            distinct.push(heading);
+        }
+    }
+    for shared in distinct {
+        if !shared.is_empty() {
+            print_line(shared);
+        }
+        let own = found.iter().zip(&headings).filter(|(_, heading)| *heading == shared);
+        print_line(&methods_table(own.map(|(method, _)| method), reference));
+    }
+    print_line(
+        "Means over seeds ± half their 95 % interval; p: Student's test in pairs of networks of one seed, two-sided;",
+    );
+    print_line("Holm: the same for all methods of a point together.");
+}
+
+fn methods_table<'a>(found: impl Iterator<Item = &'a MethodComparison>, reference: &str) -> String {
     let mut table = new_table();
-    table.set_header([
-        "design",
-        "supply",
-        "training",
-        "accuracy, %",
-        "worst",
-        &format!("less {reference}"),
-        "p",
-        "Holm",
-    ]);
-    for (method, conditions) in found.iter().zip(&all) {
+    let less = format!("less {reference}");
+    table.set_header(["design", "supply", "training", "accuracy, %", "worst", &less, "p", "Holm"]);
+    for method in found {
         let points = |share: f64| share * 100.0;
         let half = |interval: &Interval| points(interval.high - interval.mean);
-        let probability = |p: Option<f64>| p.map_or(String::new(), |p| format!("{p:.4}"));
-        let differing = conditions.iter().filter(|condition| differs(condition)).map(String::as_str);
-        let design: Vec<&str> = std::iter::once(method.point.design.as_str()).chain(differing).collect();
+        let probability = |p: Option<f64>| match p {
+            None => String::new(),
+            Some(p) if p < 0.00005 => "<0.0001".to_owned(),
+            Some(p) => format!("{p:.4}"),
+        };
+        let gain = |gain: Interval| format!("{:+.2} ±{:.2}", points(gain.mean), half(&gain)).replace('-', "−");
         table.add_row([
-            design.join("\n"),
+            method.point.design.clone(),
             format!("{:.3} V", method.point.supply_v),
             method.point.method.clone(),
             format!("{:.2} ±{:.2}", points(method.accuracy.mean), half(&method.accuracy)),
             format!("{:.1}", points(method.worst)),
-            method.gain.map_or(String::new(), |gain| format!("{:+.2} ±{:.2}", points(gain.mean), half(&gain))),
+            method.gain.map(gain).unwrap_or_default(),
             probability(method.p),
             probability(method.p_holm),
         ]);
@@ -138,9 +157,5 @@ fn print_methods(found: &[MethodComparison], reference: &str) {
     for column in table.column_iter_mut().skip(3) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    print_line(&table.to_string());
-    print_line(
-        "Means over seeds ± half their 95 % interval; p: Student's test in pairs of networks of one seed, two-sided;",
-    );
-    print_line("Holm: the same for all methods of a point together.");
+    table.to_string()
 }

@@ -81,35 +81,40 @@ pub(crate) fn draw(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
+/// The records of the run or sweep in `folder`.
+pub(crate) fn read_records(folder: &Path) -> Result<Vec<Record>, Failure> {
+    let text = read_text(folder, "records.jsonl")?;
+    let records = text.lines().map(serde_json::from_str);
+    let records: Vec<Record> =
+        records.collect::<Result<_, _>>().map_err(|error| damaged(folder, "records.jsonl", error))?;
+    if records.is_empty() {
+        let path = folder.join("records.jsonl");
+        return Err(Failure::request(format!("{} holds no records", path.display()), "run the experiment first"));
+    }
+    Ok(records)
+}
+
+fn read_text(folder: &Path, name: &str) -> Result<String, Failure> {
+    let path = folder.join(name);
+    std::fs::read_to_string(&path).map_err(|error| {
+        Failure::request(
+            format!("cannot read {}: {error}", path.display()),
+            "name the folder of a finished run, as in `axtrain plot runs/quickstart`",
+        )
+    })
+}
+
+fn damaged(folder: &Path, name: &str, error: serde_json::Error) -> Failure {
+    let path = folder.join(name);
+    Failure::request(format!("{}: {error}", path.display()), "run the experiment again; it writes the file anew")
+}
+
 impl Run {
     pub(crate) fn read(folder: &Path) -> Result<Run, Failure> {
-        let text = |name: &str| {
-            let path = folder.join(name);
-            std::fs::read_to_string(&path).map_err(|error| {
-                Failure::request(
-                    format!("cannot read {}: {error}", path.display()),
-                    "name the folder of a finished run, as in `axtrain plot runs/quickstart`",
-                )
-            })
-        };
-        let damaged = |name: &str, error: serde_json::Error| {
-            let path = folder.join(name);
-            Failure::request(
-                format!("{}: {error}", path.display()),
-                "run the experiment again; it writes the file anew",
-            )
-        };
-        let records: Vec<Record> = text("records.jsonl")?
-            .lines()
-            .map(|line| serde_json::from_str(line).map_err(|error| damaged("records.jsonl", error)))
-            .collect::<Result<_, _>>()?;
-        let characterizations = serde_json::from_str(&text("characterization.json")?)
-            .map_err(|error| damaged("characterization.json", error))?;
-        if records.is_empty() {
-            let path = folder.join("records.jsonl");
-            return Err(Failure::request(format!("{} holds no records", path.display()), "run the experiment first"));
-        }
-        let compared_with = text("experiment.toml").ok().and_then(|text| compared_with(&text));
+        let records = read_records(folder)?;
+        let characterizations = serde_json::from_str(&read_text(folder, "characterization.json")?)
+            .map_err(|error| damaged(folder, "characterization.json", error))?;
+        let compared_with = read_text(folder, "experiment.toml").ok().and_then(|text| compared_with(&text));
         Ok(Run { folder: folder.to_owned(), records, characterizations, compared_with })
     }
 

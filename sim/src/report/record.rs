@@ -57,7 +57,9 @@ impl Point {
         let memory = self.memory.as_ref().map(|memory| format!("memory {memory}"));
         let rate = self.bit_error_rate.map(|rate| format!("bit errors {rate}"));
         let settings = self.settings.iter().map(|(key, value)| format!("{key} {value}"));
-        always.into_iter().chain(memory).chain(rate).chain(settings).collect()
+        // An axis of a sweep may say again what stands there already.
+        let settings = settings.filter(|setting| !always.contains(setting)).collect::<Vec<_>>();
+        always.iter().cloned().chain(memory).chain(rate).chain(settings).collect()
     }
 }
 
