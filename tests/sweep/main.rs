@@ -157,6 +157,16 @@ fn parts_give_what_the_whole_gives() {
             assert_eq!(own[key], swept[key], "{key}");
         }
     }
+    let characterized = |folder: &Path| {
+        let mut files = files(folder);
+        files.retain(|path, _| path.starts_with("profiles") || path.starts_with("characterization.json"));
+        files
+    };
+    let [alone, swept] = ["own/small", "whole/small/4-edge-32x32_4"].map(|path| characterized(&folder.join(path)));
+    assert_eq!(alone.len(), 5, "two designs at two supplies");
+    assert!(alone == swept, "profiles are shared, not others");
+    let methods = succeed(&folder, &["diff", "whole/small", "--methods", "plain"]);
+    assert!(methods.contains("array edge-32x32") && methods.contains("model.hidden [4]"), "{methods}");
 
     // In parts, at once in one folder and on two machines.
     let parts: Vec<_> = (1..=3)
