@@ -66,7 +66,7 @@ impl Probed {
             .iter()
             .map(|layer| LayerShape { wiring: layer.wiring, ..LayerShape::new(layer.convolution, layer.pooling) });
         let geometry: Vec<LayerGeometry> = shapes.map(|shape| LayerGeometry::new(&shape)).collect();
-        let device = Device::flex().autodiff();
+        let device = Device::flex();
         let real = RealNetwork::from_parameters(parameters.iter().map(RealParameters::of).collect(), &device);
         let nothing = RunningStatistics::new(geometry.len()).tensors(&geometry, &device);
         let exact_table = ProductTable::exact(8, 8, true);

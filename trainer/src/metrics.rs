@@ -49,7 +49,7 @@ pub fn real_accuracy(network: &Network, parameters: &[LayerParameters], split: &
         bias: layer.bias.clone(),
         gain: None,
     };
-    let device = Device::flex().autodiff();
+    let device = Device::flex();
     let real = RealNetwork::from_parameters(parameters.iter().map(layer).collect(), &device);
     let nothing = RunningStatistics::new(geometry.len()).tensors(&geometry, &device);
     let Some(network) = real.unrounded(&geometry, &nothing) else { return 0.0 };
