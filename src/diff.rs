@@ -4,7 +4,7 @@ use crate::arguments::DiffOptions;
 use crate::failure::Failure;
 use crate::figures::read_records;
 use crate::output::{print_json, print_line};
-use crate::summary::{nanojoules, new_table};
+use crate::summary::{nanojoules, new_table, probability};
 use axtrain_sim::report::{
     Difference, Interval, MethodComparison, Record, RunDifferences, Verdict, compare_methods, differences,
 };
@@ -137,11 +137,6 @@ fn methods_table<'a>(found: impl Iterator<Item = &'a MethodComparison>, referenc
     for method in found {
         let points = |share: f64| share * 100.0;
         let half = |interval: &Interval| points(interval.high - interval.mean);
-        let probability = |p: Option<f64>| match p {
-            None => String::new(),
-            Some(p) if p < 0.00005 => "<0.0001".to_owned(),
-            Some(p) => format!("{p:.4}"),
-        };
         let gain = |gain: Interval| format!("{:+.2} ±{:.2}", points(gain.mean), half(&gain)).replace('-', "−");
         table.add_row([
             method.point.design.clone(),
@@ -150,8 +145,8 @@ fn methods_table<'a>(found: impl Iterator<Item = &'a MethodComparison>, referenc
             format!("{:.2} ±{:.2}", points(method.accuracy.mean), half(&method.accuracy)),
             format!("{:.1}", points(method.worst)),
             method.gain.map(gain).unwrap_or_default(),
-            probability(method.p),
-            probability(method.p_holm),
+            method.p.map(probability).unwrap_or_default(),
+            method.p_holm.map(probability).unwrap_or_default(),
         ]);
     }
     for column in table.column_iter_mut().skip(3) {

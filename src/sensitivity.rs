@@ -11,7 +11,7 @@ use crate::output::{print_json, print_line, write_atomically};
 use crate::progress::Console;
 use crate::run_lock::RunLock;
 use crate::study::{Study, load};
-use crate::summary::new_table;
+use crate::summary::{new_table, probability};
 use crate::weights::{Job, pairings};
 use axtrain_sim::array::{Compensation, LayerOption, MixedInference, PointRun};
 use axtrain_sim::kernel::TableGemm;
@@ -332,7 +332,7 @@ fn print(report: &Report) {
                 with_half(&one.accuracy, 100.0, 1),
                 with_half(&one.increase, 1.0, 3),
                 one.reduction.map(reduction).unwrap_or_default(),
-                one.p.map(|p| format!("{p:.3}")).unwrap_or_default(),
+                one.p.map(probability).unwrap_or_default(),
             ]);
         }
         right_aligned(&mut table);

@@ -5,6 +5,7 @@ use crate::behaviour::{Behaviour, behaviour, report};
 use crate::catalogue::{ARRAYS, MEMORIES, Source, TECHNOLOGIES, relative};
 use crate::failure::Failure;
 use crate::faulty_memory::FaultyMemory;
+use crate::onnx::{self, Imported};
 use crate::output::write_atomically;
 use crate::progress::Console;
 use crate::shelf::{HashedDataset, HashedDesign, Shelf};
@@ -153,15 +154,23 @@ pub(crate) fn prepare(
         Ok::<_, Failure>(HashedDataset::new(dataset(&experiment, folder)?))
     })?;
     let model = &experiment.model;
-    let mut architecture =
-        Architecture::new(dataset.shape, &model.layers, dataset.classes.len()).map_err(|error| {
-            let help = Some("change the layers under [model]".to_owned());
-            Failure::in_file(source.parts(), Some(model.span.clone()), error, help)
-        })?;
-    let start = Start::load(&experiment, &architecture, source.parts(), folder)?;
-    if start.is_some() {
-        architecture = architecture.folded();
-    }
+    let images_and_classes = (dataset.shape, dataset.classes.len());
+    let (architecture, start) = match onnx::import(&experiment, images_and_classes, source.parts(), folder)? {
+        Some(Imported { architecture, layers, bytes }) => {
+            (architecture, Some(Start { layers: Arc::new(layers), sha256: sha256(&bytes) }))
+        }
+        None => {
+            let architecture = Architecture::new(dataset.shape, &model.layers, dataset.classes.len());
+            let architecture = architecture.map_err(|error| {
+                let help = Some("change the layers under [model]".to_owned());
+                Failure::in_file(source.parts(), Some(model.span.clone()), error, help)
+            })?;
+            match Start::load(&experiment, &architecture, source.parts(), folder)? {
+                Some(start) => (architecture.folded(), Some(start)),
+                None => (architecture, None),
+            }
+        }
+    };
     let cells = sha256(format!("{technology:?}").as_bytes());
     let designs = experiment.designs.iter().map(|multiplier| {
         let key = format!("{multiplier:?} {cells}");

@@ -86,6 +86,11 @@ pub(crate) fn loss_in_points(loss: f64) -> String {
     format!("{loss} {}", if loss == 1.0 { "point" } else { "points" })
 }
 
+/// A probability of a test.
+pub(crate) fn probability(p: f64) -> String {
+    if p < 0.00005 { "<0.0001".to_owned() } else { format!("{p:.4}") }
+}
+
 /// An energy given in µJ.
 pub(crate) fn nanojoules(microjoules: f64) -> String {
     format!("{:.0} nJ", microjoules * 1e3)

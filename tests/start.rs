@@ -108,3 +108,50 @@ fn weights_that_do_not_fit_are_refused() {
         assert!(!folder.join("runs").exists());
     }
 }
+
+/// The same network as an ONNX file, which brings its layers along.
+#[cfg(feature = "onnx")]
+#[test]
+fn networks_come_from_onnx_files() {
+    let layers = EXPERIMENT.find("layers = [").unwrap()..EXPERIMENT.find("[training]").unwrap();
+    let mut text = EXPERIMENT.replace("start = \"digits.safetensors\"\n", "");
+    text.replace_range(layers, "onnx = \"digits.onnx\"\n");
+    let text = text.replace("[\"post-training\", \"passive\"]", "[\"post-training\"]");
+    let from_onnx = folder("start-onnx", &text);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("sim/tests/data/onnx/digits-dynamo.onnx");
+    fs::copy(file, from_onnx.join("digits.onnx")).unwrap();
+    let state_dict = EXPERIMENT.replace("[\"post-training\", \"passive\"]", "[\"post-training\"]");
+    let from_state_dict = folder("start-onnx-state-dict", &state_dict);
+    let [found, expected] = [&from_onnx, &from_state_dict].map(|folder| {
+        let run = axtrain(folder, &["run", "e.toml", "--json"]);
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        let records: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+        let records = records.as_array().unwrap().clone();
+        assert_eq!(records.len(), 2);
+        records.into_iter().map(|record| record["accuracy"].as_f64().unwrap()).collect::<Vec<f64>>()
+    });
+    // The exporter rounds where it folds the normalisation.
+    assert!(
+        found.iter().zip(&expected).all(|(found, expected)| (found - expected).abs() < 0.01),
+        "{found:?} {expected:?}"
+    );
+    assert!(expected[0] > 0.96, "{expected:?}");
+
+    let refused = |text: &str, message: &str| {
+        fs::write(from_onnx.join("wrong.toml"), text).unwrap();
+        let check = axtrain(&from_onnx, &["check", "wrong.toml"]);
+        let shown = String::from_utf8_lossy(&check.stderr).into_owned();
+        assert_eq!(check.status.code(), Some(2), "{shown}");
+        let plain: String = shown.chars().filter(|c| !c.is_whitespace() && *c != '│').collect();
+        assert!(plain.contains(&message.replace(' ', "")), "{message}: {shown}");
+    };
+    refused(&text.replace("\"digits\"", "\"breast-cancer\""), "it gives 10 scores; the data set has 2 classes");
+    refused(
+        &text.replace("\"digits\"", "\"fashion-mnist\""),
+        "layer 3 has 480 weights; on images of this data set it needs",
+    );
+    refused(&text.replace("digits.onnx", "missing.onnx"), "name a file that torch.onnx.export");
+    refused(&text.replace("digits.onnx", "digits.safetensors"), "not a whole ONNX file");
+    let twice = text.replace("seeds = [1]", "seeds = [1]\nstart = \"digits.safetensors\"");
+    refused(&twice, "leave training.start away");
+}

@@ -11,8 +11,10 @@ use toml::Spanned;
 pub struct Model {
     /// Name in records; `None` if the layers name it.
     pub name: Option<String>,
-    /// The layers, first to last.
+    /// The layers, first to last; none if a file has them.
     pub layers: Vec<LayerSpec>,
+    /// The ONNX file that has them, and their weights.
+    pub onnx: Option<Spanned<String>>,
     /// Where the file describes it.
     pub span: Range<usize>,
 }
@@ -23,6 +25,7 @@ pub(super) struct ModelFile {
     model: Option<Spanned<String>>,
     hidden: Option<Spanned<Vec<usize>>>,
     layers: Option<Vec<Spanned<LayerFile>>>,
+    onnx: Option<Spanned<String>>,
 }
 
 /// One of `conv`, `pool` and `dense`, with what belongs to it.
@@ -68,13 +71,23 @@ impl Size {
     }
 }
 
-const MODELS: &str = "model = \"lenet5\", \"resnet8\" or \"vgg-small\"; model = \"mlp\" with hidden = [128, 64]; or a \
-                      list of layers";
+const MODELS: &str = "model = \"lenet5\", \"resnet8\" or \"vgg-small\"; model = \"mlp\" with hidden = [128, 64]; a list of \
+                      layers; or onnx = \"network.onnx\"";
 
 impl ModelFile {
     pub(super) fn checked(self, span: Range<usize>) -> Result<Model, ConfigError> {
         let name = self.model.as_ref().map(|name| name.get_ref().as_str());
-        let model = |name: Option<&str>, layers| Model { name: name.map(str::to_owned), layers, span: span.clone() };
+        let onnx = self.onnx;
+        let model = |name: Option<&str>, layers| {
+            let name = name.map(str::to_owned);
+            Model { name, layers, onnx: onnx.clone(), span: span.clone() }
+        };
+        if onnx.is_some() && name.is_none() && self.hidden.is_none() && self.layers.is_none() {
+            return Ok(model(None, Vec::new()));
+        }
+        if onnx.is_some() {
+            return Err(ConfigError::at(span, "not one description of a network", format!("give one of: {MODELS}")));
+        }
         match (name, self.hidden, self.layers) {
             (None | Some("mlp"), Some(hidden), None) => {
                 if hidden.get_ref().contains(&0) {

@@ -14,6 +14,8 @@ mod layer;
 mod layer_spec;
 mod network;
 mod npz;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod pooling;
 mod products;
 mod reader;
@@ -33,6 +35,8 @@ pub use inference::{LayerPass, accuracy, classify, infer, infer_reference, infer
 pub use layer::QuantizedLayer;
 pub use layer_spec::LayerSpec;
 pub use network::{Network, NetworkError};
+#[cfg(feature = "onnx")]
+pub use onnx::{OnnxError, OnnxNetwork, read_onnx};
 pub use pooling::{Pool, Pooling};
 pub use products::Products;
 pub use reader::DataError;
