@@ -116,6 +116,7 @@ impl Job {
             training.identity(&self.method),
             self.seed
         );
+        description += &study.experiment.quantizer.identity();
         description += &study.dataset.train_sha256;
         if let Some(start) = &study.start {
             description += &start.sha256;
