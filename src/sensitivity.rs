@@ -259,7 +259,9 @@ impl<'a> Meter<'a> {
         const PROBES: u32 = 8;
         const IMAGES: usize = 256;
         let split = self.study.dataset.test.first(IMAGES);
-        let expected = |errors| expected_increase(&weights.network, &weights.float, errors, &split, (PROBES, 0));
+        let quantization = crate::train::quantization(&self.study.experiment.quantizer);
+        let trained = (&weights.float[..], &quantization);
+        let expected = |errors| expected_increase(&weights.network, trained, errors, &split, (PROBES, 0));
         Some(match errors {
             Errors::Multiplier(design) => expected(WeightErrors::Multiplier(&self.study.designs[*design].product)),
             // A layer's largest code is 127.

@@ -20,7 +20,7 @@ use axtrain_sim::technology::{
     ConditionError, MissingCells, OperatingPoint, PointError, Technology, TechnologyError,
 };
 use axtrain_sim::units::Volts;
-use axtrain_sim::workload::{Architecture, Dataset, FloatLayer, read_state_dict};
+use axtrain_sim::workload::{Architecture, Dataset, FloatLayer, InputNormalisation, StateDictError, read_state_dict};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -104,13 +104,21 @@ impl Start {
             refused(&error, "name a file that safetensors.torch.save_file(model.state_dict(), …) wrote")
         })?;
         let names = training.start_layers.as_deref();
-        let layers = read_state_dict(&bytes, architecture, names).map_err(|error| {
-            refused(
-                &error,
-                "make [model] the network that was trained, or say what is what with training.start_layers",
-            )
+        let input = training.start_input.as_ref();
+        let layers = read_state_dict(&bytes, architecture, names, input).map_err(|error| {
+            let help = match error {
+                StateDictError::PaddedInput { .. } | StateDictError::InputChannels { .. } => {
+                    "make training.input_mean and input_std those that it was trained with"
+                }
+                _ => "make [model] the network that was trained, or say what is what with training.start_layers",
+            };
+            refused(&error, help)
         })?;
-        let sha256 = sha256(format!("{} {names:?}", sha256(&bytes)).as_bytes());
+        let mut description = format!("{} {names:?}", sha256(&bytes));
+        if let Some(InputNormalisation { mean, deviation }) = input {
+            description += &format!(" {mean:?} {deviation:?}");
+        }
+        let sha256 = sha256(description.as_bytes());
         Ok(Some(Self { layers: Arc::new(layers), sha256 }))
     }
 }

@@ -10,15 +10,17 @@ use crate::study::{Study, load};
 use crate::transition_cache::TransitionCache;
 use crate::weights::Job;
 use axtrain_sim::config::{
-    AugmentKind, NoiseKind, OptimizerKind, ScheduleKind, SensitivityKind, SensitivityPlace, TimingDraws, Training,
+    AugmentKind, CalibrationKind, GranularityKind, NoiseKind, OptimizerKind, QuantizerSettings, ScheduleKind,
+    SchemeKind, SensitivityKind, SensitivityPlace, TimingDraws, Training,
 };
 use axtrain_sim::multiplier::ProductTable;
 use axtrain_sim::profile::{ProfileMetadata, Stimulus};
 use axtrain_sim::technology::OperatingPoint;
-use axtrain_sim::workload::{FloatLayer, WeightsFile};
+use axtrain_sim::workload::WeightsFile;
 use axtrain_trainer::{
-    Augmentation, Checkpoint, Chips, Estimator, Method, Optimizer, Schedule, Sensitivity, SensitivityPass,
-    TimingErrors, TimingSampler, TrainError, Trained, TrainingSpec, WeightFaults, WeightNoise,
+    Augmentation, Checkpoint, Chips, Estimator, Granularity, Method, Optimizer, Quantization, RangeEstimator,
+    Schedule, Scheme, Sensitivity, SensitivityPass, TimingErrors, TimingSampler, TrainError, Trained, TrainingSpec,
+    WeightFaults, WeightNoise,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -158,6 +160,7 @@ pub(crate) fn spec<'a>(
             shift: if training.augment.contains(&AugmentKind::Shift) { training.shift_pixels } else { 0 },
             flip: training.augment.contains(&AugmentKind::Flip),
         },
+        quantization: quantization(&study.experiment.quantizer),
         statistics_images: training.statistics_images.unwrap_or(0),
         learning_rate: training.learning_rate,
         schedule: match training.schedule {
@@ -184,6 +187,28 @@ pub(crate) fn spec<'a>(
         (spec.epochs, spec.warmup_epochs, spec.ramp_epochs, spec.rising_epochs) = (1, 0, 0, 0);
     }
     Ok((spec, &study.designs[job.design].product))
+}
+
+pub(crate) fn quantization(settings: &QuantizerSettings) -> Quantization {
+    let range = |calibration| match calibration {
+        CalibrationKind::MinMax => RangeEstimator::MinMax,
+        CalibrationKind::Percentile => RangeEstimator::Percentile(settings.percentile),
+        CalibrationKind::Mse => RangeEstimator::MeanSquare,
+    };
+    Quantization {
+        weight_bits: settings.weight_bits,
+        activation_bits: settings.activation_bits,
+        granularity: match settings.granularity {
+            GranularityKind::PerTensor => Granularity::PerTensor,
+            GranularityKind::PerChannel => Granularity::PerChannel,
+        },
+        scheme: match settings.scheme {
+            SchemeKind::Symmetric => Scheme::Symmetric,
+            SchemeKind::Affine => Scheme::Affine,
+        },
+        weight_range: range(settings.weight_calibration),
+        activation_range: range(settings.activation_calibration),
+    }
 }
 
 fn sensitivity(training: &Training) -> Sensitivity {
@@ -277,9 +302,8 @@ pub(crate) fn training_failure(error: TrainError) -> Failure {
 }
 
 fn store(study: &Study, job: &Job, trained: Trained) -> Result<(), Failure> {
-    let float = trained.parameters.into_iter();
-    let float = float.map(|layer| FloatLayer { weights: layer.weights, bias: layer.bias }).collect();
-    let file = WeightsFile { network: trained.network, float, fingerprint: job.fingerprint(study) };
+    let file =
+        WeightsFile { network: trained.network, float: trained.parameters, fingerprint: job.fingerprint(study) };
     let path = job.path(study);
     let mut curve = String::from("epoch,loss,train_accuracy,validation_accuracy,validation_accuracy_exact\n");
     for epoch in &trained.curve {

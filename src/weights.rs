@@ -9,6 +9,9 @@ use axtrain_sim::config::Training;
 use axtrain_sim::workload::WeightsFile;
 use std::path::{Path, PathBuf};
 
+/// Counts the times that networks began to come out differently within one version: those before are stale.
+const TRAINER: u32 = 2;
+
 /// One network to train: a method and a seed, for a design if the method looks at it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Job {
@@ -110,12 +113,13 @@ impl Job {
     pub(crate) fn fingerprint(&self, study: &Study) -> String {
         let training = &study.experiment.training;
         let mut description = format!(
-            "{} {:?} {} {}",
+            "{} {TRAINER} {:?} {} {}",
             env!("CARGO_PKG_VERSION"),
             study.architecture,
             training.identity(&self.method),
             self.seed
         );
+        description += &study.experiment.quantizer.identity();
         description += &study.dataset.train_sha256;
         if let Some(start) = &study.start {
             description += &start.sha256;

@@ -88,6 +88,30 @@ fn weights_of_another_program_run_and_are_trained_further() {
     assert_ne!(other[0]["accuracy"], as_it_is);
 }
 
+/// The same weights rounded otherwise: fewer codes lose accuracy, better placed ones less of it.
+#[test]
+fn weights_are_rounded_as_the_experiment_says() {
+    let text = EXPERIMENT.replace(", \"passive\"", "");
+    let accuracy = |name: &str, quantizer: &str| {
+        let folder = folder(name, &text.replace("[training]", &format!("{quantizer}\n[training]")));
+        let output = axtrain(&folder, &["run", "e.toml", "--json", "-q"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let records: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let weights = fs::read(folder.join("runs/start/weights/post-training_s1.safetensors")).unwrap();
+        let has = |text: &[u8]| weights.windows(text.len()).any(|window| window == text);
+        (records[0]["accuracy"].as_f64().unwrap(), has(b"weights/4"))
+    };
+    let (usual, is_new) = accuracy("start-8", "");
+    assert!(!is_new, "files of usual networks stay as they were");
+    let (few, _) = accuracy("start-3", "[quantizer]\nweight_bits = 3");
+    let affine = "[quantizer]\nweight_bits = 3\ngranularity = \"per-channel\"\nscheme = \"affine\"";
+    let (better, is_new) = accuracy("start-3-affine", affine);
+    assert!(
+        is_new && few < usual - 0.02 && better > few + 0.01,
+        "{usual}, {few} with few codes, {better} well placed"
+    );
+}
+
 #[test]
 fn weights_that_do_not_fit_are_refused() {
     let unwrapped = |text: &[u8]| -> String {
@@ -97,6 +121,9 @@ fn weights_that_do_not_fit_are_refused() {
         ("conv = 12", "conv = 13", "layer2needsweightsofshape[13,6,3,3]"),
         ("digits.safetensors", "other.safetensors", "other.safetensors:"),
         ("seeds = [1]", "seeds = [1]\nstart_layers = [\"conv1\", \"conv2\"]", "2namesfor3layers"),
+        ("seeds = [1]", "seeds = [1]\ninput_mean = 0.5\ninput_std = 0.5", "padsthemby[1,1]"),
+        ("seeds = [1]", "seeds = [1]\ninput_std = [0.5, 0.5]", "2meansordeviations"),
+        ("[training]", "[quantizer]\nweight_bits = 12\n[training]", "12bitsofweights"),
         ("seeds = [1]", "seeds = [1]\nstart_layers = [\"conv1\", \"conv2\", \"fc\"]", "nolayerforbn1"),
     ];
     for (from, to, expected) in cases {

@@ -1,6 +1,8 @@
 //! `axtrain trace` as a user meets it, and its files as NumPy reads them.
 
-use axtrain_sim::workload::{Convolution, FloatLayer, Network, QuantizedLayer, Requantize, WeightsFile, Wiring};
+use axtrain_sim::workload::{
+    Convolution, FloatLayer, Network, QuantizedLayer, Quantizer, Requantize, WeightsFile, Wiring,
+};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -151,6 +153,7 @@ fn run_folder(folder: &Path) {
         channel_requantize: None,
         wiring: Wiring::default(),
         residual_scaling: None,
+        quantizer: Quantizer::default(),
     };
     let layers = vec![dense("fc1", 64, 6, Requantize::from_factor(0.004)), dense("fc2", 6, 10, None)];
     let float = layers.iter().map(|layer| FloatLayer {

@@ -16,7 +16,7 @@ use axtrain_sim::profile::{Design, TransitionSpec, TransitionTable};
 use axtrain_sim::technology::Technology;
 use axtrain_sim::units::Picoseconds;
 use axtrain_sim::workload::{
-    Architecture, Convolution, Dataset, LayerSpec, Network, QuantizedLayer, Requantize, Wiring, pixel_code,
+    Architecture, Convolution, Dataset, LayerSpec, Network, QuantizedLayer, Quantizer, Requantize, Wiring, pixel_code,
 };
 use cpu_clock::cpu_seconds;
 use rand::{RngExt, SeedableRng};
@@ -162,6 +162,7 @@ fn layer(rng: &mut ChaCha8Rng, convolution: Convolution, requantize: Option<Requ
         channel_requantize: None,
         wiring: Wiring::default(),
         residual_scaling: None,
+        quantizer: Quantizer::default(),
     }
 }
 

@@ -8,7 +8,7 @@ mod cpu_clock;
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::multiplier::ProductTable;
 use axtrain_sim::workload::{
-    Architecture, LayerShape, LayerSpec, Network, QuantizedLayer, Requantize, Wiring, infer,
+    Architecture, LayerShape, LayerSpec, Network, QuantizedLayer, Quantizer, Requantize, Wiring, infer,
 };
 use cpu_clock::cpu_seconds;
 use rand::{RngExt, SeedableRng};
@@ -79,6 +79,7 @@ fn network(rng: &mut ChaCha8Rng, architecture: &Architecture) -> Network {
             channel_requantize: None,
             wiring: Wiring::default(),
             residual_scaling: None,
+            quantizer: Quantizer::default(),
         }
     };
     Network::new(architecture.layers().iter().enumerate().map(layer).collect()).expect("layers fit together")

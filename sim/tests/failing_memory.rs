@@ -98,6 +98,7 @@ fn reference(
                     }
                 }
             }
+            layer.take_off_zero_points(&mut accumulators, &codes);
             if let Some(residual) = layer.wiring.residual {
                 layer.add_residual(&mut accumulators, &outputs[residual]);
             }

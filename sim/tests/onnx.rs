@@ -30,7 +30,7 @@ fn both_exporters_give_the_weights_of_the_state_dict() {
     let pooling = LayerSpec::Pooling { kind: Pooling::Maximum, window: [2, 2], stride: [2, 2] };
     let hidden = [convolution(6, 1), pooling, convolution(12, 0)];
     let architecture = Architecture::new([1, 8, 8], &hidden, 10).unwrap();
-    let expected = read_state_dict(STATE_DICT, &architecture, None).unwrap();
+    let expected = read_state_dict(STATE_DICT, &architecture, None, None).unwrap();
     for file in DIGITS {
         let OnnxNetwork { layers, classes, float } = read_onnx(file).unwrap();
         assert_eq!((&layers[..], classes), (&hidden[..], 10));

@@ -50,9 +50,9 @@ fn a_network_from_pytorch_gives_its_scores() {
     let pooling = LayerSpec::Pooling { kind: Pooling::Maximum, window: [2, 2], stride: [2, 2] };
     let hidden = [convolution(6, 1), pooling, convolution(12, 0)];
     let architecture = Architecture::new([1, 8, 8], &hidden, 10).unwrap();
-    let layers = read_state_dict(WEIGHTS, &architecture, None).unwrap();
+    let layers = read_state_dict(WEIGHTS, &architecture, None, None).unwrap();
     let names = ["conv1 + bn1", "conv2", "fc"].map(str::to_owned);
-    assert_eq!(read_state_dict(WEIGHTS, &architecture, Some(&names)).unwrap(), layers);
+    assert_eq!(read_state_dict(WEIGHTS, &architecture, Some(&names), None).unwrap(), layers);
 
     // The file's header is padded to 64 bytes: what follows are 32 rows of ten numbers.
     let expected: Vec<f32> = SCORES[SCORES.len() - 32 * 10 * 4..]

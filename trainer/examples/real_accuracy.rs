@@ -5,7 +5,7 @@
 
 use axtrain_sim::multiplier::ProductTable;
 use axtrain_sim::workload::{Dataset, WeightsFile};
-use axtrain_trainer::{LayerParameters, accuracy, real_accuracy};
+use axtrain_trainer::{accuracy, real_accuracy};
 use std::error::Error;
 use std::path::Path;
 
@@ -19,10 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let exact = ProductTable::exact(8, 8, true);
     for path in arguments {
         let file = WeightsFile::from_bytes(&std::fs::read(&path)?).map_err(|error| format!("{path}: {error}"))?;
-        let float = file.float.into_iter();
-        let parameters: Vec<_> =
-            float.map(|layer| LayerParameters { weights: layer.weights, bias: layer.bias }).collect();
-        let real = real_accuracy(&file.network, &parameters, &dataset.test);
+        let real = real_accuracy(&file.network, &file.float, &dataset.test);
         let integers = accuracy(&file.network, &exact, &dataset.test);
         println!("{path}: real {:.2}, integers {:.2}", 100.0 * real, 100.0 * integers);
     }

@@ -1,7 +1,7 @@
 //! The state of a training run between two epochs, from which it goes on to the same bits.
 
-use crate::network::RealParameters;
 use crate::normalisation::RunningStatistics;
+use crate::real_network::RealParameters;
 use crate::training::{EpochRecord, Validation};
 
 /// What the bytes begin with; the number is the format's version.

@@ -3,10 +3,11 @@
 use crate::calibration::Calibration;
 use crate::geometry::LayerGeometry;
 use crate::methods::{Penalty, random_signs};
-use crate::network::{RealNetwork, RealParameters, RoundedNetwork};
+use crate::network::RoundedNetwork;
 use crate::normalisation::RunningStatistics;
 use crate::pass::Pass;
-use crate::quantizer::LARGEST_ACTIVATION;
+use crate::quantization::Quantization;
+use crate::real_network::{RealNetwork, RealParameters};
 use crate::spec::{Estimator, Sensitivity, WeightNoise};
 use crate::training::on_one_thread;
 use axtrain_sim::kernel::TableGemm;
@@ -28,13 +29,13 @@ pub enum WeightErrors<'a> {
 
 /// How much the loss of a trained network on `split`'s images is expected to rise, nats, if the weights of one layer alone err: for
 /// each layer ½ Σ σ² ∂²L/∂w², on exact products, the mean over `probes` random directions. `parameters` are the real numbers that
-/// `network`'s codes were rounded from.
+/// `network`'s codes were rounded from as `quantization` says.
 ///
 /// # Panics
 /// If images or parameters are not of the network's sizes, or there are no images.
 pub fn expected_increase(
     network: &Network,
-    parameters: &[FloatLayer],
+    (parameters, quantization): (&[FloatLayer], &Quantization),
     errors: WeightErrors<'_>,
     split: &Split,
     (probes, seed): (u32, u64),
@@ -42,7 +43,7 @@ pub fn expected_increase(
     assert_eq!(split.features(), network.inputs(), "pixels of an image and inputs of the network");
     assert_eq!(parameters.len(), network.layers().len(), "parameters of each layer");
     on_one_thread(|| {
-        let probed = Probed::new(network, parameters, errors, split);
+        let probed = Probed::new(network, (parameters, quantization), errors, split);
         (0..parameters.len()).map(|layer| probed.layer(layer, probes, seed)).collect()
     })
 }
@@ -60,7 +61,12 @@ struct Probed {
 }
 
 impl Probed {
-    fn new(network: &Network, parameters: &[FloatLayer], errors: WeightErrors<'_>, split: &Split) -> Self {
+    fn new(
+        network: &Network,
+        (parameters, quantization): (&[FloatLayer], &Quantization),
+        errors: WeightErrors<'_>,
+        split: &Split,
+    ) -> Self {
         let shapes = network
             .layers()
             .iter()
@@ -68,7 +74,7 @@ impl Probed {
         let geometry: Vec<LayerGeometry> = shapes.map(|shape| LayerGeometry::new(&shape)).collect();
         let device = Device::flex();
         let real = RealNetwork::from_parameters(parameters.iter().map(RealParameters::of).collect(), &device);
-        let nothing = RunningStatistics::new(geometry.len()).tensors(&geometry, &device);
+        let nothing = RunningStatistics::new(geometry.len());
         let exact_table = ProductTable::exact(8, 8, true);
         let (noise, table, epsilon, factor) = match errors {
             WeightErrors::Multiplier(table) => (WeightNoise::Multiplier, table, 0.2, 1.0),
@@ -78,7 +84,7 @@ impl Probed {
         let mut peaks = vec![None; geometry.len() - 1];
         for (number, layer) in network.layers().iter().enumerate() {
             if let Some(source) = geometry[number].source(number) {
-                peaks[source] = Some(layer.input_scale * LARGEST_ACTIVATION);
+                peaks[source] = Some(layer.input_scale * quantization.largest_activation());
             }
         }
         let values: Vec<f32> =
@@ -89,13 +95,13 @@ impl Probed {
             targets[image * classes + usize::from(label)] = 1.0;
         }
         Self {
-            rounded: real.round(&geometry, &nothing).expect("weights of a trained network are finite"),
+            rounded: real.round(&geometry, &nothing, quantization).expect("weights of a trained network are finite"),
             penalty: Penalty::new(&sensitivity, table),
             factor,
             images: Tensor::from_data(TensorData::new(values, [split.len(), split.features()]), &device),
             targets: Tensor::from_data(TensorData::new(targets, [split.len(), classes]), &device),
             exact: Arc::new(TableGemm::new(&exact_table)),
-            calibration: Calibration::of(peaks),
+            calibration: Calibration::of(peaks, nothing, *quantization),
         }
     }
 
@@ -138,12 +144,9 @@ mod tests {
             ..TrainingSpec::new(Architecture::perceptron(64, &[9], 10).unwrap(), Method::Plain)
         };
         let trained = train(&spec, &digits, &exact, &mut |_| ControlFlow::Continue(())).unwrap();
-        let float: Vec<FloatLayer> = trained
-            .parameters
-            .iter()
-            .map(|layer| FloatLayer { weights: layer.weights.clone(), bias: layer.bias.clone() })
-            .collect();
         let (network, split) = (&trained.network, digits.train.first(60));
+        let usual = Quantization::default();
+        let float = (&trained.parameters[..], &usual);
         let codes: Vec<u8> = split.pixels().iter().map(|&pixel| pixel_code(pixel)).collect();
         let mut hidden = Vec::new();
         let scores = infer_with(network, &TableGemm::new(&exact), &codes, |pass| {
@@ -163,9 +166,9 @@ mod tests {
                 }
             }
         }
-        let largest = float[1].weights.iter().fold(0f32, |largest, weight| largest.max(weight.abs()));
+        let largest = float.0[1].weights.iter().fold(0f32, |largest, weight| largest.max(weight.abs()));
         let expected = 0.5 * (0.01 * f64::from(largest)).powi(2) * second.iter().sum::<f64>();
-        let found = expected_increase(network, &float, WeightErrors::Absolute(0.01), &split, (500, 1));
+        let found = expected_increase(network, float, WeightErrors::Absolute(0.01), &split, (500, 1));
         assert!((found[1] / expected - 1.0).abs() < 0.03, "{found:?}, expected {expected}");
 
         // Of a multiplier, σ is its errors' about their mean over activations, as if it were the weight's.
@@ -179,9 +182,9 @@ mod tests {
         };
         let terms = last.weights.iter().zip(&second).map(|(&code, second)| sigma_squared(code) * second);
         let expected = 0.5 * terms.sum::<f64>();
-        let found = expected_increase(network, &float, WeightErrors::Multiplier(&truncated), &split, (500, 1));
+        let found = expected_increase(network, float, WeightErrors::Multiplier(&truncated), &split, (500, 1));
         assert!((found[1] / expected - 1.0).abs() < 0.03, "{found:?}, expected {expected}");
-        let none = expected_increase(network, &float, WeightErrors::Multiplier(&exact), &split, (2, 1));
+        let none = expected_increase(network, float, WeightErrors::Multiplier(&exact), &split, (2, 1));
         assert_eq!(none, [0.0, 0.0]);
     }
 }

@@ -31,7 +31,7 @@
 //! gradients pass straight through. A run uses one thread, and depends on its settings and data alone: start several at
 //! once to use several cores.
 //!
-//! Not modelled here: asymmetric codes.
+//! Not modelled here: activations around a zero point of their own; after ReLU they begin at 0.
 
 mod augmentation;
 mod calibration;
@@ -48,7 +48,9 @@ mod normalisation;
 mod ops;
 mod optimizer;
 mod pass;
+mod quantization;
 mod quantizer;
+mod real_network;
 mod real_product;
 mod schedule;
 mod spec;
@@ -65,7 +67,8 @@ pub use error::{Quantity, TrainError};
 pub use method::{Method, UnknownMethod};
 pub use metrics::{accuracy, real_accuracy};
 pub use optimizer::Optimizer;
+pub use quantization::{Granularity, Quantization, RangeEstimator, Scheme};
 pub use schedule::Schedule;
 pub use spec::{Chips, Estimator, Sensitivity, SensitivityPass, TrainingSpec, WeightFaults, WeightNoise};
 pub use timing::{TimingErrors, TimingSampler};
-pub use training::{EpochRecord, LayerParameters, Progress, Trained, Validation, train, train_from};
+pub use training::{EpochRecord, Progress, Trained, Validation, train, train_from};

@@ -2,13 +2,14 @@
 
 use crate::calibration::Calibration;
 use crate::geometry::LayerGeometry;
-use crate::network::{RealNetwork, RealParameters, to_vec};
+use crate::network::to_vec;
 use crate::normalisation::RunningStatistics;
 use crate::pass::{Numbers, Pass};
-use crate::training::LayerParameters;
+use crate::quantization::Quantization;
+use crate::real_network::{RealNetwork, RealParameters};
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::multiplier::ProductTable;
-use axtrain_sim::workload::{self, LayerShape, Network, PIXEL_SCALE, Split, pixel_code};
+use axtrain_sim::workload::{self, FloatLayer, LayerShape, Network, PIXEL_SCALE, Split, pixel_code};
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// Images that go through a network of real numbers together.
@@ -36,7 +37,7 @@ pub(crate) fn accuracy_on(network: &Network, gemm: &TableGemm, split: &Split) ->
 ///
 /// # Panics
 /// If the images, or the parameters, are not of the network's sizes.
-pub fn real_accuracy(network: &Network, parameters: &[LayerParameters], split: &Split) -> f64 {
+pub fn real_accuracy(network: &Network, parameters: &[FloatLayer], split: &Split) -> f64 {
     assert_eq!(split.features(), network.inputs(), "pixels of an image and inputs of the network");
     assert_eq!(parameters.len(), network.layers().len(), "parameters of each layer");
     let shapes = network
@@ -44,22 +45,18 @@ pub fn real_accuracy(network: &Network, parameters: &[LayerParameters], split: &
         .iter()
         .map(|layer| LayerShape { wiring: layer.wiring, ..LayerShape::new(layer.convolution, layer.pooling) });
     let geometry: Vec<LayerGeometry> = shapes.map(|shape| LayerGeometry::new(&shape)).collect();
-    let layer = |layer: &LayerParameters| RealParameters {
-        weights: layer.weights.clone(),
-        bias: layer.bias.clone(),
-        gain: None,
-    };
     let device = Device::flex();
-    let real = RealNetwork::from_parameters(parameters.iter().map(layer).collect(), &device);
-    let nothing = RunningStatistics::new(geometry.len()).tensors(&geometry, &device);
-    let Some(network) = real.unrounded(&geometry, &nothing) else { return 0.0 };
+    let real = RealNetwork::from_parameters(parameters.iter().map(RealParameters::of).collect(), &device);
+    let (nothing, usual) = (RunningStatistics::new(geometry.len()), Quantization::default());
+    let Some(network) = real.unrounded(&geometry, &nothing, &usual) else { return 0.0 };
     let mut right = 0;
     let blocks = split.pixels().chunks(BLOCK_IMAGES * split.features()).zip(split.labels().chunks(BLOCK_IMAGES));
     for (pixels, labels) in blocks {
         let values: Vec<f32> = pixels.iter().map(|&pixel| f32::from(pixel_code(pixel)) * PIXEL_SCALE).collect();
         let images = Tensor::from_data(TensorData::new(values, [labels.len(), split.features()]), &device);
         // Real numbers have no scales to look up.
-        let trace = network.forward(images, &Pass::of(Numbers::Real), &mut Calibration::new(geometry.len() - 1));
+        let trace =
+            network.forward(images, &Pass::of(Numbers::Real), &mut Calibration::new(geometry.len() - 1, usual));
         right += count_right(&to_vec(trace.last().expect("a layer at least").output.clone()), labels);
     }
     right as f64 / split.len() as f64
@@ -76,7 +73,7 @@ pub(crate) fn count_right<T: PartialOrd + Copy>(scores: &[T], labels: &[u8]) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axtrain_sim::workload::{Convolution, QuantizedLayer, Wiring};
+    use axtrain_sim::workload::{Convolution, QuantizedLayer, Quantizer, Wiring};
 
     #[test]
     fn the_first_of_equal_scores_counts() {
@@ -98,13 +95,14 @@ mod tests {
             channel_requantize: None,
             wiring: Wiring::default(),
             residual_scaling: None,
+            quantizer: Quantizer::default(),
         };
         let network = Network::new(vec![identity]).unwrap();
         // As codes: (127, 0), (5, 0), (0, 127); scores (127, 10), (5, 10), (0, 137).
         let split = Split::new(2, vec![255, 0, 10, 0, 0, 255], vec![0, 0, 1]);
         let exact = ProductTable::exact(8, 8, true);
         assert_eq!(accuracy(&network, &exact, &split), 2.0 / 3.0);
-        let parameters = |bias| vec![LayerParameters { weights: vec![1.0, 0.0, 0.0, 1.0], bias: vec![0.0, bias] }];
+        let parameters = |bias| vec![FloatLayer { weights: vec![1.0, 0.0, 0.0, 1.0], bias: vec![0.0, bias] }];
         // Scores (1, b), (0.04, b), (0, 1 + b), images being of 7 bits: 5 / 127 is below 0.05.
         assert_eq!(real_accuracy(&network, &parameters(0.05), &split), 2.0 / 3.0);
         assert_eq!(real_accuracy(&network, &parameters(0.03), &split), 1.0);

@@ -1,190 +1,41 @@
-//! A network in training: trainable real parameters, and the rounded layers a forward pass runs on.
+//! A network in training as a forward pass runs on it: layers whose weights are rounded.
 
 use crate::calibration::Calibration;
 use crate::geometry::{LayerGeometry, Selection};
-use crate::normalisation::Statistics;
+use crate::normalisation;
 use crate::ops::{self, Rounding};
-use crate::optimizer::LayerOptimizer;
 use crate::pass::{Noise, Numbers, Pass};
-use crate::quantizer::{self, ActivationQuantizer, ResidualScaling};
+use crate::quantizer::{self, ActivationQuantizer, ResidualScaling, WeightCoding};
 use axtrain_sim::profile::sampler::Gaussian;
-use axtrain_sim::workload::{CodeRange, FloatLayer, PIXEL_SCALE};
-use burn::module::{Module, Param};
+use axtrain_sim::workload::{CodeRange, PIXEL_SCALE};
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
-use rand::{Rng, RngExt};
+use burn::tensor::{Tensor, TensorData};
 use std::sync::LazyLock;
-
-/// Real-valued parameters of a network.
-#[derive(Module, Debug)]
-pub(crate) struct RealNetwork {
-    layers: Vec<RealLayer>,
-}
-
-/// Real-valued parameters of a multiplying layer.
-#[derive(Module, Debug)]
-pub(crate) struct RealLayer {
-    /// `[output channel][channel of the group, kernel row, kernel column]`.
-    pub(crate) weight: Param<Tensor<2>>,
-    /// One an output channel.
-    pub(crate) bias: Param<Tensor<1>>,
-    /// One an output channel, if its sums are normalised.
-    pub(crate) gain: Option<Param<Tensor<1>>>,
-}
-
-/// A layer's parameters as numbers.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct RealParameters {
-    /// `[output channel][k]`.
-    pub(crate) weights: Vec<f32>,
-    /// One an output channel.
-    pub(crate) bias: Vec<f32>,
-    /// One an output channel, if its sums are normalised.
-    pub(crate) gain: Option<Vec<f32>>,
-}
-
-impl RealParameters {
-    /// Of a layer that is not normalised.
-    pub(crate) fn of(layer: &FloatLayer) -> Self {
-        Self { weights: layer.weights.clone(), bias: layer.bias.clone(), gain: None }
-    }
-}
-
-impl RealNetwork {
-    /// Random weights, uniform with variance 2 / (activations that meet in a sum) (He et al. 2015, arXiv 1502.01852), no bias,
-    /// and gains of one.
-    pub(crate) fn random(geometry: &[LayerGeometry], rng: &mut impl Rng, device: &Device) -> Self {
-        let layer = |geometry: &LayerGeometry| {
-            let bound = (6.0 / geometry.convolution.shape(1).k as f32).sqrt();
-            let channels = geometry.convolution.channels();
-            RealParameters {
-                weights: (0..geometry.convolution.weights()).map(|_| rng.random_range(-bound..bound)).collect(),
-                bias: vec![0.0; channels],
-                gain: geometry.normalised.then(|| vec![1.0; channels]),
-            }
-        };
-        Self::from_parameters(geometry.iter().map(layer).collect(), device)
-    }
-
-    /// From the parameters of each layer.
-    pub(crate) fn from_parameters(layers: Vec<RealParameters>, device: &Device) -> Self {
-        let of_channels = |values: Vec<f32>| {
-            let count = values.len();
-            Param::from_tensor(Tensor::from_data(TensorData::new(values, [count]), device))
-        };
-        let layer = |RealParameters { weights, bias, gain }: RealParameters| {
-            let shape = [bias.len(), weights.len() / bias.len()];
-            let weight = Tensor::from_data(TensorData::new(weights, shape), device);
-            RealLayer { weight: Param::from_tensor(weight), bias: of_channels(bias), gain: gain.map(of_channels) }
-        };
-        Self { layers: layers.into_iter().map(layer).collect() }
-    }
-
-    /// Each layer's parameters.
-    pub(crate) fn parameters(&self) -> Vec<RealParameters> {
-        let layer = |layer: &RealLayer| RealParameters {
-            weights: to_vec(layer.weight.val()),
-            bias: to_vec(layer.bias.val()),
-            gain: layer.gain.as_ref().map(|gain| to_vec(gain.val())),
-        };
-        self.layers.iter().map(layer).collect()
-    }
-
-    /// The layers, first to last.
-    pub(crate) fn layers(&self) -> &[RealLayer] {
-        &self.layers
-    }
-
-    /// Each layer after a step at learning rate `rate`.
-    pub(crate) fn step(mut self, optimizer: &mut LayerOptimizer, gradients: &Gradients, rate: f64) -> Self {
-        for (index, layer) in self.layers.iter_mut().enumerate() {
-            let values = (layer.weight.val(), layer.bias.val(), layer.gain.as_ref().map(Param::val));
-            let (weight, bias, gain) = optimizer.step(index, values, gradients, rate);
-            layer.weight = layer.weight.clone().map(|_| weight);
-            layer.bias = layer.bias.clone().map(|_| bias);
-            layer.gain = layer.gain.take().zip(gain).map(|(parameter, gain)| parameter.map(|_| gain));
-        }
-        self
-    }
-
-    /// Confines every weight to ±`limit`.
-    pub(crate) fn clip(mut self, limit: f32) -> Self {
-        for layer in &mut self.layers {
-            let clipped = |weight: Tensor<2>| Tensor::from_inner(weight.inner().clamp(-limit, limit)).require_grad();
-            layer.weight = layer.weight.clone().map(clipped);
-        }
-        self
-    }
-
-    /// Adds to each layer's bias; nothing for layers beyond the end of `corrections`.
-    pub(crate) fn with_bias_added(mut self, corrections: Vec<Tensor<1>>) -> Self {
-        for (layer, correction) in self.layers.iter_mut().zip(corrections) {
-            let added = |bias: Tensor<1>| Tensor::from_inner(bias.inner() + correction.inner()).require_grad();
-            layer.bias = layer.bias.clone().map(added);
-        }
-        self
-    }
-
-    /// The gradient of `loss` by each layer's weights and bias.
-    #[cfg(test)]
-    pub(crate) fn gradients(&self, loss: &Tensor<1>) -> Vec<[Vec<f32>; 2]> {
-        let gradients = loss.backward();
-        let layer = |layer: &RealLayer| {
-            let (weight, bias) = (layer.weight.val(), layer.bias.val());
-            // What the loss does not depend on has no entry.
-            let by_weight = weight.grad(&gradients).unwrap_or_else(|| weight.zeros_like().inner());
-            let by_bias = bias.grad(&gradients).unwrap_or_else(|| bias.zeros_like().inner());
-            [to_vec(by_weight), to_vec(by_bias)]
-        };
-        self.layers.iter().map(layer).collect()
-    }
-
-    /// The layers with weights rounded to their grids, normalisation by `statistics` folded in. `None` if a weight is not finite.
-    pub(crate) fn round(&self, geometry: &[LayerGeometry], statistics: &Statistics) -> Option<RoundedNetwork> {
-        let rounded = |weight, scale| ops::round(weight, Rounding::Weight(scale));
-        self.layers_with(geometry, statistics, rounded)
-    }
-
-    /// The layers with weights as they are, normalisation by `statistics` folded in. `None` if one is not finite.
-    pub(crate) fn unrounded(&self, geometry: &[LayerGeometry], statistics: &Statistics) -> Option<RoundedNetwork> {
-        self.layers_with(geometry, statistics, |weight, _| weight)
-    }
-
-    fn layers_with(
-        &self,
-        geometry: &[LayerGeometry],
-        statistics: &Statistics,
-        rounded: impl Fn(Tensor<2>, f32) -> Tensor<2>,
-    ) -> Option<RoundedNetwork> {
-        let layer = |((weight, bias), geometry): ((Tensor<2>, Tensor<1>), &LayerGeometry)| {
-            let weight_scale = quantizer::weight_scale(&to_vec(weight.clone()));
-            weight_scale.is_finite().then(|| RoundedLayer {
-                geometry: geometry.clone(),
-                weight: rounded(weight, weight_scale),
-                weight_scale,
-                bias,
-            })
-        };
-        let layers = self.folded(statistics).into_iter().zip(geometry).map(layer);
-        Some(RoundedNetwork { layers: layers.collect::<Option<_>>()? })
-    }
-}
 
 /// A tensor's elements.
 pub(crate) fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec().expect("single precision")
 }
 
-/// A layer whose weights lie on the grid of `weight_scale`; gradients reach the parameters it came from.
+/// A layer whose weights lie on the grid of `coding`; gradients reach the parameters it came from.
 #[derive(Clone, Debug)]
 pub(crate) struct RoundedLayer {
     pub(crate) geometry: LayerGeometry,
     /// `[output channel][k]`.
     pub(crate) weight: Tensor<2>,
-    /// Real number of weight code 1.
-    pub(crate) weight_scale: f32,
+    /// What weight codes stand for.
+    pub(crate) coding: WeightCoding,
     /// Not yet rounded: its grid depends on the input's scale.
     pub(crate) bias: Tensor<1>,
+    /// If sums are still to be normalised by their own moments, one an output channel.
+    pub(crate) gain: Option<Tensor<1>>,
+}
+
+impl RoundedLayer {
+    /// Its bias as numbers.
+    pub(crate) fn bias_values(&self) -> Vec<f32> {
+        to_vec(self.bias.clone())
+    }
 }
 
 /// A network as one training step sees it.
@@ -200,6 +51,8 @@ pub(crate) struct LayerTrace {
     pub(crate) input: Tensor<2>,
     /// Pre-activations that came out, `[image][output channel, position]`; the last layer's are the class scores.
     pub(crate) output: Tensor<2>,
+    /// What normalisation multiplied sums with, and what it then added, if they were normalised.
+    pub(crate) line: Option<[Tensor<1>; 2]>,
     /// What became of them; `None` for the last layer, which has no activation function.
     pub(crate) activation: Option<Activation>,
 }
@@ -216,9 +69,32 @@ pub(crate) struct Activation {
 }
 
 impl RoundedNetwork {
+    /// Of layers, first to last.
+    pub(crate) fn new(layers: Vec<RoundedLayer>) -> Self {
+        Self { layers }
+    }
+
     /// The layers, first to last.
     pub(crate) fn layers(&self) -> &[RoundedLayer] {
         &self.layers
+    }
+
+    /// Whether sums of some layer are still to be normalised.
+    pub(crate) fn is_normalised(&self) -> bool {
+        self.layers.iter().any(|layer| layer.gain.is_some())
+    }
+
+    /// The network of a pass with its normalisation folded into weights and biases: the same codes, on the grids that the pass
+    /// left. Gradients reach the parameters through that pass.
+    pub(crate) fn folded(&self, trace: &[LayerTrace]) -> Self {
+        let layer = |(layer, pass): (&RoundedLayer, &LayerTrace)| {
+            let Some([factor, offset]) = pass.line.clone() else { return layer.clone() };
+            let factors = to_vec(factor.clone());
+            let coding = layer.coding.scaled(&factors);
+            let weight = layer.weight.clone() * factor.reshape([factors.len(), 1]);
+            RoundedLayer { geometry: layer.geometry.clone(), weight, coding, bias: offset, gain: None }
+        };
+        Self { layers: self.layers.iter().zip(trace).map(layer).collect() }
     }
 
     /// The same layers with `correction` added to one's bias.
@@ -236,7 +112,7 @@ impl RoundedNetwork {
         change(&mut after.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>());
         let layer = |(layer, (before, after)): (&RoundedLayer, (Vec<i8>, Vec<i8>))| {
             let steps = before.iter().zip(&after).map(|(before, after)| f32::from(*after) - f32::from(*before));
-            let change: Vec<f32> = steps.map(|steps| steps * layer.weight_scale).collect();
+            let change = quantizer::times(&steps.collect::<Vec<_>>(), &layer.coding.steps);
             let change = Tensor::from_data(TensorData::new(change, layer.weight.dims()), &layer.weight.device());
             RoundedLayer { weight: layer.weight.clone() + change, ..layer.clone() }
         };
@@ -266,17 +142,19 @@ impl RoundedNetwork {
 
     /// Each layer's weight codes `[output channel][k]`.
     pub(crate) fn codes(&self) -> Vec<Vec<i8>> {
-        let codes = |layer: &RoundedLayer| quantizer::weight_codes(&to_vec(layer.weight.clone()), layer.weight_scale);
+        let codes = |layer: &RoundedLayer| layer.coding.codes(&to_vec(layer.weight.clone()));
         self.layers.iter().map(codes).collect()
     }
 
-    /// Scale of each layer's input under a calibration.
-    pub(crate) fn input_scales(&self, calibration: &Calibration) -> Vec<f32> {
-        input_scales(self.layers.iter().map(|layer| &layer.geometry), &calibration.scales())
+    /// Scale of each layer's input, given those of the hidden layers' outputs.
+    pub(crate) fn input_scales(&self, hidden_scales: &[f32]) -> Vec<f32> {
+        let sources = self.layers.iter().enumerate().map(|(number, layer)| layer.geometry.source(number));
+        sources.map(|source| source.map_or(PIXEL_SCALE, |number| hidden_scales[number])).collect()
     }
 
     /// Runs `images [image][pixel]`, on the grid of [`PIXEL_SCALE`], through the layers as `pass` says.
-    /// Scales of hidden activations come from `calibration`, which sees each layer's output first.
+    /// Scales of hidden activations come from `calibration`, which sees each layer's output first, and the moments of sums that
+    /// are normalised, by these moments.
     pub(crate) fn forward(&self, images: Tensor<2>, pass: &Pass, calibration: &mut Calibration) -> Vec<LayerTrace> {
         let mut scales = Vec::with_capacity(self.layers.len());
         let mut trace: Vec<LayerTrace> = Vec::with_capacity(self.layers.len());
@@ -288,24 +166,36 @@ impl RoundedNetwork {
                 Some(number) => (values(number), scales[number]),
                 None => (images.clone(), PIXEL_SCALE),
             };
-            let accumulator_scale = input_scale * layer.weight_scale;
             let convolution = layer.geometry.convolution;
             let sums = match &pass.numbers {
                 Numbers::Codes(products) => {
-                    let table = products.in_layer(position, input_scale, layer.weight_scale);
+                    let table = products.in_layer(position, input_scale, &layer.coding);
                     ops::multiply(input.clone(), layer.weight.clone(), convolution, table)
                 }
                 Numbers::Real | Numbers::RoundedActivations => {
                     ops::multiply_real(input.clone(), layer.weight.clone(), convolution)
                 }
             };
-            let bias = match &pass.numbers {
-                Numbers::Codes(_) => ops::round(layer.bias.clone(), Rounding::Bias(accumulator_scale)),
-                Numbers::Real | Numbers::RoundedActivations => layer.bias.clone(),
+            let line = layer.gain.as_ref().map(|gain| {
+                let moments = ops::moments(sums.clone(), convolution.channels());
+                calibration.observe(position, &moments);
+                normalisation::line(gain.clone(), layer.bias.clone(), moments)
+            });
+            let coding = match &line {
+                Some([factor, _]) => &layer.coding.scaled(&to_vec(factor.clone())),
+                None => &layer.coding,
             };
-            let mut output = ops::add_bias(sums, bias);
+            let accumulator_scales: Vec<f32> = coding.steps.iter().map(|step| input_scale * step).collect();
+            let rounded = |bias: Tensor<1>| match &pass.numbers {
+                Numbers::Codes(_) => ops::round(bias, Rounding::Bias(accumulator_scales.clone())),
+                Numbers::Real | Numbers::RoundedActivations => bias,
+            };
+            let mut output = match line.clone() {
+                Some([factor, offset]) => ops::line(sums, [factor, rounded(offset)]),
+                None => ops::add_bias(sums, rounded(layer.bias.clone())),
+            };
             if let Some(number) = layer.geometry.wiring.residual {
-                let scaling = ResidualScaling::new(scales[number], accumulator_scale);
+                let scaling = ResidualScaling::new(scales[number], &accumulator_scales);
                 output = output
                     + match &pass.numbers {
                         Numbers::Codes(_) => ops::round(values(number), Rounding::Residual(scaling)),
@@ -316,19 +206,20 @@ impl RoundedNetwork {
                 output = with_noise(output, noise, position);
             }
             if position + 1 == self.layers.len() {
-                trace.push(LayerTrace { input, output, activation: None });
+                trace.push(LayerTrace { input, output, line, activation: None });
                 break;
             }
-            let range = if layer.geometry.wiring.linear { CodeRange::Signed } else { CodeRange::Activation };
-            let activation_scale = calibration.scale(position, peak(&output, range));
+            let range = CodeRange::new(calibration.quantization().activation_bits, layer.geometry.wiring.linear);
+            let activation_scale = calibration.scale(position, &output, range);
             scales.push(activation_scale);
-            let quantizer = ActivationQuantizer::new(accumulator_scale, activation_scale, range);
-            let (mut activations, grid, limits) = match (&pass.numbers, range) {
-                (Numbers::Real, CodeRange::Activation) => (relu(output.clone()), None, [0.0, f32::INFINITY]),
-                (Numbers::Real, CodeRange::Signed) => (output.clone(), None, [f32::NEG_INFINITY, f32::INFINITY]),
+            let quantizer = ActivationQuantizer::new(&accumulator_scales, activation_scale, range);
+            let (mut activations, grid, limits) = match (&pass.numbers, range.is_signed()) {
+                (Numbers::Real, false) => (relu(output.clone()), None, [0.0, f32::INFINITY]),
+                (Numbers::Real, true) => (output.clone(), None, [f32::NEG_INFINITY, f32::INFINITY]),
                 (Numbers::RoundedActivations | Numbers::Codes(_), _) => {
+                    let limits = quantizer.limits();
                     let activations = ops::round(output.clone(), Rounding::Activation(quantizer));
-                    (activations, Some(activation_scale), quantizer.limits())
+                    (activations, Some(activation_scale), limits)
                 }
             };
             let windows = layer.geometry.pooling.as_ref();
@@ -337,16 +228,10 @@ impl RoundedNetwork {
                 activations = ops::pool(activations, selection.clone(), grid);
             }
             let activation = Some(Activation { limits, pooling, values: activations });
-            trace.push(LayerTrace { input, output, activation });
+            trace.push(LayerTrace { input, output, line, activation });
         }
         trace
     }
-}
-
-/// Scale of each layer's input, given those of the hidden layers' outputs.
-pub(crate) fn input_scales<'a>(geometry: impl Iterator<Item = &'a LayerGeometry>, hidden_scales: &[f32]) -> Vec<f32> {
-    let sources = geometry.enumerate().map(|(number, layer)| layer.source(number));
-    sources.map(|source| source.map_or(PIXEL_SCALE, |number| hidden_scales[number])).collect()
 }
 
 /// A layer's pre-activations with noise; nothing is drawn where there is none.
@@ -363,22 +248,55 @@ fn with_noise(output: Tensor<2>, noise: &Noise, layer: usize) -> Tensor<2> {
     output + values
 }
 
-/// The largest element, or magnitude if codes have signs.
-fn peak(tensor: &Tensor<2>, range: CodeRange) -> f32 {
-    let values = tensor.clone().inner();
-    match range {
-        CodeRange::Activation => values.max().into_scalar(),
-        CodeRange::Signed => values.abs().max().into_scalar(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::methods::cross_entropy;
-    use crate::testing::{Fixture, Surrogate, doubles, truncated};
+    use crate::quantization::{Granularity, Quantization, Scheme};
+    use crate::testing::{Fixture, Surrogate, doubles, quantizations, truncated};
     use axtrain_sim::multiplier::ProductTable;
-    use axtrain_sim::workload::{Architecture, Flow, Pooling};
+    use axtrain_sim::workload::{Flow, Pooling};
+
+    /// All accumulators of a fixture's pass against those of the integer network that it exports.
+    fn compare(fixture: &Fixture) {
+        let trace = fixture.forward(&fixture.network());
+        let network = fixture.exported(&trace);
+        let codes = quantizer::activation_codes(&to_vec(fixture.images.clone()), PIXEL_SCALE);
+        let mut flow = Flow::new(&network, codes);
+        for (layer, pass) in network.layers().iter().zip(&trace) {
+            let mut accumulators = layer.accumulate(&fixture.gemm, flow.input());
+            flow.complete(layer, &mut accumulators);
+            let channel_scales = layer.quantizer.channel_weight_scales.as_ref();
+            let (positions, channels) = (layer.convolution.positions(), layer.convolution.channels());
+            let scale = |place: usize| {
+                let scale = channel_scales.map_or(layer.weight_scale, |scales| scales[place / positions % channels]);
+                f64::from(layer.input_scale * scale)
+            };
+            let outputs = to_vec(pass.output.clone()).into_iter().enumerate();
+            let trained = outputs.map(|(place, output)| (f64::from(output) / scale(place)).round());
+            assert!(
+                trained.eq(accumulators.iter().map(|&accumulator| f64::from(accumulator))),
+                "{}, {:?}",
+                layer.name,
+                fixture.quantization
+            );
+            if layer.requantize.is_none() {
+                continue;
+            }
+            let codes = layer.activate(&accumulators);
+            let activation = pass.activation.as_ref().expect("a hidden layer");
+            let scale = activation.limits[1] / layer.code_range().highest() as f32;
+            let trained = to_vec(activation.values.clone()).into_iter().map(|value| (value / scale).round() as i8);
+            assert!(trained.eq(codes.iter().map(|code| code.cast_signed())), "{}", layer.name);
+            // Residuals and deep layers may not saturate.
+            let is_usual = fixture.quantization == Quantization::default();
+            if is_usual && network.layers().len() <= 4 && layer.pooling.is_none() {
+                let largest = layer.code_range().highest() as u8;
+                assert!([0, largest].iter().all(|end| codes.contains(end)), "both ends of the range occur");
+            }
+            flow.put(codes);
+        }
+    }
 
     #[test]
     fn training_and_integer_inference_compute_the_same_accumulators() {
@@ -392,28 +310,37 @@ mod tests {
             Fixture::residual(false, 40, &truncated(3)),
             Fixture::residual(true, 40, &truncated(3)),
         ];
-        for fixture in fixtures.into_iter().chain(Fixture::models(16, &exact)) {
-            let network = fixture.exported();
-            let trace = fixture.forward(&fixture.network());
-            let codes = quantizer::activation_codes(&to_vec(fixture.images.clone()), PIXEL_SCALE);
-            let mut flow = Flow::new(&network, codes);
-            for (layer, pass) in network.layers().iter().zip(&trace) {
-                let mut accumulators = layer.accumulate(&fixture.gemm, flow.input());
-                if let Some(residual) = flow.residual() {
-                    layer.add_residual(&mut accumulators, residual);
+        fixtures.into_iter().chain(Fixture::models(16, &exact)).for_each(|fixture| compare(&fixture));
+    }
+
+    /// Every kind of layer with every quantiser.
+    #[test]
+    fn they_do_so_however_numbers_are_rounded() {
+        for quantization in quantizations() {
+            for fixture in [
+                Fixture::perceptron(&[30, 17, 9, 4], 40, &truncated(2)),
+                Fixture::convolutional(Pooling::Maximum, 20, &truncated(2)),
+                Fixture::convolutional(Pooling::Average, 20, &truncated(2)),
+                Fixture::residual(false, 20, &truncated(2)),
+                Fixture::residual(true, 20, &truncated(2)),
+            ] {
+                let fixture = fixture.quantized(quantization);
+                compare(&fixture);
+                let deployed = fixture.deployed();
+                let (last, hidden) = deployed.layers().split_last().unwrap();
+                let by_channel = quantization.granularity == Granularity::PerChannel;
+                for layer in hidden {
+                    assert_eq!(layer.quantizer.channel_weight_scales.is_some(), by_channel, "{}", layer.name);
+                    let largest = layer.weights.iter().map(|code| code.unsigned_abs()).max().unwrap();
+                    assert!(f32::from(largest) <= quantization.largest_weight());
                 }
-                let scale = f64::from(layer.input_scale * layer.weight_scale);
-                let trained =
-                    to_vec(pass.output.clone()).into_iter().map(|output| (f64::from(output) / scale).round());
-                assert!(trained.eq(accumulators.iter().map(|&accumulator| f64::from(accumulator))), "{}", layer.name);
-                let Some(requantize) = layer.requantize else { continue };
-                let reached = [0, 127]
-                    .map(|end| accumulators.iter().any(|&sum| requantize.apply_in(sum, layer.code_range()) == end));
-                // Residuals and deep layers may not saturate.
-                if network.layers().len() <= 4 {
-                    assert_eq!(reached, [true; 2], "both ends of the range occur");
+                let affine = deployed.layers().iter().any(|layer| layer.quantizer.weight_zero_points.is_some());
+                // Of few codes the one at zero may serve, as it does for all that are symmetric.
+                match quantization.scheme {
+                    Scheme::Symmetric => assert!(!affine),
+                    Scheme::Affine => assert!(affine || quantization.weight_bits < 8),
                 }
-                flow.put(layer.activate(&accumulators));
+                assert!(last.quantizer.channel_weight_scales.is_none(), "scores are compared");
             }
         }
     }
@@ -426,6 +353,12 @@ mod tests {
             Fixture::convolutional(Pooling::Maximum, 6, &truncated(3)),
             Fixture::convolutional(Pooling::Average, 6, &truncated(2)),
             Fixture::residual(false, 4, &truncated(3)),
+            Fixture::residual(false, 4, &truncated(3)).quantized(Quantization {
+                scheme: Scheme::Affine,
+                granularity: Granularity::PerChannel,
+                activation_bits: 5,
+                ..Quantization::default()
+            }),
         ] {
             let network = fixture.network();
             let trace = fixture.forward(&network);
@@ -439,29 +372,6 @@ mod tests {
             for (&found, &expected) in found.iter().flatten().flatten().zip(expected) {
                 assert!((f64::from(found) - expected).abs() < 1e-5, "{found} is not {expected}");
             }
-        }
-    }
-
-    #[test]
-    fn clipping_confines_weights_and_keeps_them_trainable() {
-        let fixture = Fixture::perceptron(&[6, 5, 3], 4, &ProductTable::exact(8, 8, true));
-        let largest = |network: &RealNetwork| {
-            network.parameters().into_iter().flat_map(|layer| layer.weights).fold(0.0, f32::max)
-        };
-        assert!(largest(&fixture.real) > 0.3);
-        let clipped = fixture.real.clone().clip(0.3);
-        assert_eq!(largest(&clipped), 0.3);
-        assert!(clipped.layers.iter().all(|layer| layer.weight.val().is_require_grad()));
-    }
-
-    #[test]
-    fn weights_that_are_not_finite_are_noticed() {
-        for weight in [f32::NAN, f32::INFINITY] {
-            let parameters = vec![RealParameters { weights: vec![0.5, weight], bias: vec![0.0], gain: None }];
-            let geometry = [LayerGeometry::new(&Architecture::perceptron(2, &[], 1).unwrap().layers()[0])];
-            let network = RealNetwork::from_parameters(parameters, &Device::flex().autodiff());
-            let images = Tensor::zeros([1, 2], &Device::flex().autodiff());
-            assert!(network.round(&geometry, &network.statistics(&images, &geometry)).is_none());
         }
     }
 }

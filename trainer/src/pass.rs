@@ -1,6 +1,7 @@
 //! How one forward pass computes.
 
 use crate::ops::TableProduct;
+use crate::quantizer::WeightCoding;
 use crate::table_slopes::TableSlopes;
 use crate::timing::{LateProducts, Samplers};
 use axtrain_sim::kernel::TableGemm;
@@ -61,14 +62,14 @@ impl Products {
     }
 
     /// In a layer whose operands lie on these grids.
-    pub(crate) fn in_layer(&self, layer: usize, activation_scale: f32, weight_scale: f32) -> TableProduct {
+    pub(crate) fn in_layer(&self, layer: usize, activation_scale: f32, coding: &WeightCoding) -> TableProduct {
         let late = |late: &Late| LateProducts::new(&late.samplers, layer, late.draws, late.images);
         TableProduct {
             gemm: self.gemm.clone(),
             slopes: self.slopes.clone(),
             late: self.late.as_ref().map(late),
             activation_scale,
-            weight_scale,
+            coding: coding.clone(),
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::augmentation::Augmentation;
 use crate::error::TrainError;
 use crate::method::Method;
 use crate::optimizer::Optimizer;
+use crate::quantization::Quantization;
 use crate::schedule::Schedule;
 use crate::timing::TimingErrors;
 use axtrain_sim::memory::{ArrayShape, FaultMap, FaultModel, LayerShape, Scheme, SchemeError, WeightMemory};
@@ -58,6 +59,8 @@ pub struct TrainingSpec {
     pub table_smoothing: usize,
     /// The memory of random-bit-error and memory-adaptive training.
     pub weight_faults: Option<WeightFaults>,
+    /// How numbers become codes.
+    pub quantization: Quantization,
     /// How training images are varied.
     pub augmentation: Augmentation,
     /// Training images that the statistics of normalised layers are taken over anew when training is done; without them the
@@ -96,6 +99,7 @@ impl TrainingSpec {
             weight_noise: 0.0,
             table_smoothing: 8,
             weight_faults: None,
+            quantization: Quantization::default(),
             augmentation: Augmentation::default(),
             statistics_images: 0,
             validation_share: 0.1,
@@ -152,6 +156,7 @@ impl TrainingSpec {
         let noise = self.weight_noise.is_finite() && self.weight_noise >= 0.0;
         check("weight_noise", noise, &self.weight_noise, "at least 0")?;
         check("table_smoothing", self.table_smoothing < 128, &self.table_smoothing, "below 128")?;
+        self.quantization.validate()?;
         self.check_faults()?;
         check("rising_epochs", self.rising_epochs < self.epochs, &self.rising_epochs, "below epochs")?;
         let smoothing = (0.0..1.0).contains(&self.label_smoothing);

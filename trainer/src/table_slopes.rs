@@ -8,6 +8,7 @@ use crate::ops::TableProduct;
 use crate::quantizer;
 use axtrain_sim::multiplier::ProductTable;
 use axtrain_sim::workload::Convolution;
+use std::sync::Arc;
 
 /// Codes of an operand.
 const CODES: usize = 256;
@@ -28,18 +29,19 @@ pub(crate) struct Codes {
     activations: Vec<u8>,
     weights: Vec<u8>,
     activation_scale: f32,
-    weight_scale: f32,
+    /// One an output channel.
+    weight_scales: Arc<[f32]>,
 }
 
 impl Codes {
     /// Of activations and weights on the grids of `table`.
     pub(crate) fn new(table: &TableProduct, activations: &[f32], weights: &[f32]) -> Self {
-        let weights = quantizer::weight_codes(weights, table.weight_scale);
+        let weights = table.coding.codes(weights);
         Self {
             activations: quantizer::activation_codes(activations, table.activation_scale),
             weights: weights.into_iter().map(i8::cast_unsigned).collect(),
             activation_scale: table.activation_scale,
-            weight_scale: table.weight_scale,
+            weight_scales: table.coding.steps.clone(),
         }
     }
 }
@@ -79,6 +81,9 @@ impl TableSlopes {
         let (shape, positions) = (convolution.shape(1), convolution.positions());
         let images = codes.activations.chunks_exact(convolution.inputs());
         let (mut patches, mut sums) = (vec![0.0; shape.m * shape.k], vec![0.0; shape.n]);
+        // The same in units of the first channel's weights: what they make of activations is brought to real numbers at the end.
+        let mut scaled = vec![0.0; shape.n];
+        let first_scale = codes.weight_scales[0];
         // `[k][output channel of the group]`, so that all outputs meet an activation one after the other.
         let transposed: Vec<Vec<u8>> = codes
             .weights
@@ -92,13 +97,17 @@ impl TableSlopes {
                 let by_sums = &by_sums[group * shape.n * positions..][..shape.n * positions];
                 for position in 0..positions {
                     sums.iter_mut().enumerate().for_each(|(n, sum)| *sum = by_sums[n * positions + position]);
+                    let scales = &codes.weight_scales[group * shape.n..][..shape.n];
+                    for ((scaled, sum), scale) in scaled.iter_mut().zip(&sums).zip(scales) {
+                        *scaled = sum * (scale / first_scale);
+                    }
                     let row = position * shape.k..(position + 1) * shape.k;
                     let operands = activations[row.clone()].iter().zip(weights.chunks_exact(shape.n));
                     let places = patches[row].iter_mut().zip(weight_sums[group].chunks_exact_mut(shape.n));
                     for ((&activation, weights), (patch, weight_sums)) in operands.zip(places) {
                         let first = usize::from(activation) * CODES;
                         if by_activations.is_some() {
-                            *patch = weighted(&self.by_activation[first..][..CODES], weights, &sums);
+                            *patch = weighted(&self.by_activation[first..][..CODES], weights, &scaled);
                         }
                         if by_weights.is_some() {
                             let slopes = &self.by_weight[first..][..CODES];
@@ -111,7 +120,7 @@ impl TableSlopes {
                     }
                 }
                 if let Some(by_activations) = &mut by_activations {
-                    patches.iter_mut().for_each(|patch| *patch *= codes.weight_scale);
+                    patches.iter_mut().for_each(|patch| *patch *= first_scale);
                     let image = &mut by_activations[number * convolution.inputs()..][..convolution.inputs()];
                     convolution.add_patches(&patches, group, image);
                 }
@@ -200,7 +209,7 @@ mod tests {
                 slopes: Some(slopes.clone()),
                 late: None,
                 activation_scale: PIXEL_SCALE,
-                weight_scale: layer.weight_scale,
+                coding: layer.coding.clone(),
             };
             let (images, weights) =
                 (fixture.images.clone().require_grad(), layer.weight.clone().detach().require_grad());
@@ -232,7 +241,7 @@ mod tests {
                         let by_x = f64::from(slopes.by_activation[place]) + f64::from(w.cast_signed());
                         let by_w = f64::from(slopes.by_weight[place]) + f64::from(x);
                         if let Some(activation) = activation {
-                            expected[0][activation] += g * by_x * f64::from(layer.weight_scale);
+                            expected[0][activation] += g * by_x * f64::from(layer.coding.steps[channel]);
                         }
                         expected[1][weight] += g * by_w * f64::from(PIXEL_SCALE);
                     }

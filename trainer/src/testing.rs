@@ -1,12 +1,11 @@
 //! References for tests.
 
 use crate::calibration::Calibration;
-use crate::export::export;
 use crate::geometry::LayerGeometry;
-use crate::network::{LayerTrace, RealNetwork, RoundedNetwork, to_vec};
-use crate::normalisation::Statistics;
+use crate::network::{LayerTrace, RoundedNetwork, to_vec};
 use crate::pass::Pass;
-use crate::training::LayerParameters;
+use crate::quantization::{Granularity, Quantization, RangeEstimator, Scheme};
+use crate::real_network::{RealNetwork, RealParameters};
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::multiplier::ProductTable;
 use axtrain_sim::workload::{Architecture, Convolution, LayerSpec, Network, PIXEL_SCALE, Pooling};
@@ -147,8 +146,8 @@ fn shares(geometry: &LayerGeometry, pass: &LayerTrace, image: usize) -> Vec<Vec<
         return (0..outputs).map(|place| vec![(image * outputs + place, 1.0)]).collect();
     };
     let preactivations = &doubles(&pass.output)[image * outputs..][..outputs];
-    let code =
-        |place: usize| (preactivations[place] / f64::from(activation.limits[1]) * 127.0).round().clamp(0.0, 127.0);
+    let codes = |quotient: f64, most: f64| (quotient * most).round().clamp(0.0, most);
+    let code = |place: usize| codes(preactivations[place] / f64::from(activation.limits[1]), 127.0);
     let mut shares = Vec::new();
     windows.pool().for_each_window(|_, window| {
         let places: Vec<usize> = window.collect();
@@ -196,6 +195,7 @@ fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
 pub(crate) struct Fixture {
     pub(crate) real: RealNetwork,
     pub(crate) geometry: Vec<LayerGeometry>,
+    pub(crate) quantization: Quantization,
     /// Scales from the batch itself, reduced so that some activations saturate.
     pub(crate) calibration: Calibration,
     pub(crate) gemm: Arc<TableGemm>,
@@ -280,38 +280,80 @@ impl Fixture {
         let targets = Tensor::from_data(TensorData::new(targets.collect(), [batch, classes]), &device);
 
         let gemm = Arc::new(TableGemm::new(table));
-        let calibration = Calibration::new(geometry.len() - 1);
-        let mut fixture = Self { real, geometry, calibration, gemm, images, targets };
-        fixture.network().forward(fixture.images.clone(), &Pass::settled(&fixture.gemm), &mut fixture.calibration);
-        let scales = fixture.calibration.scales();
-        let mut reduced = Calibration::new(scales.len());
-        for (layer, scale) in scales.into_iter().enumerate() {
-            reduced.scale(layer, 0.7 * 127.0 * scale);
+        let quantization = Quantization::default();
+        let calibration = Calibration::new(geometry.len() - 1, quantization);
+        Self { real, geometry, quantization, calibration, gemm, images, targets }.calibrated()
+    }
+
+    /// The same with numbers rounded otherwise.
+    pub(crate) fn quantized(mut self, quantization: Quantization) -> Self {
+        self.quantization = quantization;
+        self.calibration = Calibration::new(self.geometry.len() - 1, quantization);
+        self.calibrated()
+    }
+
+    /// The same with scales and running moments of its images; moments of half of them, so that those of a pass are others.
+    fn calibrated(mut self) -> Self {
+        let half = self.images.clone().narrow(0, 0, self.images.dims()[0].div_ceil(2));
+        for images in [half, self.images.clone()] {
+            let mut calibration = Calibration::new(self.geometry.len() - 1, self.quantization);
+            self.network().forward(images, &Pass::settled(&self.gemm), &mut calibration);
+            let statistics = match self.calibration.peaks()[0] {
+                None => calibration.statistics().clone(),
+                Some(_) => self.calibration.statistics().clone(),
+            };
+            let peaks = calibration.peaks().iter().map(|peak| peak.map(|peak| 0.7 * peak)).collect();
+            self.calibration = Calibration::of(peaks, statistics, self.quantization);
         }
-        fixture.calibration = reduced;
-        fixture
+        self
     }
 
     pub(crate) fn network(&self) -> RoundedNetwork {
-        self.real.round(&self.geometry, &self.statistics()).expect("finite weights")
+        let statistics = self.calibration.statistics();
+        self.real.round(&self.geometry, statistics, &self.quantization).expect("finite weights")
     }
 
-    /// Moments of the batch.
-    pub(crate) fn statistics(&self) -> Statistics {
-        self.real.statistics(&self.images, &self.geometry)
+    /// The integer network of a pass, with its moments folded in.
+    pub(crate) fn exported(&self, trace: &[LayerTrace]) -> Network {
+        self.network().folded(trace).export(&self.calibration.scales(), self.quantization.activation_bits)
     }
 
-    /// The integer network, with the moments of the batch folded in.
-    pub(crate) fn exported(&self) -> Network {
-        let folded = self.real.folded(&self.statistics()).into_iter();
-        let parameters =
-            folded.map(|(weights, bias)| LayerParameters { weights: to_vec(weights), bias: to_vec(bias) });
-        export(&parameters.collect::<Vec<_>>(), &self.geometry, &self.calibration.scales())
+    /// The integer network that is deployed, with running moments folded in.
+    pub(crate) fn deployed(&self) -> Network {
+        let folded = self.real.folded(self.calibration.statistics());
+        let parameters = folded.iter().map(RealParameters::of).collect();
+        let real = RealNetwork::from_parameters(parameters, &self.images.device());
+        let rounded = real.round(&self.geometry, self.calibration.statistics(), &self.quantization);
+        rounded.unwrap().export(&self.calibration.scales(), self.quantization.activation_bits)
     }
 
     pub(crate) fn forward(&self, network: &RoundedNetwork) -> Vec<LayerTrace> {
         network.forward(self.images.clone(), &Pass::settled(&self.gemm), &mut self.calibration.frozen())
     }
+}
+
+/// All combinations of bits, scheme, granularity and range.
+pub(crate) fn quantizations() -> Vec<Quantization> {
+    use RangeEstimator::{MeanSquare, MinMax, Percentile};
+    let mut all = Vec::new();
+    for (weight_bits, activation_bits) in [(8, 7), (4, 4)] {
+        for scheme in [Scheme::Symmetric, Scheme::Affine] {
+            for granularity in [Granularity::PerTensor, Granularity::PerChannel] {
+                for range in [MinMax, Percentile(99.0), MeanSquare] {
+                    let (weight_range, activation_range) = (range, range);
+                    all.push(Quantization {
+                        weight_bits,
+                        activation_bits,
+                        granularity,
+                        scheme,
+                        weight_range,
+                        activation_range,
+                    });
+                }
+            }
+        }
+    }
+    all
 }
 
 /// The multiplier whose operands lose their lowest `bits`.

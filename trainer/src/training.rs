@@ -4,17 +4,17 @@ use crate::augmentation::Augmentation;
 use crate::calibration::Calibration;
 use crate::checkpoint::{Best, Checkpoint, LayerSize, NetworkState};
 use crate::error::{Quantity, TrainError};
-use crate::export::export;
 use crate::geometry::LayerGeometry;
 use crate::methods::{self, Arithmetic, Batch, Objective, Plain, Step, TrainingMethod};
 use crate::metrics::{accuracy_on, count_right};
-use crate::network::{RealNetwork, RealParameters, RoundedNetwork, to_vec};
-use crate::normalisation::{RunningStatistics, Statistics};
+use crate::network::RoundedNetwork;
+use crate::normalisation::RunningStatistics;
 use crate::optimizer::LayerOptimizer;
+use crate::real_network::{RealNetwork, RealParameters};
 use crate::spec::TrainingSpec;
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::multiplier::ProductTable;
-use axtrain_sim::workload::{Dataset, Network, PIXEL_SCALE, Split, pixel_code};
+use axtrain_sim::workload::{Dataset, FloatLayer, Network, PIXEL_SCALE, Split, pixel_code};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -29,18 +29,9 @@ pub struct Trained {
     /// The network as the array loads it.
     pub network: Network,
     /// The real numbers it was rounded from, layer by layer, normalisation folded in.
-    pub parameters: Vec<LayerParameters>,
+    pub parameters: Vec<FloatLayer>,
     /// How training went, one record an epoch.
     pub curve: Vec<EpochRecord>,
-}
-
-/// Real-valued parameters of a multiplying layer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LayerParameters {
-    /// `[output channel][channel of the group][kernel row][kernel column]`; of a fully connected layer `[output][activation]`.
-    pub weights: Vec<f32>,
-    /// One an output channel.
-    pub bias: Vec<f32>,
 }
 
 /// One pass over the training images.
@@ -218,8 +209,7 @@ impl<'a> Run<'a> {
             }
             return Standing {
                 real,
-                statistics: RunningStatistics::new(self.geometry.len()),
-                calibration: Calibration::new(self.geometry.len() - 1),
+                calibration: Calibration::new(self.geometry.len() - 1, self.spec.quantization),
                 optimizer: LayerOptimizer::new(optimizer, weight_decay, self.geometry.len()),
                 curve: Vec::with_capacity(self.spec.epochs),
                 best: None,
@@ -227,8 +217,7 @@ impl<'a> Run<'a> {
         };
         Standing {
             real: RealNetwork::from_parameters(state.parameters.clone(), &self.device),
-            statistics: state.statistics.clone(),
-            calibration: Calibration::of(state.peaks.clone()),
+            calibration: Calibration::of(state.peaks.clone(), state.statistics.clone(), self.spec.quantization),
             optimizer: LayerOptimizer::resumed(optimizer, weight_decay, moments),
             curve: curve.clone(),
             best: best.clone(),
@@ -264,7 +253,7 @@ impl<'a> Run<'a> {
             let mut seen = EpochSums::default();
             for (place, images) in order.chunks(spec.batch).enumerate() {
                 let step = (epoch - 1) * epoch_steps + place + 1;
-                let Standing { mut real, mut statistics, mut calibration, mut optimizer, mut curve, best } = standing;
+                let Standing { mut real, mut calibration, mut optimizer, mut curve, best } = standing;
                 let diverged = |quantity| TrainError::Diverged {
                     quantity,
                     epoch,
@@ -273,18 +262,14 @@ impl<'a> Run<'a> {
                     learning_rate: spec.learning_rate,
                 };
                 let batch = self.batch(images, Some(epoch));
-                let layers = |real: &RealNetwork| -> Result<(RoundedNetwork, Statistics), TrainError> {
-                    let statistics = real.statistics(&batch.images, &self.geometry);
-                    let rounded = match method.rounds_weights() {
-                        true => real.round(&self.geometry, &statistics),
-                        false => real.unrounded(&self.geometry, &statistics),
-                    };
-                    Ok((rounded.ok_or_else(|| diverged(Quantity::Weight))?, statistics))
+                let layers = |real: &RealNetwork| -> Result<RoundedNetwork, TrainError> {
+                    let network = self.network(real, method.as_ref(), calibration.statistics());
+                    network.ok_or_else(|| diverged(Quantity::Weight))
                 };
-                let (mut network, mut of_batch) = layers(&real)?;
+                let mut network = layers(&real)?;
                 if epoch == spec.warmup_epochs + 1 && place == 0 {
                     real = real.with_bias_added(method.bias_corrections(&network, &batch, &calibration));
-                    (network, of_batch) = layers(&real)?;
+                    network = layers(&real)?;
                 }
                 if place == 0 {
                     method.begin_epoch(&network, &batch, &calibration);
@@ -295,7 +280,6 @@ impl<'a> Run<'a> {
                 if !batch_loss.is_finite() {
                     return Err(diverged(Quantity::Loss));
                 }
-                statistics.observe(&of_batch);
                 let rate = match spec.is_trained() {
                     true => 0.0,
                     false => spec.learning_rate * spec.schedule.share(step - 1, steps, rising),
@@ -307,11 +291,11 @@ impl<'a> Run<'a> {
 
                 seen.add(batch_loss, scores, &self.labels(images));
                 let completed = (seen.images == order.len()).then(|| {
-                    let validation = self.validate(&real, &statistics, &calibration);
+                    let validation = self.validate(&real, &calibration);
                     seen.record(epoch, validation)
                 });
                 curve.extend(completed);
-                standing = Standing { real, statistics, calibration, optimizer, curve, best };
+                standing = Standing { real, calibration, optimizer, curve, best };
                 if let Some(record) = completed {
                     standing.judge(&record, spec);
                     keep(standing.checkpoint());
@@ -321,35 +305,61 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        Ok(self.finish(standing))
+        Ok(self.finish(standing, method.as_ref()))
+    }
+
+    /// The layers that a step of `method` runs on; `None` if a weight is not finite.
+    fn network(
+        &self,
+        real: &RealNetwork,
+        method: &dyn TrainingMethod,
+        statistics: &RunningStatistics,
+    ) -> Option<RoundedNetwork> {
+        match method.rounds_weights() {
+            true => real.round(&self.geometry, statistics, &self.spec.quantization),
+            false => real.unrounded(&self.geometry, statistics, &self.spec.quantization),
+        }
     }
 
     /// The last network, or the best one if it was looked for.
-    fn finish(&self, standing: Standing) -> Trained {
+    fn finish(&self, standing: Standing, method: &dyn TrainingMethod) -> Trained {
         let last = standing.state();
-        let NetworkState { parameters, mut statistics, peaks } = standing.best.map_or(last, |best| best.state);
+        let NetworkState { parameters, statistics, peaks } = standing.best.map_or(last, |best| best.state);
         let real = RealNetwork::from_parameters(parameters, &self.device);
+        let mut calibration = Calibration::of(peaks, statistics, self.spec.quantization);
         if self.spec.statistics_images > 0 && self.geometry.iter().any(|layer| layer.normalised) {
-            statistics = self.statistics_anew(&real);
+            calibration = self.with_statistics_anew(&real, calibration, method);
         }
-        let parameters = self.deployed(&real, &statistics);
-        let network = export(&parameters, &self.geometry, &Calibration::of(peaks).scales());
+        let parameters = real.folded(calibration.statistics());
+        let network = self.export(&parameters, &calibration);
         Trained { network, parameters, curve: standing.curve }
     }
 
-    /// The parameters that are exported, normalisation folded in.
-    fn deployed(&self, real: &RealNetwork, statistics: &RunningStatistics) -> Vec<LayerParameters> {
-        let folded = real.folded(&statistics.tensors(&self.geometry, &self.device)).into_iter();
-        folded.map(|(weights, bias)| LayerParameters { weights: to_vec(weights), bias: to_vec(bias) }).collect()
+    /// The integer network of real parameters that normalisation is folded into.
+    fn export(&self, parameters: &[FloatLayer], calibration: &Calibration) -> Network {
+        let real = RealNetwork::from_parameters(parameters.iter().map(RealParameters::of).collect(), &self.device);
+        let quantization = &self.spec.quantization;
+        let rounded = real.round(&self.geometry, calibration.statistics(), quantization).expect("finite weights");
+        rounded.export(&calibration.scales(), quantization.activation_bits)
     }
 
-    /// Statistics of normalised layers over the first training images, in batches.
-    fn statistics_anew(&self, real: &RealNetwork) -> RunningStatistics {
+    /// Statistics of normalised layers over the first training images, in batches, with the codes of the running ones on the
+    /// arithmetic to be deployed.
+    fn with_statistics_anew(
+        &self,
+        real: &RealNetwork,
+        calibration: Calibration,
+        method: &dyn TrainingMethod,
+    ) -> Calibration {
+        let Some(network) = self.network(real, method, calibration.statistics()) else { return calibration };
         let images: Vec<usize> = (0..self.spec.statistics_images.min(self.training.len())).collect();
-        let batches = images.chunks(self.spec.batch);
-        let batches =
-            batches.map(|images| (images.len(), real.statistics(&self.batch(images, None).images, &self.geometry)));
-        RunningStatistics::pooled(batches, self.geometry.len())
+        let batches = images.chunks(self.spec.batch).map(|images| {
+            let mut of_batch = calibration.for_moments();
+            method.deployed(&network, &self.batch(images, None), &mut of_batch);
+            (images.len(), of_batch.statistics().clone())
+        });
+        let statistics = RunningStatistics::pooled(batches, self.geometry.len());
+        Calibration::of(calibration.peaks().to_vec(), statistics, self.spec.quantization)
     }
 
     /// How far noise and regularisers have been raised in a step of the method, from 1.
@@ -388,14 +398,9 @@ impl<'a> Run<'a> {
     }
 
     /// Judges the network as it would be exported now.
-    fn validate(
-        &self,
-        real: &RealNetwork,
-        statistics: &RunningStatistics,
-        calibration: &Calibration,
-    ) -> Option<Validation> {
+    fn validate(&self, real: &RealNetwork, calibration: &Calibration) -> Option<Validation> {
         (!self.validation.is_empty()).then(|| {
-            let network = export(&self.deployed(real, statistics), &self.geometry, &calibration.scales());
+            let network = self.export(&real.folded(calibration.statistics()), calibration);
             let accuracy = |gemm| accuracy_on(&network, gemm, self.validation);
             Validation {
                 accuracy: accuracy(&self.arithmetic.deployed),
@@ -408,7 +413,6 @@ impl<'a> Run<'a> {
 /// Where training stands.
 struct Standing {
     real: RealNetwork,
-    statistics: RunningStatistics,
     calibration: Calibration,
     optimizer: LayerOptimizer,
     curve: Vec<EpochRecord>,
@@ -417,7 +421,7 @@ struct Standing {
 
 impl Standing {
     fn state(&self) -> NetworkState {
-        let (parameters, statistics) = (self.real.parameters(), self.statistics.clone());
+        let (parameters, statistics) = (self.real.parameters(), self.calibration.statistics().clone());
         NetworkState { parameters, statistics, peaks: self.calibration.peaks().to_vec() }
     }
 

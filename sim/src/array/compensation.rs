@@ -149,9 +149,7 @@ impl Compensator<'_> {
             };
             // A channel's scale applies to what is added, too: the line is that of whole sums.
             for (sums, flow) in [(&mut wanted, &wanted_flow), (&mut sums, &flow)] {
-                if let Some(residual) = flow.residual() {
-                    layer.add_residual(sums, residual);
-                }
+                flow.complete(layer, sums);
             }
             correct(&mut compensated, &mut sums, &wanted, how.correction);
             if layer.requantize.is_some() {
@@ -258,7 +256,7 @@ fn correct(layer: &mut QuantizedLayer, sums: &mut [i32], wanted: &[i32], correct
         for row in sums.chunks_exact_mut(positions).skip(channel).step_by(channels) {
             row.iter_mut().for_each(|sum| *sum = sum.wrapping_add(offset));
         }
-        scales.extend(layer.requantize.map(|requantize| scaled(requantize, gain)));
+        scales.extend(layer.requantize.map(|_| scaled(layer.channel_scaling(channel), gain)));
     }
     if correction == Correction::Gain && layer.requantize.is_some() {
         layer.channel_requantize = Some(scales);

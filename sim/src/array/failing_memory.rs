@@ -66,11 +66,13 @@ impl FailingInference<'_> {
                     memory.read_activations(read(batch), half, codes);
                 }
             }
-            let sums = match &self.partial_sums {
+            let mut sums = match &self.partial_sums {
                 None => self.sound_sums(layer, &codes),
                 Some(memory) => self.sums_through(memory, layer, &codes, read),
             };
-            if let Some(scores) = flow.finish(layer, sums) {
+            // Activations are summed up as they are read.
+            layer.take_off_zero_points(&mut sums, &codes);
+            if let Some(scores) = flow.requantize(layer, sums) {
                 return scores;
             }
         }

@@ -3,6 +3,7 @@
 use super::cluster::{Cluster, ClusterFile};
 use super::memory_faults::MemoryFaultsFile;
 use super::model::{Model, ModelFile};
+use super::quantizer::{QuantizerFile, QuantizerSettings};
 use super::training::{FAULTY_METHODS, TrainingFile};
 use super::{ConfigError, DesignFile, MemoryFaults, Training};
 use crate::array::{Compensation, Fidelity};
@@ -29,6 +30,8 @@ pub struct Experiment {
     pub array: String,
     /// The networks' layers.
     pub model: Model,
+    /// How their numbers become codes.
+    pub quantizer: QuantizerSettings,
     /// How networks are trained.
     pub training: Training,
     /// Where and on what they run.
@@ -75,6 +78,7 @@ struct File {
     array: String,
     baseline: Spanned<String>,
     model: Spanned<ModelFile>,
+    quantizer: Option<QuantizerFile>,
     training: TrainingFile,
     operation: OperationFile,
     memory_faults: Option<Spanned<MemoryFaultsFile>>,
@@ -202,6 +206,7 @@ impl Experiment {
             memory: file.memory,
             array: file.array,
             model: file.model.into_inner().checked(model_span)?,
+            quantizer: file.quantizer.map_or(Ok(Default::default()), |file| file.checked(memory_faults.is_some()))?,
             training: file.training.checked(methods)?,
             operation: file.operation.checked()?,
             memory_faults,
@@ -321,6 +326,7 @@ signed = true
     fn mistakes_are_pointed_at() {
         let cases = [
             ("name = \"t\"", "name = \"../t\"", "../t"),
+            ("[training]", "[quantizer]\nweight_bits = 12\n[training]", "12"),
             ("hidden = [16]", "hidden = [16, 0]", "[16, 0]"),
             ("\"plain\", \"passive\"]", "\"plain\", \"pasive\"]", "pasive"),
             ("\"plain\", \"passive\"]", "\"plain\", \"plain\"]", "plain"),

@@ -7,7 +7,9 @@ mod experiment;
 mod identity;
 mod memory_faults;
 mod model;
+mod quantizer;
 mod training;
+mod training_kinds;
 
 pub use axes::{Axes, Axis, Halving, Variation};
 pub use cluster::Cluster;
@@ -15,8 +17,10 @@ pub use design::DesignFile;
 pub use experiment::{Experiment, Operation, Range};
 pub use memory_faults::{Chips, MemoryAxis, MemoryFaults};
 pub use model::Model;
-pub use training::{
-    AugmentKind, NoiseKind, OptimizerKind, ScheduleKind, SensitivityKind, SensitivityPlace, TimingDraws, Training,
+pub use quantizer::{CalibrationKind, GranularityKind, QuantizerSettings, SchemeKind};
+pub use training::Training;
+pub use training_kinds::{
+    AugmentKind, NoiseKind, OptimizerKind, ScheduleKind, SensitivityKind, SensitivityPlace, TimingDraws,
 };
 
 /// A configuration that was refused: what is wrong, where, and what to do.

@@ -2,8 +2,12 @@
 
 use super::ConfigError;
 use super::experiment::{at_least_one, positive};
+use super::training_kinds::{
+    AugmentKind, NoiseKind, OptimizerKind, ScheduleKind, SensitivityKind, SensitivityPlace, TimingDraws,
+};
 use crate::technology::Technology;
 use crate::units::Volts;
+use crate::workload::InputNormalisation;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -76,91 +80,8 @@ pub struct Training {
     pub start: Option<Spanned<String>>,
     /// Which layers of that file are the network's; found by shape if `None`.
     pub start_layers: Option<Vec<String>>,
-}
-
-/// How gradients move parameters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OptimizerKind {
-    /// Adam.
-    #[default]
-    Adam,
-    /// Adam with decoupled weight decay.
-    #[serde(rename = "adamw")]
-    AdamW,
-    /// Stochastic gradient descent.
-    Sgd,
-}
-
-/// A variation of training images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AugmentKind {
-    /// Moved by a few pixels.
-    Shift,
-    /// Mirrored left to right.
-    Flip,
-}
-
-/// How the learning rate falls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ScheduleKind {
-    /// Along half a cosine to zero.
-    #[default]
-    Cosine,
-    /// To a tenth after half of training and to a hundredth after three quarters.
-    Step,
-    /// Not at all.
-    Constant,
-}
-
-/// What active training penalises.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SensitivityKind {
-    /// The movement of class scores.
-    #[default]
-    GaussNewton,
-    /// The loss's gradient.
-    GradientNorm,
-    /// The loss's curvature.
-    Hutchinson,
-}
-
-/// Errors that active training expects of weights.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NoiseKind {
-    /// All of a layer alike.
-    #[default]
-    Absolute,
-    /// In proportion to each weight.
-    Relative,
-    /// As the multiplier errs with each weight.
-    Multiplier,
-}
-
-/// Where hybrid training takes the sensitivity.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SensitivityPlace {
-    /// On the multiplier trained for.
-    #[default]
-    Noisy,
-    /// On exact arithmetic.
-    Exact,
-}
-
-/// How errors of late products are drawn in training.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TimingDraws {
-    /// One normal variate a sum.
-    #[default]
-    Sums,
-    /// Each product's from its own distribution.
-    Products,
+    /// What its inputs were normalised by, if they were.
+    pub start_input: Option<InputNormalisation>,
 }
 
 #[derive(Deserialize)]
@@ -207,6 +128,36 @@ pub(super) struct TrainingFile {
     images: Option<Spanned<usize>>,
     start: Option<Spanned<String>>,
     start_layers: Option<Spanned<Vec<String>>>,
+    input_mean: Option<Spanned<OfChannels>>,
+    input_std: Option<Spanned<OfChannels>>,
+}
+
+/// A number for all channels, or one each.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "a number, or a list of one a channel")]
+enum OfChannels {
+    One(f64),
+    Each(Vec<f64>),
+}
+
+impl OfChannels {
+    fn checked(this: Option<Spanned<Self>>, usual: f64, is_right: fn(f64) -> bool) -> Result<Vec<f64>, ConfigError> {
+        let Some(this) = this else { return Ok(vec![usual]) };
+        let span = this.span();
+        let values = match this.into_inner() {
+            Self::One(value) => vec![value],
+            Self::Each(values) => values,
+        };
+        match values.iter().find(|value| !is_right(**value)) {
+            None if !values.is_empty() => Ok(values),
+            wrong => {
+                let message = wrong.map_or("no numbers".to_owned(), |value| format!("{value} normalises nothing"));
+                let help = "images were normalised as (x − input_mean) / input_std, x from 0 to 1: a mean and a \
+                    positive deviation for all channels, or a list with one a channel";
+                Err(ConfigError::at(span, message, help))
+            }
+        }
+    }
 }
 
 /// The training methods that need to know how cells fail.
@@ -363,6 +314,17 @@ impl TrainingFile {
             let help = "name the file with training.start, or leave start_layers out";
             return Err(ConfigError::at(layers.span(), "there is no file of which these are layers", help));
         }
+        if let (None, Some(span)) =
+            (&self.start, self.input_mean.as_ref().or(self.input_std.as_ref()).map(Spanned::span))
+        {
+            let help = "name the file with training.start, or leave input_mean and input_std out";
+            return Err(ConfigError::at(span, "there is no file whose inputs were normalised", help));
+        }
+        let is_normalised = self.input_mean.is_some() || self.input_std.is_some();
+        let start_input = InputNormalisation {
+            mean: OfChannels::checked(self.input_mean, 0.0, f64::is_finite)?,
+            deviation: OfChannels::checked(self.input_std, 1.0, |value| value.is_finite() && value > 0.0)?,
+        };
         Ok(Training {
             methods,
             seeds: self.seeds.into_inner(),
@@ -397,6 +359,7 @@ impl TrainingFile {
             images: self.images.map(at_least_one).transpose()?,
             start: self.start,
             start_layers: self.start_layers.map(Spanned::into_inner),
+            start_input: is_normalised.then_some(start_input),
         })
     }
 }
@@ -463,6 +426,13 @@ mod tests {
             ("optimizer = \"sgd\"\nmomentum = 1.0", "1.0"),
             ("weight_decay = -0.1", "-0.1"),
             ("start_layers = [\"fc\"]", "[\"fc\"]"),
+            ("input_mean = 0.5", "0.5"),
+            ("input_std = [0.5]", "[0.5]"),
+            ("start = \"a\"\ninput_std = 0.0", "0.0"),
+            ("start = \"a\"\ninput_std = [0.5, -1.0]", "[0.5, -1.0]"),
+            ("start = \"a\"\ninput_mean = nan", "nan"),
+            ("start = \"a\"\ninput_mean = []", "[]"),
+            ("start = \"a\"\ninput_mean = \"half\"", "\"half\""),
             ("augment = [\"rotate\"]", "\"rotate\""),
             ("augment = [\"flip\"]\nshift_pixels = 3", "3"),
             ("statistics_images = 0", "0"),

@@ -56,6 +56,12 @@ impl<'a> Flow<'a> {
     /// Takes the sums of the next layer, `layer` being it or what stands in its place, as the array holds them; the scores
     /// come back.
     pub fn finish(&mut self, layer: &QuantizedLayer, mut sums: Vec<i32>) -> Option<Vec<i32>> {
+        layer.take_off_zero_points(&mut sums, self.input());
+        self.requantize(layer, sums)
+    }
+
+    /// As [`finish`](Self::finish), of sums that zero points have been taken off.
+    pub fn requantize(&mut self, layer: &QuantizedLayer, mut sums: Vec<i32>) -> Option<Vec<i32>> {
         if let Some(residual) = self.residual() {
             layer.add_residual(&mut sums, residual);
         }
@@ -65,6 +71,15 @@ impl<'a> Flow<'a> {
                 None
             }
             None => Some(sums),
+        }
+    }
+
+    /// Adds to the sums of the next layer, `layer` being it or what stands in its place, what the array itself does not: zero
+    /// points are taken off, a residual comes on top.
+    pub fn complete(&self, layer: &QuantizedLayer, sums: &mut [i32]) {
+        layer.take_off_zero_points(sums, self.input());
+        if let Some(residual) = self.residual() {
+            layer.add_residual(sums, residual);
         }
     }
 

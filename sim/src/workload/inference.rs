@@ -34,7 +34,8 @@ pub fn infer(network: &Network, gemm: &TableGemm, images: &[u8]) -> Vec<i32> {
         for layer in hidden {
             flow.put(layer.forward(gemm, flow.input(), flow.residual()));
         }
-        last.accumulate(gemm, flow.input())
+        let sums = last.accumulate(gemm, flow.input());
+        flow.finish(last, sums).expect("the last layer of a network gives scores")
     });
     blocks.collect::<Vec<_>>().concat()
 }
@@ -79,17 +80,21 @@ pub fn infer_reference(network: &Network, product: impl Fn(u8, i8) -> i32, image
             };
             let geometry = &layer.convolution;
             let (positions, shape) = (geometry.positions(), geometry.shape(1));
+            let zero_points = layer.quantizer.weight_zero_points.as_ref();
             let accumulator = |place: usize| {
                 let (channel, position) = (place / positions, place % positions);
                 let weights = layer.weights[channel * shape.k..][..shape.k].iter().enumerate();
                 weights.fold(layer.bias[channel], |sum, (k, &weight)| {
                     let activation = geometry.code(activations, channel / shape.n, position, k);
-                    sum.wrapping_add(product(activation, weight))
+                    let zero = zero_points.map_or(0, |zeros| i32::from(activation) * i32::from(zeros[channel]));
+                    sum.wrapping_add(product(activation, weight)).wrapping_sub(zero)
                 })
             };
             let mut accumulators: Vec<i32> = (0..layer.outputs()).map(accumulator).collect();
             if let (Some(residual), Some(scaling)) = (layer.wiring.residual, layer.residual_scaling) {
-                for (sum, &code) in accumulators.iter_mut().zip(&outputs[residual]) {
+                let of_channels = layer.quantizer.channel_residual_scaling.as_ref();
+                for (place, (sum, &code)) in accumulators.iter_mut().zip(&outputs[residual]).enumerate() {
+                    let scaling = of_channels.map_or(scaling, |channels| channels[place / positions]);
                     *sum = sum.wrapping_add(scaling.scale(code.cast_signed().into()) as i32);
                 }
             }
@@ -125,7 +130,7 @@ mod tests {
     use super::*;
     use crate::multiplier::ProductTable;
     use crate::workload::Architecture;
-    use crate::workload::testing::{dense, random_architecture, random_network};
+    use crate::workload::testing::{dense, random_architecture, random_network, with_quantizers};
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
@@ -141,7 +146,10 @@ mod tests {
         let mut differing = 0;
         for trial in 0..30 {
             let architecture = if trial == 0 { perceptron.clone() } else { random_architecture(&mut rng) };
-            let network = random_network(&mut rng, &architecture);
+            let mut network = random_network(&mut rng, &architecture);
+            if trial % 2 == 1 {
+                network = with_quantizers(&mut rng, &network);
+            }
             let images: Vec<u8> = (0..7 * network.inputs()).map(|_| rng.random_range(0..=127)).collect();
             let mut results = Vec::new();
             for (gemm, table) in &tables {
@@ -177,6 +185,16 @@ mod tests {
         assert_eq!(visited, [(0, "layer0".into(), 6 * 12, 6 * 8), (1, "layer1".into(), 6 * 8, 6 * 4)]);
         assert_eq!(scores, infer(&biased, &gemm, &images));
         assert_ne!(scores, infer(&network, &gemm, &images));
+    }
+
+    #[test]
+    fn zero_points_are_what_the_real_weights_are_counted_from() {
+        // Codes 3 and 5 around 1 are weights 2 and 4: 2 · 10 + 4 · 20, and each channel its own.
+        let mut layer = dense("affine", 2, vec![3, 5, -2, 0], vec![7, 0]);
+        layer.quantizer.weight_zero_points = Some(vec![1, -2]);
+        let network = Network::new(vec![layer]).unwrap();
+        let gemm = TableGemm::new(&ProductTable::exact(8, 8, true));
+        assert_eq!(infer(&network, &gemm, &[10, 20]), [107, 2 * 20]);
     }
 
     #[test]

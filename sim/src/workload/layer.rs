@@ -1,6 +1,6 @@
 //! One multiplying layer of a quantised network.
 
-use super::{CodeRange, Convolution, Pool, Products, Requantize, Wiring};
+use super::{CodeRange, Convolution, Pool, Products, Quantizer, Requantize, Wiring};
 use crate::kernel::{Shape, TableGemm};
 use rayon::prelude::*;
 
@@ -17,11 +17,11 @@ pub struct QuantizedLayer {
     pub pooling: Option<Pool>,
     /// Weight codes `[output channel][channel of the group][kernel row][kernel column]`, −127…127.
     pub weights: Vec<i8>,
-    /// Bias in units of `input_scale * weight_scale`, one an output channel.
+    /// Bias in units of `input_scale` times the scale of the channel's weights, one an output channel.
     pub bias: Vec<i32>,
     /// Real number that activation code 1 stands for.
     pub input_scale: f32,
-    /// Real number that weight code 1 stands for.
+    /// Real number that weight code 1 stands for, unless channels have scales of their own: then the largest of theirs.
     pub weight_scale: f32,
     /// To the next layer's activations; `None` on the last layer, whose accumulators are the class scores.
     pub requantize: Option<Requantize>,
@@ -31,6 +31,8 @@ pub struct QuantizedLayer {
     pub wiring: Wiring,
     /// From the codes of the residual that is added, if one is, to units of the accumulators.
     pub residual_scaling: Option<Requantize>,
+    /// What else its codes mean.
+    pub quantizer: Quantizer,
 }
 
 impl QuantizedLayer {
@@ -90,28 +92,47 @@ impl QuantizedLayer {
         accumulators
     }
 
-    /// Adds a residual's codes `[image][channel][position]`, −127…127, to accumulators of the same order, in their units.
+    /// Adds a residual's codes `[image][channel][position]`, of either sign, to accumulators of the same order, in their units.
     ///
     /// # Panics
     /// If the layer adds nothing.
     pub fn add_residual(&self, accumulators: &mut [i32], codes: &[u8]) {
-        let scaling = self.residual_scaling.expect("a layer that adds a residual");
+        let of_layer = self.residual_scaling.expect("a layer that adds a residual");
+        let of_channels = self.quantizer.channel_residual_scaling.as_deref();
         let limits = [i32::MIN, i32::MAX].map(i64::from);
-        let scaled: [i32; 256] = std::array::from_fn(|code| {
-            scaling.scale((code as u8).cast_signed().into()).clamp(limits[0], limits[1]) as i32
-        });
-        for (sum, &code) in accumulators.iter_mut().zip(codes) {
-            *sum = sum.wrapping_add(scaled[usize::from(code)]);
+        let scaled = |scaling: &Requantize| -> [i32; 256] {
+            std::array::from_fn(|code| {
+                scaling.scale((code as u8).cast_signed().into()).clamp(limits[0], limits[1]) as i32
+            })
+        };
+        let tables: Vec<[i32; 256]> = of_channels.unwrap_or(&[of_layer]).iter().map(scaled).collect();
+        let positions = if tables.len() == 1 { accumulators.len().max(1) } else { self.convolution.positions() };
+        let channels = accumulators.chunks_mut(positions).zip(codes.chunks(positions)).zip(tables.iter().cycle());
+        for ((sums, codes), scaled) in channels {
+            for (sum, &code) in sums.iter_mut().zip(codes) {
+                *sum = sum.wrapping_add(scaled[usize::from(code)]);
+            }
+        }
+    }
+
+    /// Takes what the weights' zero points have added off accumulators `[image][channel][position]` of images
+    /// `[channel][row][column]`: the zero point times the sum of the activations that a filter meets. Nothing where they are 0.
+    ///
+    /// # Panics
+    /// If the activations are not of whole images.
+    pub fn take_off_zero_points(&self, accumulators: &mut [i32], images: &[u8]) {
+        if let Some(zero_points) = &self.quantizer.weight_zero_points {
+            self.convolution.add_activation_sums(images, accumulators, |channel| -i32::from(zero_points[channel]));
         }
     }
 
     /// The codes that leave it.
     pub fn code_range(&self) -> CodeRange {
-        if self.wiring.linear { CodeRange::Signed } else { CodeRange::Activation }
+        CodeRange::new(self.quantizer.activation_bits, self.wiring.linear)
     }
 
-    /// The codes that leave, `[image][channel][row][column]`, for accumulators as of [`Self::accumulate`] with the residual
-    /// added.
+    /// The codes that leave, `[image][channel][row][column]`, for accumulators as of [`Self::accumulate`] with zero points taken
+    /// off and the residual added.
     ///
     /// # Panics
     /// If this is the last layer.
@@ -133,15 +154,15 @@ impl QuantizedLayer {
     ///
     /// # Panics
     /// If this is the last layer.
-    fn channel_scaling(&self, channel: usize) -> Requantize {
+    pub fn channel_scaling(&self, channel: usize) -> Requantize {
         match &self.channel_requantize {
             Some(channels) => channels[channel],
             None => self.requantize.expect("the last layer's accumulators are scores"),
         }
     }
 
-    /// As [`Self::activate`] of [`Self::accumulate`] with the residual added, on this thread and without keeping the
-    /// accumulators.
+    /// As [`Self::activate`] of [`Self::accumulate`] with zero points taken off and the residual added, on this thread and
+    /// without keeping the accumulators.
     pub(super) fn forward(&self, gemm: &TableGemm, images: &[u8], residual: Option<&[u8]>) -> Vec<u8> {
         let (outputs, range) = (self.outputs(), self.code_range());
         let mut codes = vec![0; images.len() / self.inputs() * outputs];
@@ -150,7 +171,7 @@ impl QuantizedLayer {
         let (last_group, positions) = (self.convolution.groups() - 1, self.convolution.positions());
         self.for_each_product(gemm, images, at_once, |products| {
             let place = products.image * outputs;
-            if positions == 1 && residual.is_none() {
+            if positions == 1 && residual.is_none() && self.quantizer.weight_zero_points.is_none() {
                 let code = |channel: usize, sum: i32| {
                     self.channel_scaling(channel).apply_in(sum.wrapping_add(self.bias[channel]), range)
                 };
@@ -161,6 +182,8 @@ impl QuantizedLayer {
             if products.group == last_group {
                 let codes = &mut codes[place..];
                 let sums = &mut sums[..(at_once * outputs).min(codes.len())];
+                let first = products.image * self.inputs();
+                self.take_off_zero_points(sums, &images[first..][..sums.len() / outputs * self.inputs()]);
                 if let Some(residual) = residual {
                     self.add_residual(sums, &residual[place..]);
                 }

@@ -1,6 +1,6 @@
 //! A quantised network as the array computes it: integers only.
 
-use super::{Architecture, LayerShape, QuantizedLayer, WiringError};
+use super::{ACTIVATION_BITS, Architecture, LayerShape, QuantizedLayer, WiringError};
 use crate::memory;
 
 /// A feed-forward network of quantised layers. Activations are 0…127, weights −127…127. A residual joins the accumulators it is
@@ -57,6 +57,22 @@ pub enum NetworkError {
         /// The layer's name.
         layer: String,
     },
+    /// The last layer's sums would be in different units.
+    #[error(
+        "layer {layer}: scores are compared with each other, so the last layer has one scale for all its channels"
+    )]
+    ScoreScales {
+        /// The layer's name.
+        layer: String,
+    },
+    /// Codes that no array takes.
+    #[error("layer {layer}: activations of {bits} bits; they have 1 to 7")]
+    Bits {
+        /// The layer's name.
+        layer: String,
+        /// Bits asked for.
+        bits: u32,
+    },
     /// A residual without a scale, or a scale without a residual.
     #[error("layer {layer}: a residual and its scaling belong together")]
     Residual {
@@ -86,7 +102,9 @@ impl Network {
                 let expected = if position == last { 0 } else { layer.convolution.channels() };
                 ("channel_requantize", scales.len(), expected)
             });
-            for (tensor, found, expected) in lengths.into_iter().chain(scales) {
+            let of_channels = layer.quantizer.channels();
+            let of_channels = of_channels.map(|(tensor, found)| (tensor, found, layer.convolution.channels()));
+            for (tensor, found, expected) in lengths.into_iter().chain(scales).chain(of_channels) {
                 if found != expected {
                     return Err(NetworkError::Length { layer: layer.name.clone(), tensor, found, expected });
                 }
@@ -94,7 +112,18 @@ impl Network {
             if layer.requantize.is_some() == (position == last) {
                 return Err(NetworkError::Requantize { layer: layer.name.clone() });
             }
-            if layer.residual_scaling.is_some() != layer.wiring.residual.is_some() {
+            if position == last && layer.quantizer.channel_weight_scales.is_some() {
+                return Err(NetworkError::ScoreScales { layer: layer.name.clone() });
+            }
+            if !(1..=ACTIVATION_BITS).contains(&layer.quantizer.activation_bits) {
+                let bits = layer.quantizer.activation_bits;
+                return Err(NetworkError::Bits { layer: layer.name.clone(), bits });
+            }
+            let residuals = [
+                Some(layer.residual_scaling.is_some()),
+                layer.quantizer.channel_residual_scaling.as_ref().map(|_| true),
+            ];
+            if residuals.into_iter().flatten().any(|scaled| scaled != layer.wiring.residual.is_some()) {
                 return Err(NetworkError::Residual { layer: layer.name.clone() });
             }
         }

@@ -55,6 +55,29 @@ impl Convolution {
         (BLOCK_ROWS / self.positions()).max(1)
     }
 
+    /// Adds to `sums [image][output channel][position]` of images `[channel][row][column]` the sum of the activations that
+    /// each filter meets, times a factor a channel.
+    ///
+    /// # Panics
+    /// If the activations are not of whole images.
+    pub fn add_activation_sums(&self, images: &[u8], sums: &mut [i32], factor: impl Fn(usize) -> i32) {
+        let (Shape { m: positions, k, n }, each) = (self.shape(1), self.inputs());
+        assert!(images.len().is_multiple_of(each), "activations of whole images");
+        for (image, sums) in images.chunks_exact(each).zip(sums.chunks_exact_mut(self.outputs())) {
+            for (group, sums) in sums.chunks_exact_mut(n * positions).enumerate() {
+                let patches = self.lower(image, group);
+                let met = patches.chunks_exact(k).map(|patch| patch.iter().map(|&code| i32::from(code)).sum());
+                let met: Vec<i32> = met.collect();
+                for (channel, sums) in sums.chunks_exact_mut(positions).enumerate() {
+                    let factor = factor(group * n + channel);
+                    sums.iter_mut()
+                        .zip(&met)
+                        .for_each(|(sum, met)| *sum = sum.wrapping_add(factor.wrapping_mul(*met)));
+                }
+            }
+        }
+    }
+
     /// Brings a group's sums `[image][position][output channel of the group]` where they belong in `to`, `[image][output
     /// channel][position]`, as `value(channel, sum)`.
     pub fn scatter<T>(&self, group: usize, sums: &[i32], to: &mut [T], value: impl Fn(usize, i32) -> T) {

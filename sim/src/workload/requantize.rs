@@ -38,19 +38,19 @@ impl Requantize {
     /// If there are not as many codes as accumulators.
     pub fn apply_all(self, accumulators: &[i32], bias: i32, range: CodeRange, codes: &mut [u8]) {
         assert_eq!(accumulators.len(), codes.len(), "a code for each accumulator");
-        requantize(self, accumulators, bias, range.lowest(), codes);
+        requantize(self, accumulators, bias, range, codes);
     }
 
     /// The activation code of an accumulator.
     #[inline]
     pub fn apply(self, accumulator: i32) -> u8 {
-        self.apply_in(accumulator, CodeRange::Activation)
+        self.apply_in(accumulator, CodeRange::ACTIVATION)
     }
 
     /// The code of an accumulator, clamped as `range` says.
     #[inline]
     pub fn apply_in(self, accumulator: i32, range: CodeRange) -> u8 {
-        self.scale(accumulator).clamp(range.lowest(), 127) as u8
+        self.scale(accumulator).clamp(range.lowest, range.highest) as u8
     }
 
     /// `round(value · multiplier / 2^shift)`, halves up.
@@ -62,30 +62,46 @@ impl Requantize {
     }
 }
 
-/// The codes that leave a layer.
+/// The codes that leave a layer, in two's complement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CodeRange {
-    /// 0…127: clamping is ReLU.
-    Activation,
-    /// −127…127, in two's complement: no activation function.
-    Signed,
+pub struct CodeRange {
+    lowest: i64,
+    highest: i64,
 }
 
 impl CodeRange {
-    #[inline(always)]
-    fn lowest(self) -> i64 {
-        if self == Self::Signed { -127 } else { 0 }
+    /// 0…127: clamping is ReLU.
+    pub const ACTIVATION: Self = Self { lowest: 0, highest: 127 };
+
+    /// Magnitudes of so many bits, with their negatives where there is no activation function.
+    ///
+    /// # Panics
+    /// If there are none, or more than 7.
+    pub fn new(bits: u32, signed: bool) -> Self {
+        assert!((1..=7).contains(&bits), "{bits} bits of a magnitude");
+        let highest = (1 << bits) - 1;
+        Self { lowest: if signed { -highest } else { 0 }, highest }
+    }
+
+    /// Whether negative codes are kept.
+    pub fn is_signed(self) -> bool {
+        self.lowest < 0
+    }
+
+    /// The largest code.
+    pub fn highest(self) -> i64 {
+        self.highest
     }
 }
 
 multiversion! {
-    fn requantize(by: Requantize, accumulators: &[i32], bias: i32, lowest: i64, codes: &mut [u8]) = requantize_each
+    fn requantize(by: Requantize, accumulators: &[i32], bias: i32, range: CodeRange, codes: &mut [u8]) = requantize_each
 }
 
 #[inline(always)]
-fn requantize_each(by: Requantize, accumulators: &[i32], bias: i32, lowest: i64, codes: &mut [u8]) {
+fn requantize_each(by: Requantize, accumulators: &[i32], bias: i32, range: CodeRange, codes: &mut [u8]) {
     for (code, &accumulator) in codes.iter_mut().zip(accumulators) {
-        *code = by.scale(accumulator.wrapping_add(bias)).clamp(lowest, 127) as u8;
+        *code = by.scale(accumulator.wrapping_add(bias)).clamp(range.lowest, range.highest) as u8;
     }
 }
 
@@ -93,7 +109,13 @@ fn requantize_each(by: Requantize, accumulators: &[i32], bias: i32, lowest: i64,
 mod tests {
     use super::*;
 
-    const RANGES: [CodeRange; 2] = [CodeRange::Activation, CodeRange::Signed];
+    const SIGNED: CodeRange = CodeRange { lowest: -127, highest: 127 };
+    const RANGES: [CodeRange; 3] = [CodeRange::ACTIVATION, SIGNED, CodeRange { lowest: 0, highest: 15 }];
+
+    #[test]
+    fn ranges_are_magnitudes_of_so_many_bits() {
+        assert_eq!([CodeRange::new(7, false), CodeRange::new(7, true), CodeRange::new(4, false)], RANGES);
+    }
 
     #[test]
     fn requantising_is_scaling_rounding_and_clamping() {
@@ -103,7 +125,7 @@ mod tests {
                 let exact = (f64::from(accumulator) * factor + 0.5).floor().clamp(0.0, 127.0);
                 assert_eq!(f64::from(requantize.apply(accumulator)), exact, "{accumulator} × {factor}");
                 let signed = (f64::from(accumulator) * factor + 0.5).floor().clamp(-127.0, 127.0);
-                let code = requantize.apply_in(accumulator, CodeRange::Signed).cast_signed();
+                let code = requantize.apply_in(accumulator, SIGNED).cast_signed();
                 assert_eq!(f64::from(code), signed, "{accumulator} × {factor}");
             }
         }

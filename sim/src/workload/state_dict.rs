@@ -74,12 +74,39 @@ pub enum StateDictError {
         /// Names and shapes.
         left: String,
     },
+    /// Inputs that were normalised, and then padded.
+    #[error(
+        "its inputs were normalised with a mean other than 0, and its first layer pads them by {padding:?} rows and columns: zeros of \
+         normalised images are not black, and no weights make up for that; train it on images from 0 to 1, or with mean 0"
+    )]
+    PaddedInput {
+        /// Rows and columns at each border.
+        padding: [usize; 2],
+    },
+    /// Means or deviations of another number of channels.
+    #[error("{found} means or deviations of inputs for {channels} channels of an image")]
+    InputChannels {
+        /// How many there are.
+        found: usize,
+        /// How many there should be, if not one.
+        channels: usize,
+    },
     /// Normalisations of which it is not clear what they normalise.
     #[error("it is not clear which layers {names} normalise")]
     Normalisation {
         /// Their names.
         names: String,
     },
+}
+
+/// How the images that a network was trained on were normalised: (x − mean) / deviation, x from 0 to 1. One of each for all channels,
+/// or one a channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InputNormalisation {
+    /// What was taken off.
+    pub mean: Vec<f64>,
+    /// What the rest was divided by; positive.
+    pub deviation: Vec<f64>,
 }
 
 /// A layer of the file.
@@ -104,10 +131,13 @@ impl Entry {
 /// Without `names`, a layer gets the weights of its shape, those of equal shapes in the order of their names, numbers counted as
 /// numbers; normalisations go to the convolutions of as many channels, in that order. With `names`, layer `i` gets
 /// `names[i]`: the name of a layer, or, normalised, `"conv1 + bn1"`.
+///
+/// Normalisation of the images, `input`, is folded into the first layer, which then takes images from 0 to 1.
 pub fn read_state_dict(
     bytes: &[u8],
     architecture: &Architecture,
     names: Option<&[String]>,
+    input: Option<&InputNormalisation>,
 ) -> Result<Vec<FloatLayer>, StateDictError> {
     let mut entries = entries(bytes)?;
     let convolutions: Vec<Convolution> = architecture.layers().iter().map(|layer| layer.convolution).collect();
@@ -133,7 +163,14 @@ pub fn read_state_dict(
             let left = format!("{name} {:?}", entry.shape);
             return Err(StateDictError::Missing { position, shape: shape(convolution), left });
         }
-        layers.push(folded(&name, entry, normalisation, convolution.channels())?);
+        let (mut weights, mut bias) = folded(&name, entry, normalisation, convolution.channels())?;
+        // The first layer alone takes the image.
+        if let Some(input) = input.filter(|_| position == 1) {
+            input.fold(convolution, &mut weights, &mut bias)?;
+        }
+        let [weights, bias] =
+            [weights, bias].map(|numbers| numbers.into_iter().map(|number: f64| number as f32).collect());
+        layers.push(FloatLayer { weights, bias });
     }
     match entries.is_empty() {
         true => Ok(layers),
@@ -248,7 +285,7 @@ fn folded(
     entry: Entry,
     normalisation: Option<(Entry, String)>,
     channels: usize,
-) -> Result<FloatLayer, StateDictError> {
+) -> Result<(Vec<f64>, Vec<f64>), StateDictError> {
     let wrong = |name: &str, problem: String| StateDictError::Layer { name: name.to_owned(), problem };
     let Entry { mut weight, bias, .. } = entry;
     let mut bias = bias.unwrap_or_else(|| vec![0.0; channels]);
@@ -280,8 +317,33 @@ fn folded(
             bias[channel] = (bias[channel] - mean[channel]) * factor + offset[channel];
         }
     }
-    let single = |numbers: Vec<f64>| numbers.into_iter().map(|number| number as f32).collect();
-    Ok(FloatLayer { weights: single(weight), bias: single(bias) })
+    Ok((weight, bias))
+}
+
+impl InputNormalisation {
+    /// Folds it into weights `[output channel][k]` and biases: w (x − μ) / σ = (w / σ) x − w μ / σ.
+    fn fold(&self, convolution: &Convolution, weights: &mut [f64], bias: &mut [f64]) -> Result<(), StateDictError> {
+        let channels = convolution.input()[0];
+        for numbers in [&self.mean, &self.deviation] {
+            if numbers.len() != 1 && numbers.len() != channels {
+                return Err(StateDictError::InputChannels { found: numbers.len(), channels });
+            }
+        }
+        if convolution.padding() != [0, 0] && self.mean.iter().any(|mean| *mean != 0.0) {
+            return Err(StateDictError::PaddedInput { padding: convolution.padding() });
+        }
+        let of = |numbers: &[f64], channel: usize| numbers[channel % numbers.len()];
+        let (area, shape) = (convolution.kernel().iter().product::<usize>(), convolution.shape(1));
+        for (output, (weights, bias)) in weights.chunks_exact_mut(shape.k).zip(bias).enumerate() {
+            let first = output / shape.n * (channels / convolution.groups());
+            for (place, weight) in weights.iter_mut().enumerate() {
+                let channel = first + place / area;
+                *weight /= of(&self.deviation, channel);
+                *bias -= *weight * of(&self.mean, channel);
+            }
+        }
+        Ok(())
+    }
 }
 
 fn listed(entries: &BTreeMap<String, Entry>) -> String {
@@ -312,7 +374,7 @@ fn parts(name: &str) -> Vec<(u64, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::LayerSpec;
+    use crate::workload::{LayerSpec, Pooling};
     use std::collections::HashMap;
 
     /// A file of tensors whose numbers count up from `from`.
@@ -347,6 +409,66 @@ mod tests {
         ("classifier.1.bias", &[3], 0.5),
     ];
 
+    /// Sums of an image by the definition: of normalised pixels with the file's weights, and of the pixels with folded ones.
+    #[test]
+    fn normalised_inputs_are_folded_into_the_first_layer() {
+        let convolution = |padding| LayerSpec::Convolution {
+            outputs: 2,
+            kernel: [3, 1],
+            stride: [1, 1],
+            padding: [padding, 0],
+            groups: 2,
+        };
+        let of = |specs: &[LayerSpec]| Architecture::new([2, 4, 1], specs, 3).unwrap();
+        let tensors: [(&str, &[usize], f32); 4] = [
+            ("conv.weight", &[2, 1, 3, 1], 10.0),
+            ("conv.bias", &[2], -1.0),
+            ("fc.weight", &[3, 4], 5.0),
+            ("fc.bias", &[3], 0.5),
+        ];
+        let read = |architecture: &Architecture, input: &InputNormalisation| {
+            read_state_dict(&file(&tensors), architecture, None, Some(input))
+        };
+        let input = InputNormalisation { mean: vec![0.5, 0.25], deviation: vec![0.5, 2.0] };
+        let unpadded = of(&[convolution(0)]);
+        let (plain, folded) =
+            (read_state_dict(&file(&tensors), &unpadded, None, None).unwrap(), read(&unpadded, &input).unwrap());
+        assert_eq!(folded[1], plain[1], "other layers stay as they are");
+        let image = [[0.1, 0.9, 0.4, 1.0], [0.0, 0.3, 0.8, 0.2]];
+        let sum = |layer: &FloatLayer, channel: usize, row: usize, pixel: &dyn Fn(usize, f32) -> f32| -> f32 {
+            let products =
+                (0..3).map(|tap| layer.weights[channel * 3 + tap] * pixel(channel, image[channel][row + tap]));
+            layer.bias[channel] + products.sum::<f32>()
+        };
+        let normalised = |channel: usize, x: f32| (x - [0.5, 0.25][channel]) / [0.5, 2.0][channel];
+        for (channel, row) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            let (expected, found) =
+                (sum(&plain[0], channel, row, &normalised), sum(&folded[0], channel, row, &|_, x| x));
+            assert!((expected - found).abs() < 1e-4, "{found} is not {expected}");
+        }
+        // One number for all channels; a fully connected layer sees the channels one after the other.
+        let connected = Architecture::new([2, 2, 1], &[], 3).unwrap();
+        let one = InputNormalisation { mean: vec![0.5], deviation: vec![0.5] };
+        let fc = [("fc.weight", &[3, 4][..], 5.0), ("fc.bias", &[3][..], 0.5)];
+        let read_fc = |input| read_state_dict(&file(&fc), &connected, None, input).unwrap().remove(0);
+        let (plain_fc, folded_fc) = (read_fc(None), read_fc(Some(&one)));
+        for channel in 0..3 {
+            let weights: f32 = plain_fc.weights[channel * 4..][..4].iter().sum();
+            // All pixels 0.75: 0.5 each when normalised.
+            let expected = plain_fc.bias[channel] + 0.5 * weights;
+            let found = folded_fc.bias[channel] + 0.75 * folded_fc.weights[channel * 4..][..4].iter().sum::<f32>();
+            assert!((found - expected).abs() < 1e-4, "{found} is not {expected}");
+        }
+
+        let padded =
+            of(&[convolution(1), LayerSpec::Pooling { kind: Pooling::Maximum, window: [2, 1], stride: [2, 1] }]);
+        assert!(matches!(read(&padded, &input), Err(StateDictError::PaddedInput { padding: [1, 0] })));
+        let centred = InputNormalisation { mean: vec![0.0], deviation: vec![0.5] };
+        assert_eq!(read(&padded, &centred).unwrap()[0].weights[0], 2.0 * plain[0].weights[0]);
+        let three = InputNormalisation { mean: vec![0.5; 3], deviation: vec![0.5] };
+        assert!(matches!(read(&unpadded, &three), Err(StateDictError::InputChannels { found: 3, channels: 2 })));
+    }
+
     const NORMALISED: [(&str, &[usize], f32); 8] = [
         ("bn2.weight", &[2], 1.0),
         ("bn2.bias", &[2], 2.0),
@@ -360,23 +482,23 @@ mod tests {
 
     #[test]
     fn layers_get_what_has_their_shape_in_the_order_of_names() {
-        let layers = read_state_dict(&file(&PLAIN), &architecture(), None).unwrap();
+        let layers = read_state_dict(&file(&PLAIN), &architecture(), None, None).unwrap();
         let first: Vec<(f32, f32)> = layers.iter().map(|layer| (layer.weights[0], layer.bias[0])).collect();
         assert_eq!(first, [(2.0, -2.0), (10.0, -1.0), (5.0, 0.5)]);
         assert_eq!(layers[0].weights[5], 2.0 + 5.0 / 64.0);
         let names = ["conv10", "conv2", "classifier.1"].map(str::to_owned);
-        let swapped = read_state_dict(&file(&PLAIN), &architecture(), Some(&names)).unwrap();
+        let swapped = read_state_dict(&file(&PLAIN), &architecture(), Some(&names), None).unwrap();
         assert_eq!([&swapped[0], &swapped[1], &swapped[2]], [&layers[1], &layers[0], &layers[2]]);
         // Layers without bias have none.
         let unbiased: Vec<_> = PLAIN.into_iter().filter(|(name, ..)| *name != "conv2.bias").collect();
-        assert_eq!(read_state_dict(&file(&unbiased), &architecture(), None).unwrap()[0].bias, [0.0; 2]);
+        assert_eq!(read_state_dict(&file(&unbiased), &architecture(), None, None).unwrap()[0].bias, [0.0; 2]);
     }
 
     #[test]
     fn normalisation_is_folded_in() {
         let tensors = file(&[&PLAIN[..], &NORMALISED[..]].concat());
-        let layers = read_state_dict(&tensors, &architecture(), None).unwrap();
-        let plain = read_state_dict(&file(&PLAIN), &architecture(), None).unwrap();
+        let layers = read_state_dict(&tensors, &architecture(), None, None).unwrap();
+        let plain = read_state_dict(&file(&PLAIN), &architecture(), None, None).unwrap();
         // A sum of the first layer's second channel, normalised by the definition and by the folded weights.
         let inputs = [0.3f64, -0.7, 0.9];
         let sum = |layer: &FloatLayer| -> f64 {
@@ -390,16 +512,16 @@ mod tests {
         assert_ne!(layers[1], plain[1]);
         assert_eq!(layers[2], plain[2]);
         let names = ["conv2 + bn2", "conv10+bn10", "classifier.1"].map(str::to_owned);
-        assert_eq!(read_state_dict(&tensors, &architecture(), Some(&names)).unwrap(), layers);
+        assert_eq!(read_state_dict(&tensors, &architecture(), Some(&names), None).unwrap(), layers);
         let one = file(&[&PLAIN[..], &NORMALISED[..4]].concat());
-        let error = read_state_dict(&one, &architecture(), None).unwrap_err();
+        let error = read_state_dict(&one, &architecture(), None, None).unwrap_err();
         assert!(matches!(&error, StateDictError::Normalisation { names } if names == "bn2"), "{error}");
     }
 
     #[test]
     fn what_does_not_fit_is_named() {
         let refused = |tensors: &[(&str, &[usize], f32)]| {
-            read_state_dict(&file(tensors), &architecture(), None).unwrap_err().to_string()
+            read_state_dict(&file(tensors), &architecture(), None, None).unwrap_err().to_string()
         };
         let message = refused(&PLAIN[2..]);
         assert!(message.contains("layer 2 needs weights of shape [2, 1, 3, 1]") && message.contains("classifier.1"));
@@ -414,12 +536,12 @@ mod tests {
         assert!(refused(&endless).contains("conv2: a bias of 3 numbers for 2 outputs"));
         let whole = file(&PLAIN);
         for length in [0, 7, whole.len() / 2, whole.len() - 1] {
-            let error = read_state_dict(&whole[..length], &architecture(), None).unwrap_err();
+            let error = read_state_dict(&whole[..length], &architecture(), None, None).unwrap_err();
             assert!(matches!(error, StateDictError::Format(_)), "{error}");
         }
         let named = |names: &[&str]| {
             let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-            read_state_dict(&whole, &architecture(), Some(&names)).unwrap_err().to_string()
+            read_state_dict(&whole, &architecture(), Some(&names), None).unwrap_err().to_string()
         };
         assert!(named(&["conv2", "conv10"]).contains("2 names for 3 layers"));
         assert!(named(&["conv2", "conv3", "classifier.1"]).contains("no conv3; its layers are classifier.1 [3, 8]"));

@@ -1,6 +1,8 @@
 //! Networks for tests.
 
-use super::{Architecture, Convolution, LayerShape, LayerSpec, Network, Pooling, QuantizedLayer, Requantize, Wiring};
+use super::{
+    Architecture, Convolution, LayerShape, LayerSpec, Network, Pooling, QuantizedLayer, Quantizer, Requantize, Wiring,
+};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -18,6 +20,7 @@ pub(crate) fn dense(name: &str, inputs: usize, weights: Vec<i8>, bias: Vec<i32>)
         channel_requantize: None,
         wiring: Wiring::default(),
         residual_scaling: None,
+        quantizer: Quantizer::default(),
     }
 }
 
@@ -39,9 +42,34 @@ pub(crate) fn random_network(rng: &mut ChaCha8Rng, architecture: &Architecture) 
             channel_requantize: None,
             wiring,
             residual_scaling: wiring.residual.and_then(|_| Requantize::from_factor(0.7 / factor)),
+            quantizer: Quantizer::default(),
         }
     };
     Network::new(architecture.layers().iter().enumerate().map(layer).collect()).unwrap()
+}
+
+/// The same network with zero points, scales by channel, and activations of few bits.
+pub(crate) fn with_quantizers(rng: &mut ChaCha8Rng, network: &Network) -> Network {
+    let mut layers = network.layers().to_vec();
+    let last = layers.len() - 1;
+    for (number, layer) in layers.iter_mut().enumerate() {
+        let channels = layer.convolution.channels();
+        let mut each = |scaling: Option<Requantize>| {
+            let factor = |scaling: Requantize| f64::from(scaling.multiplier) / 2f64.powi(scaling.shift as i32);
+            let varied = |scaling| Requantize::from_factor(factor(scaling) * rng.random_range(0.5..2.0)).unwrap();
+            scaling.map(|scaling| std::iter::repeat_with(|| scaling).take(channels).map(varied).collect::<Vec<_>>())
+        };
+        layer.channel_requantize = each(layer.requantize);
+        let channel_residual_scaling = each(layer.residual_scaling);
+        let scales = (0..channels).map(|_| rng.random_range(0.5..1.0)).collect();
+        layer.quantizer = Quantizer {
+            channel_weight_scales: Some(scales).filter(|_| number < last),
+            channel_residual_scaling,
+            weight_zero_points: Some((0..channels).map(|_| rng.random_range(-90..=90)).collect()),
+            activation_bits: rng.random_range(2..=7),
+        };
+    }
+    Network::new(layers).unwrap()
 }
 
 /// A residual block: at a stride with a linear shortcut, else around a convolution. So many layers come before it.

@@ -1,7 +1,8 @@
 //! Trained networks in files: safetensors with integer weights, scales, and the float weights they were rounded from.
 
 use super::{
-    Convolution, ConvolutionError, Network, NetworkError, Pool, Pooling, QuantizedLayer, Requantize, Wiring,
+    Convolution, ConvolutionError, Network, NetworkError, Pool, Pooling, QuantizedLayer, Quantizer, Requantize,
+    Wiring,
 };
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -24,7 +25,8 @@ pub struct FloatLayer {
 /// The entry `axtrain` of the file's metadata is JSON: schema, fingerprint, and of each layer its name, kind with geometry
 /// (`dense` or `convolution`), pooling, scales and requantisation. Networks of more than a chain of layers follow
 /// [`RESIDUAL_SCHEMA`](Self::RESIDUAL_SCHEMA), and their layers may have `source` and `residual` (numbers of layers, from 0),
-/// `residual_scaling` and `linear`.
+/// `residual_scaling` and `linear`. Networks that one symmetric scale a layer does not describe follow
+/// [`QUANTIZER_SCHEMA`](Self::QUANTIZER_SCHEMA), and layers may have the keys of [`Quantizer`] beside those.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WeightsFile {
     /// The integer network.
@@ -45,7 +47,7 @@ pub enum WeightsError {
     #[error("its metadata do not describe a network of axtrain/weights/2: {0}")]
     Metadata(String),
     /// The file follows another version of the format.
-    #[error("it follows {found}; this version reads axtrain/weights/2 and 3: train the network again")]
+    #[error("it follows {found}; this version reads axtrain/weights/2 to 4: train the network again")]
     Schema {
         /// What it follows.
         found: String,
@@ -97,6 +99,8 @@ struct LayerMetadata {
     residual_scaling: Option<Requantize>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     linear: bool,
+    #[serde(flatten)]
+    quantizer: Quantizer,
 }
 
 /// Geometry of a layer; images are channels, rows and columns.
@@ -136,6 +140,10 @@ impl WeightsFile {
     /// Version of the format with residuals, which a reader of the other must not take for a chain.
     pub const RESIDUAL_SCHEMA: &'static str = "axtrain/weights/3";
 
+    /// Version of the format with scales by channel, zero points and activations of few bits, which readers of the others would
+    /// take for something else.
+    pub const QUANTIZER_SCHEMA: &'static str = "axtrain/weights/4";
+
     /// The file's bytes; equal networks make equal bytes.
     ///
     /// # Panics
@@ -155,9 +163,12 @@ impl WeightsFile {
             tensors.push((format!("layers.{index}.bias_float"), Dtype::F32, vector, bytes(&float.bias)));
         }
         let metadata = Metadata {
-            schema: match layers.iter().all(|layer| layer.wiring == Wiring::default()) {
-                true => Self::SCHEMA.to_owned(),
-                false => Self::RESIDUAL_SCHEMA.to_owned(),
+            schema: if layers.iter().any(|layer| layer.quantizer != Quantizer::default()) {
+                Self::QUANTIZER_SCHEMA.to_owned()
+            } else if layers.iter().any(|layer| layer.wiring != Wiring::default()) {
+                Self::RESIDUAL_SCHEMA.to_owned()
+            } else {
+                Self::SCHEMA.to_owned()
             },
             fingerprint: self.fingerprint.clone(),
             layers: layers.iter().map(LayerMetadata::of).collect(),
@@ -179,7 +190,7 @@ impl WeightsFile {
         let entry = entry.ok_or_else(|| WeightsError::Metadata("entry \"axtrain\" is missing".into()))?;
         let unreadable = |error: serde_json::Error| WeightsError::Metadata(error.to_string());
         let SchemaOnly { schema } = serde_json::from_str(entry).map_err(unreadable)?;
-        if schema != Self::SCHEMA && schema != Self::RESIDUAL_SCHEMA {
+        if ![Self::SCHEMA, Self::RESIDUAL_SCHEMA, Self::QUANTIZER_SCHEMA].contains(&schema.as_str()) {
             return Err(WeightsError::Schema { found: schema });
         }
         let metadata: Metadata = serde_json::from_str(entry).map_err(unreadable)?;
@@ -201,7 +212,7 @@ impl WeightsFile {
                 bias: floats(read("bias_float", Dtype::F32, &vector)?),
             });
             let LayerMetadata { name, input_scale, weight_scale, requantize, channel_requantize, .. } = layer;
-            let LayerMetadata { source, residual, residual_scaling, linear, .. } = layer;
+            let LayerMetadata { source, residual, residual_scaling, linear, quantizer, .. } = layer;
             layers.push(QuantizedLayer {
                 name,
                 convolution,
@@ -214,6 +225,7 @@ impl WeightsFile {
                 channel_requantize,
                 wiring: Wiring { source, residual, linear },
                 residual_scaling,
+                quantizer,
             });
         }
         Ok(Self { network: Network::new(layers)?, float, fingerprint: metadata.fingerprint })
@@ -262,6 +274,7 @@ impl LayerMetadata {
             residual,
             residual_scaling: layer.residual_scaling,
             linear,
+            quantizer: layer.quantizer.clone(),
         }
     }
 
@@ -295,7 +308,7 @@ fn data<'a>(
 mod tests {
     use super::*;
     use crate::workload::Architecture;
-    use crate::workload::testing::{random_architecture, random_network};
+    use crate::workload::testing::{random_architecture, random_network, with_quantizers};
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
@@ -319,11 +332,17 @@ mod tests {
     #[test]
     fn a_network_survives_its_file_and_equal_networks_are_equal_files() {
         let mut rng = ChaCha8Rng::seed_from_u64(2);
-        let random = (0..20).map(|_| file(&random_architecture(&mut rng)));
-        for file in random.chain([perceptron()]) {
+        for trial in 0..20 {
+            let mut file = if trial == 0 { perceptron() } else { file(&random_architecture(&mut rng)) };
+            if trial % 2 == 1 {
+                file.network = with_quantizers(&mut rng, &file.network);
+            }
             let bytes = file.to_bytes();
             assert_eq!(WeightsFile::from_bytes(&bytes).unwrap(), file);
             assert_eq!(bytes, file.to_bytes());
+            // An older reader must not take one for a network of one scale a layer.
+            let has = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
+            assert_eq!([has(b"weights/4"), has(b"zero_points")], [trial % 2 == 1; 2]);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Networks of random weights, small enough to be computed product by product.
 
-use axtrain_sim::workload::{Convolution, Network, Pool, Pooling, QuantizedLayer, Requantize, Wiring};
+use axtrain_sim::workload::{Convolution, Network, Pool, Pooling, QuantizedLayer, Quantizer, Requantize, Wiring};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -23,13 +23,37 @@ pub(crate) fn layer(
         channel_requantize: None,
         wiring: Wiring::default(),
         residual_scaling: None,
+        quantizer: Quantizer::default(),
     }
 }
 
-/// A perceptron, a convolutional network, one with residuals, and one with a layer of more rows than there are pairs of
-/// activations.
-pub(crate) fn networks(rng: &mut ChaCha8Rng) -> [Network; 4] {
-    [perceptron(rng), convolutional(rng), residual(rng), wide(rng)]
+/// A perceptron, a convolutional network, one with residuals, one with a layer of more rows than there are pairs of
+/// activations, and two whose layers have zero points, scales by channel and activations of few bits.
+pub(crate) fn networks(rng: &mut ChaCha8Rng) -> [Network; 6] {
+    let plain = [perceptron(rng), convolutional(rng), residual(rng), wide(rng)];
+    let quantized = [&plain[1], &plain[2]].map(|network| quantized(rng, network));
+    let ([a, b, c, d], [e, f]) = (plain, quantized);
+    [a, b, c, d, e, f]
+}
+
+/// The same network with a quantiser of its own for each layer.
+fn quantized(rng: &mut ChaCha8Rng, network: &Network) -> Network {
+    let mut layers = network.layers().to_vec();
+    for layer in &mut layers {
+        let channels = layer.convolution.channels();
+        let varied = |rng: &mut ChaCha8Rng, requantize: Requantize| {
+            let factor = f64::from(requantize.multiplier) / 2f64.powi(requantize.shift as i32);
+            Requantize::from_factor(factor * rng.random_range(0.5..2.0)).unwrap()
+        };
+        let mut of_channels = |scaling: Option<Requantize>| {
+            scaling.map(|scaling| (0..channels).map(|_| varied(rng, scaling)).collect())
+        };
+        layer.channel_requantize = of_channels(layer.requantize);
+        layer.quantizer.channel_residual_scaling = of_channels(layer.residual_scaling);
+        layer.quantizer.weight_zero_points = Some((0..channels).map(|_| rng.random_range(-90..=90)).collect());
+        layer.quantizer.activation_bits = rng.random_range(5..=7);
+    }
+    Network::new(layers).unwrap()
 }
 
 /// Two fully connected layers, 37 to 11 to 5.

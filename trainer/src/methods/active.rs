@@ -6,7 +6,7 @@
 use super::sensitivity::Penalty;
 use super::{Batch, Objective, Step, TrainingMethod, cross_entropy, scores};
 use crate::calibration::Calibration;
-use crate::network::RoundedNetwork;
+use crate::network::{LayerTrace, RoundedNetwork};
 use crate::pass::Pass;
 use axtrain_sim::kernel::TableGemm;
 use std::sync::Arc;
@@ -20,6 +20,10 @@ pub(crate) struct Active {
 }
 
 impl TrainingMethod for Active {
+    fn deployed(&self, network: &RoundedNetwork, batch: &Batch, calibration: &mut Calibration) -> Vec<LayerTrace> {
+        network.forward(batch.images.clone(), &Pass::settled(&self.gemm), calibration)
+    }
+
     fn objective(
         &self,
         network: &RoundedNetwork,
@@ -29,7 +33,7 @@ impl TrainingMethod for Active {
     ) -> Objective {
         let trace = network.forward(batch.images.clone(), &Pass::settled(&self.gemm), calibration);
         let scores = scores(&trace);
-        let penalty = self.penalty.of(network, &trace, &batch.targets, step);
+        let penalty = self.penalty.of(&network.folded(&trace), &trace, &batch.targets, step);
         Objective { loss: cross_entropy(scores.clone(), &batch.targets) + penalty, scores }
     }
 }

@@ -61,7 +61,8 @@ mod tests {
         let network = fixture.network();
         let corrections = mean_error_corrections(&network, passes, &fixture.images, &fixture.calibration);
         let corrected = fixture.real.clone().with_bias_added(corrections);
-        let corrected = corrected.round(&fixture.geometry, &fixture.statistics()).unwrap();
+        let corrected =
+            corrected.round(&fixture.geometry, fixture.calibration.statistics(), &fixture.quantization).unwrap();
 
         let wanted =
             network.forward(fixture.images.clone(), &Pass::settled(&exact), &mut fixture.calibration.frozen());

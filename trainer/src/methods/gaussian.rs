@@ -41,7 +41,7 @@ impl GaussianNoise {
         products: &Products,
         calibration: &Calibration,
     ) -> Vec<f32> {
-        let scales = network.input_scales(calibration);
+        let scales = network.input_scales(&calibration.scales());
         let layers = network.layers().iter().zip(trace).zip(scales).enumerate();
         let deviation =
             |(position, ((layer, pass), scale)): (usize, ((&crate::network::RoundedLayer, &LayerTrace), f32))| {
@@ -50,7 +50,7 @@ impl GaussianNoise {
                 let input = pass.input.clone().detach().slice([0..images, 0..convolution.inputs()]);
                 let weight = layer.weight.clone().detach();
                 let sums = |products: &Products| {
-                    let table = products.in_layer(position, scale, layer.weight_scale);
+                    let table = products.in_layer(position, scale, &layer.coding);
                     ops::multiply(input.clone(), weight.clone(), convolution, table)
                 };
                 let errors = sums(products) - sums(&Products::of(&self.exact));
@@ -86,6 +86,10 @@ impl TrainingMethod for GaussianNoise {
         self.hardware.begin_epoch(network, batch, calibration);
     }
 
+    fn deployed(&self, network: &RoundedNetwork, batch: &Batch, calibration: &mut Calibration) -> Vec<LayerTrace> {
+        network.forward(batch.images.clone(), &Pass::settled(&self.exact), calibration)
+    }
+
     fn objective(
         &self,
         network: &RoundedNetwork,
@@ -94,6 +98,7 @@ impl TrainingMethod for GaussianNoise {
         step: &mut Step,
     ) -> Objective {
         let trace = network.forward(batch.images.clone(), &Pass::settled(&self.exact), calibration);
+        let network = &network.folded(&trace);
         let clean = scores(&trace);
         let loss = cross_entropy(clean.clone(), &batch.targets);
         let draws = Draws::new(step.rng.next_u64());
@@ -143,11 +148,11 @@ mod tests {
                 network.forward(fixture.images.clone(), &Pass::settled(&exact), &mut fixture.calibration.frozen());
             let products = Products::of(&fixture.gemm);
             let found = method.deviations(&network, &trace, &products, &fixture.calibration);
-            let scales = network.input_scales(&fixture.calibration);
+            let scales = network.input_scales(&fixture.calibration.scales());
             for ((layer, (pass, found)), scale) in network.layers().iter().zip(trace.iter().zip(found)).zip(scales) {
                 let convolution = layer.geometry.convolution;
                 let images = crate::quantizer::activation_codes(&to_vec(pass.input.clone()), scale);
-                let weights = crate::quantizer::weight_codes(&to_vec(layer.weight.clone()), layer.weight_scale);
+                let weights = layer.coding.codes(&to_vec(layer.weight.clone()));
                 let mut of_channels = vec![Vec::new(); convolution.channels()];
                 let shape = convolution.shape(12);
                 for group in 0..convolution.groups() {
@@ -168,7 +173,7 @@ mod tests {
                     errors.iter().map(|error| (error - mean).powi(2)).sum::<f64>() / errors.len() as f64
                 };
                 let mean = of_channels.iter().map(variance).sum::<f64>() / of_channels.len() as f64;
-                let expected = mean.sqrt() * f64::from(scale) * f64::from(layer.weight_scale);
+                let expected = mean.sqrt() * f64::from(scale) * f64::from(layer.coding.steps[0]);
                 assert!((f64::from(found) / expected - 1.0).abs() < 1e-3, "{found} is not {expected}");
             }
         }

@@ -61,7 +61,7 @@ impl Hardware {
         let Some(late) = &mut self.late else { return };
         let mut calibration = calibration.frozen();
         let trace = network.forward(batch.images.clone(), &settled, &mut calibration);
-        let scales = network.input_scales(&calibration);
+        let scales = network.input_scales(&calibration.scales());
         let codes = network.codes();
         let samplers = trace.iter().zip(scales).zip(network.layers().iter().zip(&codes));
         let samplers = samplers.map(|((pass, scale), (layer, weights))| {

@@ -5,7 +5,7 @@ use super::hardware::Hardware;
 use super::sensitivity::Penalty;
 use super::{Batch, Objective, Step, TrainingMethod, cross_entropy, scores};
 use crate::calibration::Calibration;
-use crate::network::RoundedNetwork;
+use crate::network::{LayerTrace, RoundedNetwork};
 use crate::pass::Pass;
 use crate::spec::SensitivityPass;
 use axtrain_sim::kernel::TableGemm;
@@ -35,6 +35,10 @@ impl TrainingMethod for Hybrid {
         mean_error_corrections(network, passes, &batch.images, calibration)
     }
 
+    fn deployed(&self, network: &RoundedNetwork, batch: &Batch, calibration: &mut Calibration) -> Vec<LayerTrace> {
+        network.forward(batch.images.clone(), &self.hardware.settled(), calibration)
+    }
+
     fn objective(
         &self,
         network: &RoundedNetwork,
@@ -43,6 +47,7 @@ impl TrainingMethod for Hybrid {
         step: &mut Step,
     ) -> Objective {
         let noisy = network.forward(batch.images.clone(), &self.hardware.pass(batch, step), calibration);
+        let network = &network.folded(&noisy);
         let frozen = &mut calibration.frozen();
         let clean = network.forward(batch.images.clone(), &Pass::settled(&self.exact), frozen);
         let trace = match self.at {

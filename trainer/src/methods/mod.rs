@@ -52,6 +52,9 @@ pub(crate) trait TrainingMethod {
         Vec::new()
     }
 
+    /// A pass of `batch` on the arithmetic that the network is to be deployed on, as it is measured when training is done.
+    fn deployed(&self, network: &RoundedNetwork, batch: &Batch, calibration: &mut Calibration) -> Vec<LayerTrace>;
+
     /// The loss of `batch` on `network`, differentiable down to its parameters. Moves the scales of `calibration` with the pass
     /// that is to be deployed.
     fn objective(

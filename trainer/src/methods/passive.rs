@@ -4,7 +4,7 @@ use super::compensation::mean_error_corrections;
 use super::hardware::Hardware;
 use super::{Batch, Objective, Step, TrainingMethod, cross_entropy, scores};
 use crate::calibration::Calibration;
-use crate::network::RoundedNetwork;
+use crate::network::{LayerTrace, RoundedNetwork};
 use crate::pass::Pass;
 use axtrain_sim::kernel::TableGemm;
 use burn::tensor::Tensor;
@@ -31,6 +31,10 @@ impl TrainingMethod for Passive {
         mean_error_corrections(network, passes, &batch.images, calibration)
     }
 
+    fn deployed(&self, network: &RoundedNetwork, batch: &Batch, calibration: &mut Calibration) -> Vec<LayerTrace> {
+        network.forward(batch.images.clone(), &self.hardware.settled(), calibration)
+    }
+
     fn objective(
         &self,
         network: &RoundedNetwork,
@@ -38,9 +42,11 @@ impl TrainingMethod for Passive {
         calibration: &mut Calibration,
         step: &mut Step,
     ) -> Objective {
-        let noisy = scores(&network.forward(batch.images.clone(), &self.hardware.pass(batch, step), calibration));
+        let trace = network.forward(batch.images.clone(), &self.hardware.pass(batch, step), calibration);
+        let noisy = scores(&trace);
         let frozen = &mut calibration.frozen();
-        let clean = scores(&network.forward(batch.images.clone(), &Pass::settled(&self.exact), frozen));
+        let clean =
+            scores(&network.folded(&trace).forward(batch.images.clone(), &Pass::settled(&self.exact), frozen));
         let loss = cross_entropy(clean, &batch.targets) + cross_entropy(noisy.clone(), &batch.targets);
         Objective { loss: loss * 0.5, scores: noisy }
     }

@@ -2,7 +2,7 @@
 
 use super::{Batch, Objective, Step, TrainingMethod, cross_entropy, scores};
 use crate::calibration::Calibration;
-use crate::network::RoundedNetwork;
+use crate::network::{LayerTrace, RoundedNetwork};
 use crate::pass::Pass;
 use axtrain_sim::kernel::TableGemm;
 use std::sync::Arc;
@@ -14,6 +14,10 @@ pub(crate) struct Plain {
 }
 
 impl TrainingMethod for Plain {
+    fn deployed(&self, network: &RoundedNetwork, batch: &Batch, calibration: &mut Calibration) -> Vec<LayerTrace> {
+        network.forward(batch.images.clone(), &Pass::settled(&self.gemm), calibration)
+    }
+
     fn objective(
         &self,
         network: &RoundedNetwork,

@@ -2,7 +2,7 @@
 
 use super::{Batch, Objective, Step, TrainingMethod, cross_entropy, scores};
 use crate::calibration::Calibration;
-use crate::network::RoundedNetwork;
+use crate::network::{LayerTrace, RoundedNetwork};
 use crate::pass::{Numbers, Pass};
 
 /// Minimises the cross-entropy of the real-valued network: post-training quantisation without retraining. Scales of
@@ -12,6 +12,10 @@ pub(crate) struct PostTraining;
 impl TrainingMethod for PostTraining {
     fn rounds_weights(&self) -> bool {
         false
+    }
+
+    fn deployed(&self, network: &RoundedNetwork, batch: &Batch, calibration: &mut Calibration) -> Vec<LayerTrace> {
+        network.forward(batch.images.clone(), &Pass::of(Numbers::Real), calibration)
     }
 
     fn objective(

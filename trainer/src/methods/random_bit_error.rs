@@ -3,7 +3,7 @@
 use super::sensitivity::Penalty;
 use super::{Batch, Objective, Step, TrainingMethod, cross_entropy, scores};
 use crate::calibration::Calibration;
-use crate::network::RoundedNetwork;
+use crate::network::{LayerTrace, RoundedNetwork};
 use crate::pass::Pass;
 use crate::spec::WeightFaults;
 use axtrain_sim::kernel::TableGemm;
@@ -28,6 +28,10 @@ pub(crate) struct RandomBitError {
 const START: f64 = 1.75 / std::f64::consts::LN_10;
 
 impl TrainingMethod for RandomBitError {
+    fn deployed(&self, network: &RoundedNetwork, batch: &Batch, calibration: &mut Calibration) -> Vec<LayerTrace> {
+        network.forward(batch.images.clone(), &Pass::settled(&self.gemm), calibration)
+    }
+
     fn objective(
         &self,
         network: &RoundedNetwork,
@@ -37,6 +41,7 @@ impl TrainingMethod for RandomBitError {
     ) -> Objective {
         let WeightFaults { model, bit_error_rate, .. } = &self.faults;
         let trace = network.forward(batch.images.clone(), &Pass::settled(&self.gemm), calibration);
+        let network = &network.folded(&trace);
         let scores_clean = scores(&trace);
         let clean = cross_entropy(scores_clean.clone(), &batch.targets);
         let guessing = (batch.targets.dims()[1] as f64).ln();
@@ -67,6 +72,11 @@ pub(crate) struct MemoryAdaptive {
 }
 
 impl TrainingMethod for MemoryAdaptive {
+    fn deployed(&self, network: &RoundedNetwork, batch: &Batch, calibration: &mut Calibration) -> Vec<LayerTrace> {
+        let faulty = read(network, &self.memory, &self.chip, 0);
+        faulty.forward(batch.images.clone(), &Pass::settled(&self.gemm), calibration)
+    }
+
     fn objective(
         &self,
         network: &RoundedNetwork,
@@ -120,7 +130,7 @@ mod tests {
         let network = fixture.network();
         let codes = |network: &RoundedNetwork| -> Vec<Vec<i8>> {
             let layers = network.layers().iter();
-            layers.map(|l| crate::quantizer::weight_codes(&to_vec(l.weight.clone()), l.weight_scale)).collect()
+            layers.map(|l| l.coding.codes(&to_vec(l.weight.clone()))).collect()
         };
         let mut expected = codes(&network);
         memory.read(&chip, 0, &mut expected.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>());

@@ -14,7 +14,7 @@
 use super::Step;
 use crate::network::{LayerTrace, RoundedLayer, RoundedNetwork, to_vec};
 use crate::ops;
-use crate::quantizer::weight_codes;
+use crate::quantizer::times;
 use crate::spec::{Estimator, Sensitivity, WeightNoise};
 use axtrain_sim::multiplier::ProductTable;
 use burn::tensor::activation::softmax;
@@ -35,7 +35,8 @@ impl Penalty {
         Self { sensitivity: *sensitivity, by_code }
     }
 
-    /// Its share in the loss of a batch with these targets that left `trace`, along one direction.
+    /// Its share in the loss of a batch with these targets that left `trace`, along one direction. Normalisation of that pass is
+    /// folded into the network.
     pub(crate) fn of(
         &self,
         network: &RoundedNetwork,
@@ -84,8 +85,9 @@ impl Penalty {
         let weight = layer.weight.clone();
         let mut steps: Vec<f32> = signs.iter().map(|sign| sign * epsilon).collect();
         if let Some(by_code) = &self.by_code {
-            let codes = weight_codes(&to_vec(weight.clone()), layer.weight_scale);
-            let deviations = codes.iter().map(|code| by_code[usize::from(code.cast_unsigned())] * layer.weight_scale);
+            let codes = layer.coding.codes(&to_vec(weight.clone()));
+            let deviations: Vec<f32> = codes.iter().map(|code| by_code[usize::from(code.cast_unsigned())]).collect();
+            let deviations = times(&deviations, &layer.coding.steps);
             steps.iter_mut().zip(deviations).for_each(|(step, deviation)| *step *= deviation);
         }
         let steps = Tensor::from_data(TensorData::new(steps, weight.dims()), &weight.device());
@@ -250,7 +252,7 @@ mod tests {
                 let layers = network.layers().iter().zip(&surrogate.parameters);
                 let by_code = deviations_by_code(&table);
                 let deviations: Vec<_> =
-                    layers.map(|(layer, [w, _])| deviations(w, layer.weight_scale, noise, &by_code)).collect();
+                    layers.map(|(layer, [w, _])| deviations(w, layer.coding.steps[0], noise, &by_code)).collect();
                 for estimator in Estimator::ALL {
                     // Short enough to cross no kink, long enough for single precision.
                     let epsilon = if noise == WeightNoise::Multiplier { 0.2 } else { 0.002 };
@@ -309,7 +311,7 @@ mod tests {
                 for (([weights, _], signs), (layer, [at, _])) in moved.iter_mut().zip(&signs).zip(&fixed) {
                     // What comes from the multiplier is taken at the pass's weights, for all.
                     let at = if noise == WeightNoise::Multiplier { at } else { &weights.clone() };
-                    let steps = deviations(at, layer.weight_scale, noise, &by_code).into_iter().zip(signs);
+                    let steps = deviations(at, layer.coding.steps[0], noise, &by_code).into_iter().zip(signs);
                     weights
                         .iter_mut()
                         .zip(steps)

@@ -5,7 +5,7 @@
 
 use super::{Batch, Objective, Step, TrainingMethod, cross_entropy, scores};
 use crate::calibration::Calibration;
-use crate::network::{RoundedLayer, RoundedNetwork, to_vec};
+use crate::network::{LayerTrace, RoundedLayer, RoundedNetwork, to_vec};
 use crate::pass::{Numbers, Pass};
 use axtrain_sim::kernel::TableGemm;
 use burn::tensor::{Tensor, TensorData};
@@ -26,6 +26,10 @@ pub(crate) struct SharpnessAware {
 }
 
 impl TrainingMethod for SharpnessAware {
+    fn deployed(&self, network: &RoundedNetwork, batch: &Batch, calibration: &mut Calibration) -> Vec<LayerTrace> {
+        network.forward(batch.images.clone(), &Pass::settled(&self.gemm), calibration)
+    }
+
     fn objective(
         &self,
         network: &RoundedNetwork,
@@ -39,13 +43,12 @@ impl TrainingMethod for SharpnessAware {
             let scores = scores(&network.forward(batch.images.clone(), &exact, calibration));
             return Objective { loss: cross_entropy(scores.clone(), &batch.targets), scores };
         }
-        let leaves = network.as_leaves();
-        let near = scores(&leaves.forward(batch.images.clone(), &exact, calibration));
-        let steps = self.steps(&leaves, cross_entropy(near.clone(), &batch.targets), radius);
-        let far = network.moved(steps);
-        let pass = Pass::of(Numbers::RoundedActivations);
-        let far = scores(&far.forward(batch.images.clone(), &pass, &mut calibration.frozen()));
-        Objective { loss: cross_entropy(far, &batch.targets), scores: near }
+        if network.is_normalised() {
+            // What is moved are the weights of the folded network.
+            let network = network.folded(&network.forward(batch.images.clone(), &exact, calibration));
+            return self.at_worst(&network, batch, radius, &mut calibration.frozen());
+        }
+        self.at_worst(network, batch, radius, calibration)
     }
 }
 
@@ -57,6 +60,23 @@ struct Ascent {
 }
 
 impl SharpnessAware {
+    /// The loss at the worst weights within a distance, of a network without normalisation.
+    fn at_worst(
+        &self,
+        network: &RoundedNetwork,
+        batch: &Batch,
+        radius: f32,
+        calibration: &mut Calibration,
+    ) -> Objective {
+        let leaves = network.as_leaves();
+        let near = scores(&leaves.forward(batch.images.clone(), &Pass::settled(&self.gemm), calibration));
+        let steps = self.steps(&leaves, cross_entropy(near.clone(), &batch.targets), radius);
+        let far = network.moved(steps);
+        let pass = Pass::of(Numbers::RoundedActivations);
+        let far = scores(&far.forward(batch.images.clone(), &pass, &mut calibration.frozen()));
+        Objective { loss: cross_entropy(far, &batch.targets), scores: near }
+    }
+
     /// The way up the loss of `leaves`, as long as the radius.
     fn steps(&self, leaves: &RoundedNetwork, loss: Tensor<1>, radius: f32) -> Vec<(Tensor<2>, Tensor<1>)> {
         let gradients = loss.backward();

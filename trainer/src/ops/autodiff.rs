@@ -32,7 +32,7 @@ impl<B: GradientBackend, C: CheckpointStrategy> IntegerBackend for Autodiff<B, C
 
         match StraightThrough.prepare::<C>([values.node()]).compute_bound().stateful() {
             OpsKind::Tracked(mut prepared) => {
-                let state = match rounding {
+                let state = match &rounding {
                     Rounding::Activation(quantizer) => Some((quantizer.limits(), prepared.checkpoint(&values))),
                     Rounding::Weight(_) | Rounding::Bias(_) | Rounding::Residual(_) => None,
                 };
@@ -138,17 +138,17 @@ impl<B: GradientBackend, C: CheckpointStrategy> IntegerBackend for Autodiff<B, C
         }
     }
 
-    fn scale(values: FloatTensor<Self>, factors: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn line(values: FloatTensor<Self>, factors: FloatTensor<Self>, offsets: FloatTensor<Self>) -> FloatTensor<Self> {
         #[derive(Debug)]
-        struct Scaled;
+        struct Line;
 
-        impl<B: GradientBackend> Backward<B, 2> for Scaled {
+        impl<B: GradientBackend> Backward<B, 3> for Line {
             type State = [NodeId; 2];
 
-            fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, checkpoints: &mut Checkpointer) {
+            fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, checkpoints: &mut Checkpointer) {
                 let gradient = gradients.consume::<B>(&ops.node);
                 let [values, factors] = ops.state.map(|node| checkpoints.retrieve_node_output(node));
-                for (parent, by_operand) in ops.parents.into_iter().zip(B::by_scaled(gradient, values, factors)) {
+                for (parent, by_operand) in ops.parents.into_iter().zip(B::by_line(gradient, values, factors)) {
                     if let Some(parent) = parent {
                         gradients.register::<B>(parent.id, by_operand);
                     }
@@ -156,13 +156,15 @@ impl<B: GradientBackend, C: CheckpointStrategy> IntegerBackend for Autodiff<B, C
             }
         }
 
-        match Scaled.prepare::<C>([values.node(), factors.node()]).compute_bound().stateful() {
+        match Line.prepare::<C>([values.node(), factors.node(), offsets.node()]).compute_bound().stateful() {
             OpsKind::Tracked(mut prepared) => {
                 let nodes = [prepared.checkpoint(&values), prepared.checkpoint(&factors)];
-                prepared.finish(nodes, B::scale(values.into_primitive(), factors.into_primitive()))
+                let [values, factors, offsets] = [values, factors, offsets].map(|tensor| tensor.into_primitive());
+                prepared.finish(nodes, B::line(values, factors, offsets))
             }
             OpsKind::UnTracked(prepared) => {
-                prepared.finish(B::scale(values.into_primitive(), factors.into_primitive()))
+                let [values, factors, offsets] = [values, factors, offsets].map(|tensor| tensor.into_primitive());
+                prepared.finish(B::line(values, factors, offsets))
             }
         }
     }

@@ -21,7 +21,8 @@ fn rows(tensor: &FlexTensor) -> usize {
 impl IntegerBackend for Flex {
     fn round(values: FlexTensor, rounding: Rounding) -> FlexTensor {
         let values = values.to_contiguous();
-        let rounded = rounding.apply(contiguous(&values));
+        let columns = *values.shape().as_slice().last().expect("a dimension at least");
+        let rounded = rounding.apply(contiguous(&values), columns);
         FlexTensor::from_data(TensorData::new(rounded, values.shape()))
     }
 
@@ -55,16 +56,16 @@ impl IntegerBackend for Flex {
         tensor(mean.into_iter().chain(variance).map(|value| value as f32).collect(), 2)
     }
 
-    fn scale(values: FlexTensor, factors: FlexTensor) -> FlexTensor {
-        let (values, factors) = (values.to_contiguous(), factors.to_contiguous());
+    fn line(values: FlexTensor, factors: FlexTensor, offsets: FlexTensor) -> FlexTensor {
+        let [values, factors, offsets] = [values, factors, offsets].map(|tensor| tensor.to_contiguous());
         let [images, outputs] = values.shape().dims::<2>();
-        let factors = contiguous(&factors);
-        let mut scaled = Vec::with_capacity(images * outputs);
-        let channels = contiguous(&values).chunks_exact(outputs / factors.len());
-        for (channel, factor) in channels.zip(factors.iter().cycle()) {
-            scaled.extend(channel.iter().map(|value| value * factor));
+        let lines = contiguous(&factors).iter().zip(contiguous(&offsets));
+        let mut changed = Vec::with_capacity(images * outputs);
+        for (channel, (factor, offset)) in contiguous(&values).chunks_exact(outputs / lines.len()).zip(lines.cycle())
+        {
+            changed.extend(channel.iter().map(|value| value * factor + offset));
         }
-        tensor(scaled, images)
+        tensor(changed, images)
     }
 
     fn clamped_change(values: FlexTensor, change: FlexTensor, [least, most]: [f32; 2]) -> FlexTensor {
@@ -120,18 +121,25 @@ impl GradientBackend for Flex {
         tensor(by_values, images)
     }
 
-    fn by_scaled(gradient: FlexTensor, values: FlexTensor, factors: FlexTensor) -> [FlexTensor; 2] {
+    fn by_line(gradient: FlexTensor, values: FlexTensor, factors: FlexTensor) -> [FlexTensor; 3] {
         let [gradient, values, factors] = [gradient, values, factors].map(|tensor| tensor.to_contiguous());
         let (images, channels) = (rows(&gradient), contiguous(&factors).len());
         let positions = contiguous(&gradient).len() / images / channels;
-        let mut by_factors = vec![0.0; channels];
+        let (mut by_factors, mut by_offsets) = (vec![0.0; channels], vec![0.0; channels]);
+        let mut by_values = Vec::with_capacity(contiguous(&values).len());
         let pairs = contiguous(&gradient).chunks_exact(positions).zip(contiguous(&values).chunks_exact(positions));
         for (place, (gradient, values)) in pairs.enumerate() {
-            by_factors[place % channels] += sum(gradient, values, |gradient, value| gradient * value);
+            let channel = place % channels;
+            let factor = contiguous(&factors)[channel];
+            by_factors[channel] += sum(gradient, values, |gradient, value| gradient * value);
+            by_offsets[channel] += sum(gradient, gradient, |gradient, _| gradient);
+            by_values.extend(gradient.iter().map(|gradient| gradient * factor));
         }
-        let by_factors: Vec<f32> = by_factors.into_iter().map(|sum: f64| sum as f32).collect();
-        let by_factors = FlexTensor::from_data(TensorData::new(by_factors, [channels]));
-        [Self::scale(gradient, factors), by_factors]
+        let of_channels = |sums: Vec<f64>| {
+            let sums: Vec<f32> = sums.into_iter().map(|sum| sum as f32).collect();
+            FlexTensor::from_data(TensorData::new(sums, [channels]))
+        };
+        [tensor(by_values, images), of_channels(by_factors), of_channels(by_offsets)]
     }
 
     fn by_factors(

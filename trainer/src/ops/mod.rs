@@ -10,23 +10,23 @@ mod autodiff;
 mod flex;
 
 use crate::geometry::Selection;
-use crate::quantizer::{self, ActivationQuantizer, ResidualScaling};
+use crate::quantizer::{self, ActivationQuantizer, ResidualScaling, WeightCoding, WeightGrid};
 use crate::table_slopes::TableSlopes;
 use crate::timing::LateProducts;
-use axtrain_sim::kernel::TableGemm;
-use axtrain_sim::workload::Convolution;
+use axtrain_sim::kernel::{Shape, TableGemm};
+use axtrain_sim::workload::{Convolution, Products};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::Tensor;
 use std::sync::Arc;
 
 /// How a tensor is rounded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Rounding {
-    /// To the grid of a scale; nothing saturates.
-    Weight(f32),
-    /// To whole accumulator units.
-    Bias(f32),
+    /// Weights `[output channel][k]` to their grid; nothing saturates.
+    Weight(WeightGrid),
+    /// To whole accumulator units, one a channel.
+    Bias(Vec<f32>),
     /// ReLU, unless there is no activation function; requantise, saturate.
     Activation(ActivationQuantizer),
     /// To whole units of the accumulators that a residual is added to.
@@ -34,12 +34,13 @@ pub(crate) enum Rounding {
 }
 
 impl Rounding {
-    fn apply(self, values: &[f32]) -> Vec<f32> {
+    /// Of a tensor's elements, so many a row.
+    fn apply(&self, values: &[f32], columns: usize) -> Vec<f32> {
         match self {
-            Self::Weight(scale) => quantizer::round_weights(values, scale),
-            Self::Bias(accumulator_scale) => quantizer::round_bias(values, accumulator_scale),
-            Self::Activation(quantizer) => quantizer.apply(values),
-            Self::Residual(scaling) => scaling.apply(values),
+            Self::Weight(grid) => grid.round(values),
+            Self::Bias(accumulator_scales) => quantizer::round_bias(values, accumulator_scales),
+            Self::Activation(quantizer) => quantizer.apply(values, columns),
+            Self::Residual(scaling) => scaling.apply(values, columns),
         }
     }
 }
@@ -55,16 +56,16 @@ pub(crate) struct TableProduct {
     pub(crate) late: Option<LateProducts>,
     /// Real number of activation code 1.
     pub(crate) activation_scale: f32,
-    /// Real number of weight code 1.
-    pub(crate) weight_scale: f32,
+    /// What weight codes stand for.
+    pub(crate) coding: WeightCoding,
 }
 
 impl TableProduct {
     /// Sums of activations and weights on their grids.
     fn apply(&self, convolution: &Convolution, activations: &[f32], weights: &[f32]) -> Vec<f32> {
         let activations = quantizer::activation_codes(activations, self.activation_scale);
-        let weights = quantizer::weight_codes(weights, self.weight_scale);
-        let scale = self.activation_scale * self.weight_scale;
+        let weights = self.coding.codes(weights);
+        let scales: Vec<f32> = self.coding.steps.iter().map(|scale| self.activation_scale * scale).collect();
         let mut sums = vec![0.0; activations.len() / convolution.inputs() * convolution.outputs()];
         let at_once = match convolution.is_connected() {
             true => usize::MAX,
@@ -74,10 +75,27 @@ impl TableProduct {
             if let Some(late) = &self.late {
                 late.add_errors(convolution, &weights, &mut products);
             }
+            self.take_off_zero_points(convolution, &mut products);
             let to = &mut sums[products.image * convolution.outputs()..];
-            convolution.scatter(products.group, products.sums, to, |_, sum| sum as f32 * scale);
+            convolution.scatter(products.group, products.sums, to, |channel, sum| sum as f32 * scales[channel]);
         });
         sums
+    }
+}
+
+impl TableProduct {
+    /// Takes what the weights' zero points have added off sums.
+    fn take_off_zero_points(&self, convolution: &Convolution, products: &mut Products<'_>) {
+        if self.coding.is_symmetric() {
+            return;
+        }
+        let Shape { k, n, .. } = convolution.shape(1);
+        let zeros = &self.coding.zero_points[products.group * n..][..n];
+        let rows = products.sums.chunks_exact_mut(n).zip(products.activations.chunks_exact(k));
+        for (sums, activations) in rows {
+            let met: i32 = activations.iter().map(|&code| i32::from(code)).sum();
+            sums.iter_mut().zip(zeros).for_each(|(sum, zero)| *sum -= met * i32::from(*zero));
+        }
     }
 }
 
@@ -117,8 +135,8 @@ pub(crate) trait IntegerBackend: Backend {
     /// Mean and variance `[2][channel]` of `values [image][channel, position]` over images and positions.
     fn moments(values: FloatTensor<Self>, channels: usize) -> FloatTensor<Self>;
 
-    /// `values [image][channel, position]` times `factors [channel]`.
-    fn scale(values: FloatTensor<Self>, factors: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// `values [image][channel, position]` times `factors [channel]` plus `offsets [channel]`.
+    fn line(values: FloatTensor<Self>, factors: FloatTensor<Self>, offsets: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// Pools `values [image][activation]`.
     fn pool(values: FloatTensor<Self>, pooled: Pooled) -> FloatTensor<Self>;
@@ -140,12 +158,12 @@ pub(crate) trait GradientBackend: IntegerBackend {
     /// Of moments `[2][channel]` by the values.
     fn by_moments(gradient: FloatTensor<Self>, values: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// Of scaled values by the values and by the factors.
-    fn by_scaled(
+    /// Of values on lines by the values, by the lines' factors, and by their offsets.
+    fn by_line(
         gradient: FloatTensor<Self>,
         values: FloatTensor<Self>,
         factors: FloatTensor<Self>,
-    ) -> [FloatTensor<Self>; 2];
+    ) -> [FloatTensor<Self>; 3];
 
     /// Of a multiplication by its activations and by its weights, as far as each is wanted.
     fn by_factors(
@@ -202,9 +220,10 @@ pub(crate) fn moments(values: Tensor<2>, channels: usize) -> [Tensor<1>; 2] {
     [0, 1].map(|row| moments.clone().slice([row..row + 1, 0..channels]).reshape([channels]))
 }
 
-/// `values [image][channel, position]` times `factors [channel]`.
-pub(crate) fn scale(values: Tensor<2>, factors: Tensor<1>) -> Tensor<2> {
-    Tensor::from_dispatch(Dispatch::scale(values.into_dispatch(), factors.into_dispatch()))
+/// `values [image][channel, position]` times `factors [channel]` plus `offsets [channel]`.
+pub(crate) fn line(values: Tensor<2>, [factors, offsets]: [Tensor<1>; 2]) -> Tensor<2> {
+    let [factors, offsets] = [factors, offsets].map(Tensor::into_dispatch);
+    Tensor::from_dispatch(Dispatch::line(values.into_dispatch(), factors, offsets))
 }
 
 /// Pools `values [image][activation]`; means lie on the grid of a scale if one is given and the values do.
@@ -221,11 +240,14 @@ mod tests {
     use axtrain_sim::workload::PIXEL_SCALE;
 
     /// Products `[image][output]` of the fixture's first layer, and the gradient of their squares' sum by the weights.
-    fn step(fixture: &Fixture, product: impl Fn(Tensor<2>, Tensor<2>, f32) -> Tensor<2>) -> (Vec<f32>, Vec<f32>) {
+    fn step(
+        fixture: &Fixture,
+        product: impl Fn(Tensor<2>, Tensor<2>, WeightCoding) -> Tensor<2>,
+    ) -> (Vec<f32>, Vec<f32>) {
         let network = fixture.network();
         let layer = &network.layers()[0];
         let weights = layer.weight.clone().detach().require_grad();
-        let out = product(fixture.images.clone(), weights.clone(), layer.weight_scale);
+        let out = product(fixture.images.clone(), weights.clone(), layer.coding.clone());
         // A fixed gradient, so that only the product's own derivative is compared.
         let gradients = (out.clone() * fixture.images.clone().slice([0..8, 0..4])).sum().backward();
         (to_vec(out), to_vec(weights.grad(&gradients).unwrap()))
@@ -237,10 +259,10 @@ mod tests {
         for (table, is_exact) in [(ProductTable::exact(8, 8, true), true), (truncated(3), false)] {
             let fixture = Fixture::perceptron(&[6, 4, 3], 8, &table);
             let convolution = fixture.network().layers()[0].geometry.convolution;
-            let on_codes = |images, weights, weight_scale| {
+            let on_codes = |images, weights, coding| {
                 let gemm = fixture.gemm.clone();
                 let (slopes, late) = (None, None);
-                let table = TableProduct { gemm, slopes, late, activation_scale: PIXEL_SCALE, weight_scale };
+                let table = TableProduct { gemm, slopes, late, activation_scale: PIXEL_SCALE, coding };
                 multiply(images, weights, convolution, table)
             };
             let ((found, gradient), (expected, expected_gradient)) = (step(&fixture, on_codes), step(&fixture, real));

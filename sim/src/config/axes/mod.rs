@@ -24,6 +24,8 @@ const LISTS: &[&str] = &[
     "model.layers.stride",
     "model.layers.window",
     "training.augment",
+    "training.input_mean",
+    "training.input_std",
     "training.methods",
     "training.start_layers",
     "training.seeds",
@@ -286,12 +288,13 @@ options = ["--exclusive"]
 
     #[test]
     fn only_sweeps_have_axes() {
-        const SWEEPS: [&str; 6] = [
+        const SWEEPS: [&str; 7] = [
             "formats.toml",
             "many-records.toml",
             "memory-values.toml",
             "methods-small.toml",
             "methods-tuning.toml",
+            "quantizers.toml",
             "sweep.toml",
         ];
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../hwconfigs/experiment");
