@@ -233,19 +233,24 @@ pub(crate) struct CharacterizeOptions {
     pub(crate) designs: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) technology: TechnologyOptions,
-    /// Supplies in volts: 0.9, a list 0.8,0.9 or lo:hi:step
+    /// Supplies in volts: 0.9, a list 0.8,0.9 or lo:hi:step (default: those in the design file's table `operation`, or none)
     #[arg(long, value_name = "VOLTS")]
     pub(crate) supply: Option<String>,
-    /// Clock period in ps (default: what the exact array multiplier of equal width needs at nominal supply)
+    /// Clock period in ps (default: the design file's, or what the exact array multiplier of equal width needs at nominal
+    /// supply, or the accumulator behind it)
     #[arg(long, value_name = "PS")]
     pub(crate) clock_ps: Option<f64>,
     /// Operands at operating points: the weight stays (all transitions where the circuit settles), or both operands change
     /// (drawn); operands of more than 8 bits are always drawn
-    #[arg(long, value_name = "weight-stationary|pair", requires = "supply", default_value = "weight-stationary")]
+    #[arg(long, value_name = "weight-stationary|pair", default_value = "weight-stationary")]
     pub(crate) stimulus: StimulusOption,
+    /// Also draw whole multiply-accumulates at each operating point, an accumulator of so many bits behind a product register:
+    /// errors of either stage and of both, and their energy, with 95 % confidence intervals
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(1..=32))]
+    pub(crate) accumulator: Option<u32>,
     /// Draw N chips whose cells and dies vary, and say how they spread and how many are fast enough at the clock; `--seed`
     /// decides which
-    #[arg(long, value_name = "N", requires = "supply", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(crate) chips: Option<u64>,
     /// List the critical path pin by pin, and arrival and slack of every output, at nominal supply; slack is that at
     /// --clock-ps or at the shortest clock
@@ -269,11 +274,11 @@ pub(crate) struct TraceOptions {
     pub(crate) design: PathBuf,
     #[command(flatten)]
     pub(crate) technology: TechnologyOptions,
-    /// Supplies in volts: 0.9, a list 0.8,0.9 or lo:hi:step (default: nominal)
+    /// Supplies in volts: 0.9, a list 0.8,0.9 or lo:hi:step (default: those in the design file's table `operation`, or nominal)
     #[arg(long, value_name = "VOLTS")]
     pub(crate) supply: Option<String>,
-    /// Clock periods in ps, one or several (default: what the exact array multiplier of equal width needs at nominal
-    /// supply)
+    /// Clock periods in ps, one or several (default: the design file's, or what the exact array multiplier of equal width
+    /// needs at nominal supply)
     #[arg(long, value_name = "PS")]
     pub(crate) clock_ps: Option<String>,
     /// Bits of an activation code (default: all; one less of a signed design, whose activations are never negative)

@@ -22,6 +22,7 @@ mod layer_figures;
 mod list;
 mod memory_figures;
 mod new;
+mod operating_points;
 mod output;
 mod page;
 mod profile_figures;

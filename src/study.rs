@@ -5,12 +5,13 @@ use crate::behaviour::{Behaviour, behaviour, report};
 use crate::catalogue::{ARRAYS, MEMORIES, Source, TECHNOLOGIES, relative};
 use crate::failure::Failure;
 use crate::faulty_memory::FaultyMemory;
+use crate::operating_points::DesignRequest;
 use crate::output::write_atomically;
 use crate::progress::Console;
 use crate::shelf::{HashedDataset, HashedDesign, Shelf};
 use crate::transition_cache::TransitionCache;
 use axtrain_sim::array::{Accumulator, Dataflow, Memories, OnTimingError, Overflow, SystolicArray};
-use axtrain_sim::config::{Axes, DesignFile, Experiment};
+use axtrain_sim::config::{Axes, Experiment};
 use axtrain_sim::engine::StaticTiming;
 use axtrain_sim::memory::MemoryTechnology;
 use axtrain_sim::multiplier::{AnyMultiplier, Family, Multiplier, MultiplierSpec};
@@ -216,16 +217,19 @@ pub(crate) fn prepare(
 
 /// Reads a design file whose multiplier must have gates.
 pub(crate) fn multiplier(path: &Path) -> Result<Multiplier, Failure> {
+    with_gates(any_multiplier(path)?)
+}
+
+/// The gates of a multiplier, which must have some.
+pub(crate) fn with_gates(multiplier: AnyMultiplier) -> Result<Multiplier, Failure> {
     let help = "`axtrain characterize` finds its error metrics; for more, give its circuit as family, verilog, blif or \
         yosys-json";
-    any_multiplier(path)?.gates().map_err(|error| Failure::request(error, help))
+    multiplier.gates().map_err(|error| Failure::request(error, help))
 }
 
 /// Reads a design file.
 pub(crate) fn any_multiplier(path: &Path) -> Result<AnyMultiplier, Failure> {
-    let source = Source::read(path)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    DesignFile::from_toml(&source.text, folder).map_err(|error| Failure::config(source.parts(), error))
+    DesignRequest::read(path).map(|design| design.multiplier)
 }
 
 /// The multiplier of an array for which none is named: exact, signed, 8×8.
@@ -262,7 +266,7 @@ impl TechnologyOptions {
 }
 
 /// A technology at a process corner and temperature, if any are asked for.
-fn at_condition(
+pub(crate) fn at_condition(
     technology: Technology,
     corner: Option<&str>,
     temperature_c: Option<f64>,

@@ -227,15 +227,8 @@ impl Experiment {
 impl OperationFile {
     fn checked(self) -> Result<Operation, ConfigError> {
         let span = self.supply_v.span();
-        let values = self.supply_v.get_ref().values();
-        let values = values.map_err(|message| {
-            ConfigError::at(span.clone(), message, "for example [0.9, 1.0, 1.1] or \"0.7:1.1:0.05\"")
-        })?;
-        if let Some(value) = values.iter().find(|value| !(value.is_finite() && **value > 0.0)) {
-            return Err(ConfigError::at(span, format!("a supply of {value} V"), "supplies are positive, in volts"));
-        }
         Ok(Operation {
-            supplies: values.into_iter().map(Volts).collect(),
+            supplies: supplies(self.supply_v)?,
             supplies_span: span,
             clock_ps: self.clock_ps.map(positive).transpose()?,
             corner: self.corner,
@@ -260,6 +253,20 @@ fn compensations(list: Spanned<Vec<Spanned<Compensation>>>) -> Result<Vec<Compen
     match found.is_empty() {
         true => Err(ConfigError::at(list.span(), "no compensations", "leave it out, or name \"none\"")),
         false => Ok(found),
+    }
+}
+
+/// Supplies as a list means them, all above 0.
+pub(super) fn supplies(list: Spanned<Range>) -> Result<Vec<Volts>, ConfigError> {
+    let span = list.span();
+    let values = list.get_ref().values().map_err(|message| {
+        ConfigError::at(span.clone(), message, "for example [0.9, 1.0, 1.1] or \"0.7:1.1:0.05\"")
+    })?;
+    match values.iter().find(|value| !(value.is_finite() && **value > 0.0)) {
+        Some(value) => {
+            Err(ConfigError::at(span, format!("a supply of {value} V"), "supplies are positive, in volts"))
+        }
+        None => Ok(values.into_iter().map(Volts).collect()),
     }
 }
 

@@ -3,6 +3,7 @@
 mod axes;
 mod cluster;
 mod design;
+mod design_operation;
 mod experiment;
 mod identity;
 mod memory_faults;
@@ -12,6 +13,7 @@ mod training;
 pub use axes::{Axes, Axis, Halving, Variation};
 pub use cluster::Cluster;
 pub use design::DesignFile;
+pub use design_operation::DesignOperation;
 pub use experiment::{Experiment, Operation, Range};
 pub use memory_faults::{Chips, MemoryAxis, MemoryFaults};
 pub use model::Model;

@@ -72,7 +72,8 @@ pub fn simulate_chips(
             let sequences =
                 Sequences::simulate(SequenceSpec { circuit, changing, sampling, critical, operations, seed });
             let sequences = sequences.expect("operands of at most 8 bits");
-            let nominal = sequences.activity().energy(&physical.transition_energy, physical.leakage, point.clock_ps);
+            let nominal =
+                sequences.activity().total().energy(&physical.transition_energy, physical.leakage, point.clock_ps);
             let energy_fj = nominal.switching.0 * technology.switching_factor(point.supply)
                 + nominal.leakage.0 * technology.leakage_factor(point.supply);
             Ok(ChipPoint {
