@@ -1,6 +1,7 @@
 //! The command line as typed.
 
 use axtrain_sim::array::{Convention, Dataflow, Fidelity, Gemm};
+use axtrain_sim::technology::DelayModel;
 use clap::{ArgGroup, Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -92,6 +93,31 @@ pub(crate) struct TechnologyOptions {
     /// Temperature in °C (default: that of the technology's data)
     #[arg(long, value_name = "CELSIUS", allow_hyphen_values = true)]
     pub(crate) temperature_c: Option<f64>,
+    /// Delays to simulate: one an output, rising and falling edges apart, or those from each input pin (default: as the technology
+    /// says, or averaged)
+    #[arg(long, value_name = "averaged|rise-fall|by-pin")]
+    pub(crate) delay_model: Option<DelayModelOption>,
+}
+
+/// How much of what a technology knows about delays is simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DelayModelOption {
+    /// Edges and pins averaged
+    Averaged,
+    /// Edges apart
+    RiseFall,
+    /// Edges and pins apart
+    ByPin,
+}
+
+impl From<DelayModelOption> for DelayModel {
+    fn from(option: DelayModelOption) -> Self {
+        match option {
+            DelayModelOption::Averaged => DelayModel::Averaged,
+            DelayModelOption::RiseFall => DelayModel::RiseFall,
+            DelayModelOption::ByPin => DelayModel::ByPin,
+        }
+    }
 }
 
 #[cfg(feature = "train")]
@@ -258,6 +284,10 @@ pub(crate) struct CharacterizeOptions {
     pub(crate) path: bool,
     #[command(flatten)]
     pub(crate) errors: ErrorOptions,
+    /// Take tables of transitions from this folder, by the hash of all they depend on, and put new ones there; a run's are in its
+    /// transitions/
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
     /// Also say how inference would multiply matrices over this table of products, and how long on one core: M×K
     /// activations times K×N weights
     #[arg(long, value_name = "MxNxK")]
@@ -299,6 +329,10 @@ pub(crate) struct TraceOptions {
     /// Form of raw error traces
     #[arg(long, value_name = "npz|csv", default_value = "npz", requires = "samples")]
     pub(crate) format: TraceFormat,
+    /// Take tables of transitions from this folder, by the hash of all they depend on, and put new ones there; a run's are in its
+    /// transitions/
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
     /// Folder to write to
     #[arg(long, value_name = "DIR", default_value = "traces")]
     pub(crate) out: PathBuf,
@@ -351,9 +385,6 @@ pub(crate) struct ExportOptions {
     /// What cells do with short pulses
     #[arg(long, default_value = "inertial")]
     pub(crate) mode: PulseMode,
-    /// Rising and falling delays apart instead of averaged
-    #[arg(long)]
-    pub(crate) rise_fall: bool,
     /// Supply in volts (default: nominal)
     #[arg(long, value_name = "VOLTS")]
     pub(crate) supply: Option<f64>,

@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::operating_points::{DesignRequest, check_clock, exact_clock, incomplete};
 use crate::output::{print_json, print_line};
 use crate::progress::Console;
+use crate::transition_cache::TransitionCache;
 use axtrain_sim::array::{Accumulator, Gemm, MultiplyAccumulate, MultiplyAccumulateSpec};
 use axtrain_sim::engine::{DelayMode, StaticTiming};
 use axtrain_sim::kernel::{Plan, Shape, TableGemm};
@@ -86,7 +87,8 @@ fn report_of(
         });
         let whole = whole.transpose()?;
         let mut report = if options.stimulus == StimulusOption::WeightStationary && has_transitions(&multiplier) {
-            at_operating_points(multiplier, &technology, &points, options.chips, request, console)?
+            let cache = options.cache.clone().map(TransitionCache::at);
+            at_operating_points(multiplier, &technology, (&points, cache.as_ref()), options.chips, request, console)?
         } else if options.chips.is_none() {
             drawn_points(&multiplier, &technology, &points, options.stimulus, request, console)?
         } else {
@@ -149,7 +151,7 @@ fn static_timing(
 ) -> Result<TimingReport, Failure> {
     let netlist = multiplier.netlist();
     let physical = technology.weigh(netlist).map_err(incomplete)?;
-    let timing = StaticTiming::new(netlist, &physical.delay);
+    let timing = StaticTiming::with_delays(netlist, &physical.delay);
     let registers = f64::from(physical.launch.0 + physical.setup.0);
     let window = clock_ps.map_or(f64::from(timing.critical_delay().0 + 1), |clock| clock.floor() - registers);
     if window < 1.0 {
@@ -163,13 +165,13 @@ fn static_timing(
 fn at_operating_points(
     multiplier: Multiplier,
     technology: &Technology,
-    points: &[OperatingPoint],
+    (points, cache): (&[OperatingPoint], Option<&TransitionCache>),
     chips: Option<u64>,
     request: &ErrorRequest,
     console: &Console,
 ) -> Result<Characterization, Failure> {
     let design = build(multiplier, technology)?;
-    let behaviour = behaviour(&design, technology, points, None, console)?;
+    let behaviour = behaviour(&design, technology, points, cache, console)?;
     for reason in behaviour.refused() {
         console.note(&format!("{}: {reason}", design.name()));
     }
@@ -224,7 +226,7 @@ fn pipeline_clock(
 ) -> Result<f64, Failure> {
     let exact = exact_clock(multiplier, technology)?;
     Ok(accumulator.map_or(exact, |Accumulator { netlist, physical, .. }| {
-        exact.max(physical.minimum_clock_ps(StaticTiming::new(netlist, &physical.delay).critical_delay()))
+        exact.max(physical.minimum_clock_ps(StaticTiming::with_delays(netlist, &physical.delay).critical_delay()))
     }))
 }
 
@@ -254,7 +256,7 @@ fn multiply_accumulate(
     for &point in points {
         let pass = |place: usize| {
             let (netlist, physical) = (netlists[place], nominal[place]);
-            let critical = StaticTiming::new(netlist, &physical.delay).critical_delay();
+            let critical = StaticTiming::with_delays(netlist, &physical.delay).critical_delay();
             Pass::new(technology, netlist, physical, critical, point)
         };
         let passes = match (pass(0), pass(1)) {
@@ -299,7 +301,7 @@ fn drawn_points(
     check_widths(multiplier)?;
     let netlist = multiplier.netlist();
     let physical = technology.weigh(netlist).map_err(incomplete)?;
-    let critical = StaticTiming::new(netlist, &physical.delay).critical_delay();
+    let critical = StaticTiming::with_delays(netlist, &physical.delay).critical_delay();
     let mut passes = Vec::new();
     for &point in points {
         warn_beyond_law(technology, point.supply, console);
@@ -325,7 +327,9 @@ fn settled(
 ) -> Result<Characterization, Failure> {
     let netlist = multiplier.netlist();
     let structure = match technology.weigh(netlist) {
-        Ok(physical) => Some(Structure::new(netlist, &physical, &StaticTiming::new(netlist, &physical.delay))),
+        Ok(physical) => {
+            Some(Structure::new(netlist, &physical, &StaticTiming::with_delays(netlist, &physical.delay)))
+        }
         Err(missing) => {
             console.note(&format!("{}: no area and delay, for {missing}", multiplier.name()));
             None

@@ -3,7 +3,7 @@
 use crate::arguments::TechnologyOptions;
 use crate::catalogue::Source;
 use crate::failure::Failure;
-use crate::study::{at_condition, technology};
+use crate::study::at_condition;
 use axtrain_sim::config::{DesignFile, DesignOperation, Range};
 use axtrain_sim::engine::StaticTiming;
 use axtrain_sim::multiplier::{AnyMultiplier, Multiplier};
@@ -30,7 +30,7 @@ impl DesignRequest {
 
     /// The technology asked for, at the corner and temperature asked for or else the file's.
     pub(crate) fn technology(&self, options: &TechnologyOptions) -> Result<Technology, Failure> {
-        let found = technology(&options.technology, Path::new("."))?;
+        let found = options.typical()?;
         let own_corner = self.operation.corner.as_ref().filter(|_| options.corner.is_none());
         let own_heat = self.operation.temperature_c.as_ref().filter(|_| options.temperature_c.is_none());
         let corner = options.corner.as_ref().or(own_corner.map(|corner| corner.get_ref()));
@@ -118,5 +118,5 @@ pub(crate) fn exact_clock(multiplier: &Multiplier, technology: &Technology) -> R
         exact.map_err(|error| Failure::request(error, "give --clock-ps: there is no exact array of this shape"))?;
     let netlist = exact.netlist();
     let physical = technology.weigh(netlist).map_err(incomplete)?;
-    Ok(physical.minimum_clock_ps(StaticTiming::new(netlist, &physical.delay).critical_delay()))
+    Ok(physical.minimum_clock_ps(StaticTiming::with_delays(netlist, &physical.delay).critical_delay()))
 }

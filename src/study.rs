@@ -146,6 +146,10 @@ pub(crate) fn prepare(
     let technology =
         at_condition(technology, experiment.operation.corner.as_deref(), experiment.operation.temperature_c)
             .map_err(|error| Failure::in_file(source.parts(), None, error, Some("change [operation]".to_owned())))?;
+    let technology = match experiment.operation.delay_model {
+        Some(model) => technology.with_delay_model(model),
+        None => technology,
+    };
     experiment.check_supplies(&technology).map_err(|error| Failure::config(source.parts(), error))?;
     let (array, memories) = array(&experiment.array, &experiment.memory, folder)?;
     let faulty_memory = FaultyMemory::load(&experiment, source.parts(), folder, &technology, (&memories, &array))?;
@@ -178,7 +182,7 @@ pub(crate) fn prepare(
     let clock_ps = experiment.operation.clock_ps.unwrap_or(designs[experiment.baseline].minimum_clock_ps());
     let passes = |accumulator: &Accumulator| -> Vec<Result<Pass, PointError>> {
         let Accumulator { netlist, physical, .. } = accumulator;
-        let critical = StaticTiming::new(netlist, &physical.delay).critical_delay();
+        let critical = StaticTiming::with_delays(netlist, &physical.delay).critical_delay();
         let at = |&supply: &Volts| {
             Pass::new(&technology, netlist, physical, critical, OperatingPoint { supply, clock_ps })
         };
@@ -257,9 +261,18 @@ pub(crate) fn read_technology(source: &Source, folder: &Path) -> Result<Technolo
 }
 
 impl TechnologyOptions {
-    /// The technology asked for, at its corner and temperature.
-    pub(crate) fn load(&self) -> Result<Technology, Failure> {
+    /// The technology asked for, with the delays asked for, as its data are.
+    pub(crate) fn typical(&self) -> Result<Technology, Failure> {
         let technology = technology(&self.technology, Path::new("."))?;
+        Ok(match self.delay_model {
+            Some(model) => technology.with_delay_model(model.into()),
+            None => technology,
+        })
+    }
+
+    /// The same at the corner and temperature asked for.
+    pub(crate) fn load(&self) -> Result<Technology, Failure> {
+        let technology = self.typical()?;
         at_condition(technology, self.corner.as_deref(), self.temperature_c)
             .map_err(|error| Failure::request(error, "change --corner or --temperature-c"))
     }

@@ -11,6 +11,7 @@ use crate::study::{with_gates, write_profile};
 use crate::trace_figures;
 use crate::trace_operands::TraceOperands;
 use crate::trace_summary::{Snr, Summary, print};
+use crate::transition_cache::TransitionCache;
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::multiplier::ProductTable;
 use axtrain_sim::profile::{
@@ -33,7 +34,8 @@ pub(crate) fn run(options: &TraceOptions, seed: u64, console: &Console) -> Resul
     let points = operating_points(options, (supplies, clock_ps), &design, &technology)?;
     let bits = activation_bits(options, &design)?;
     let sources = TraceOperands::of(options, &design, bits, seed)?;
-    let behaviour = Behaviour::simulate(&design, &technology, &points, bits, None, console)?;
+    let cache = options.cache.clone().map(TransitionCache::at);
+    let behaviour = Behaviour::simulate(&design, &technology, &points, bits, cache.as_ref(), console)?;
     if let (0, Some(reason)) = (behaviour.operating_points().len(), behaviour.not_tabulated().next()) {
         return Err(Failure::request(
             reason,

@@ -233,7 +233,7 @@ fn design_files_name_operating_points() {
         ("clock_ps = -1", "check", "above 0"),
         ("suply_v = 0.9", "check", "suply_v"),
         ("temperature_c = \"hot\"", "check", "hot"),
-        ("supply_v = [0.9, 2.5]", "characterize", "0.350 V to 1.200 V"),
+        ("supply_v = [0.9, 2.5]", "characterize", "0.35 V to 1.2 V"),
         ("supply_v = 0.9\ncorner = \"sf\"", "characterize", "ff, ss"),
         ("supply_v = 0.9\ntemperature_c = 150", "characterize", "-40 … 125 °C"),
     ] {
@@ -295,6 +295,63 @@ fn multiply_accumulates_are_drawn() {
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(2) && message.contains(part), "{message}");
     }
+}
+
+/// Tables of transitions in a folder: one simulation for `characterize` and `trace`, the same results, none from a damaged file.
+#[test]
+fn transitions_are_shared_through_a_folder() {
+    let folder = scratch("shared-transitions");
+    let supplies = ["--supply", "0.8,0.9"];
+    let ask = [&supplies[..], &["--cache", "kept/tables"]].concat();
+    let tables = || {
+        let entries = fs::read_dir(folder.join("kept/tables")).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect::<Vec<PathBuf>>()
+    };
+    let fresh = characterize(&folder, &supplies);
+    assert_eq!(characterize(&folder, &ask), fresh);
+    let [table] = &tables()[..] else { panic!("one table, not {:?}", tables()) };
+    let written = fs::metadata(table).unwrap().modified().unwrap();
+    assert_eq!(characterize(&folder, &ask), fresh);
+    assert!(axtrain(&folder, &[&["trace", "d.toml"], &ask[..]].concat()).status.success());
+    assert_eq!(fs::metadata(table).unwrap().modified().unwrap(), written, "taken from there");
+    assert_eq!(tables().len(), 1, "the same transitions");
+    let mut bytes = fs::read(table).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(table, bytes).unwrap();
+    assert_eq!(characterize(&folder, &ask), fresh);
+    // Other delays are other transitions.
+    characterize(&folder, &[&ask[..], &["--delay-model", "by-pin"]].concat());
+    assert_eq!(tables().len(), 2);
+}
+
+/// Delays that a technology knows by edge and pin are simulated where the command line or the technology file asks for them.
+#[test]
+fn delays_by_pin_are_simulated_on_request() {
+    let folder = scratch("delay-models");
+    let clock = ["--supply", "0.9,1.1", "--clock-ps", "1250"];
+    let with = |more: &[&str]| characterize(&folder, &[&clock[..], more].concat());
+    let (plain, averaged) = (with(&[]), with(&["--delay-model", "averaged"]));
+    assert_eq!(plain, averaged);
+    let (edges, pins) = (with(&["--delay-model", "rise-fall"]), with(&["--delay-model", "by-pin"]));
+    for (one, other) in [(&plain, &edges), (&edges, &pins)] {
+        assert_ne!(error_rates(one)[0], error_rates(other)[0]);
+        assert_ne!(one["structure"]["critical_path_ps"], other["structure"]["critical_path_ps"]);
+        assert_eq!(one["structure"]["area_um2"], other["structure"]["area_um2"]);
+    }
+    let file = format!("delay_model = \"by-pin\"\n{TECHNOLOGY}");
+    fs::write(folder.join("pins.toml"), file).unwrap();
+    assert_eq!(with(&["--technology", "pins.toml"]), pins);
+    assert_eq!(with(&["--technology", "pins.toml", "--delay-model", "averaged"]), plain);
+    // The path is listed pin by pin: its steps are the arcs.
+    let listed = with(&["--path", "--delay-model", "by-pin"]);
+    let steps = listed["static_timing"]["critical_path"].as_array().unwrap();
+    let sum: u64 = steps.iter().map(|step| step["delay_ps"].as_u64().unwrap()).sum();
+    assert_eq!(sum as f64, listed["structure"]["critical_path_ps"].as_f64().unwrap());
+    let whole = with(&["--accumulator", "16", "--delay-model", "by-pin"]);
+    assert!(whole["multiply_accumulate"]["points"][0]["sum"]["error_rate"].as_f64().unwrap() > 0.0);
+    let output = axtrain(&folder, &["characterize", "d.toml", "--delay-model", "exact"]);
+    assert_eq!(output.status.code(), Some(2));
 }
 
 /// A technology file that names a Liberty file beside it; a broken one is shown at its line.

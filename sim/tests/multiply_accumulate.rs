@@ -37,7 +37,7 @@ impl Element {
         let stages =
             [(self.multiplier.netlist(), &self.physical), (&self.accumulator.netlist, &self.accumulator.physical)];
         stages.map(|(netlist, physical)| {
-            let critical = StaticTiming::new(netlist, &physical.delay).critical_delay();
+            let critical = StaticTiming::with_delays(netlist, &physical.delay).critical_delay();
             Pass::new(&self.technology, netlist, physical, critical, point).unwrap()
         })
     }

@@ -453,7 +453,7 @@ fn sequences_of_a_slow_clock_are_a_sample_of_all_transitions() {
 fn energy_after_the_edge_is_that_of_later_changes() {
     let bench = bench();
     let (netlist, physical) = (bench.design.multiplier.netlist(), &bench.design.physical);
-    let mut engine = TimedEngine::new(netlist, &physical.delay, DelayMode::Inertial);
+    let mut engine = TimedEngine::with_delays(netlist, &physical.delay, DelayMode::Inertial);
     // A lane for each pair of activations, of which there are 256.
     for bit in 0..5 {
         let plane = |shift: usize| match bit {

@@ -4,7 +4,6 @@ use super::accumulator::{Accumulator, product_bit};
 use crate::energy::{EnergyBreakdown, SwitchingActivity};
 use crate::engine::{FunctionalEngine, LANES, Lanes, multiversion};
 use crate::multiplier::operand_value;
-use crate::netlist::Delays;
 use crate::profile::{
     Changing, ClockedStage, DrawnActivity, DrawnTiming, LaneErrors, NotTabulable, Pass, TransitionSpec,
     draw_operands, half_interval, product_value, settle,
@@ -79,7 +78,7 @@ impl MultiplyAccumulate {
         spec.circuit.check_shape(16)?;
         let [multiplier, accumulator] = [spec.circuit.netlist, &spec.accumulator.netlist];
         let physical = spec.passes[1].own_physical().unwrap_or(&spec.accumulator.physical);
-        let delays = [spec.circuit.physical, physical].map(|physical| Delays::Single(physical.delay.clone()));
+        let delays = [spec.circuit.physical, physical].map(|physical| physical.delay.clone());
         let warm_up = spec.passes.map(|pass| ClockedStage::warm_up(pass.critical(), pass.sampling()));
         let warm_up = warm_up[0].max(warm_up[1]) + Self::SETTLING;
         let stage = |place: usize| {

@@ -8,7 +8,7 @@ use super::{ConfigError, DesignFile, MemoryFaults, Training};
 use crate::array::{Compensation, Fidelity};
 use crate::memory::Content;
 use crate::multiplier::Multiplier;
-use crate::technology::Technology;
+use crate::technology::{DelayModel, Technology};
 use crate::units::Volts;
 use serde::Deserialize;
 use std::path::Path;
@@ -55,6 +55,8 @@ pub struct Operation {
     pub corner: Option<String>,
     /// Temperature of the logic, °C; that of the technology's data if `None`.
     pub temperature_c: Option<f64>,
+    /// Which delays are simulated; as the technology says if left out.
+    pub delay_model: Option<DelayModel>,
     /// Images that stream through each fold.
     pub batch: usize,
     /// Test images used; all if `None`.
@@ -92,6 +94,7 @@ struct OperationFile {
     clock_ps: Option<Spanned<f64>>,
     corner: Option<String>,
     temperature_c: Option<f64>,
+    delay_model: Option<DelayModel>,
     batch: Spanned<usize>,
     images: Option<Spanned<usize>>,
     #[serde(default)]
@@ -233,6 +236,7 @@ impl OperationFile {
             clock_ps: self.clock_ps.map(positive).transpose()?,
             corner: self.corner,
             temperature_c: self.temperature_c,
+            delay_model: self.delay_model,
             batch: at_least_one(self.batch)?,
             images: self.images.map(at_least_one).transpose()?,
             fidelity: self.fidelity,

@@ -50,7 +50,7 @@ pub fn simulate_chips(
         let thresholds = technology.thresholds(design.multiplier.netlist(), spec.seed, chip)?;
         let points = points.iter().map(|&point| {
             let physical = technology.weigh_chip(design.multiplier.netlist(), point.supply, &thresholds)?;
-            let critical = StaticTiming::new(design.multiplier.netlist(), &physical.delay).critical_delay();
+            let critical = StaticTiming::with_delays(design.multiplier.netlist(), &physical.delay).critical_delay();
             let critical_ps = f64::from(critical.0);
             let sampling = match point.at_own_speed(&physical) {
                 Ok(sampling) => sampling,

@@ -8,7 +8,6 @@ use super::transitions::{NotTabulable, TimingErrors, TransitionSpec, port_planes
 use crate::energy::SwitchingActivity;
 use crate::engine::{LANES, Lanes, multiversion};
 use crate::multiplier::{Coding, NumberFormat, operand_value};
-use crate::netlist::Delays;
 use crate::technology::Sampling;
 use crate::units::Picoseconds;
 use rand::{RngExt, SeedableRng};
@@ -71,7 +70,7 @@ impl Sequences {
         spec.circuit.check_shape(16)?;
         let blocks = spec.operations.div_ceil((LANES * ClockedStage::COUNTED) as u64).max(1);
         let (netlist, mode) = (spec.circuit.netlist, spec.circuit.mode);
-        let delays = Delays::Single(spec.circuit.physical.delay.clone());
+        let delays = spec.circuit.physical.delay.clone();
         let warm_up = ClockedStage::warm_up(spec.critical, spec.sampling);
         let blocks: Vec<Block> = (0..blocks)
             .into_par_iter()

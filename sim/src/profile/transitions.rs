@@ -151,7 +151,7 @@ impl TransitionTable {
             .into_par_iter()
             .map_init(
                 || {
-                    let engine = TimedEngine::new(netlist, &spec.physical.delay, spec.mode);
+                    let engine = TimedEngine::with_delays(netlist, &spec.physical.delay, spec.mode);
                     (engine, LaneEnergy::new(&spec.physical.transition_energy))
                 },
                 |(engine, lane_energy), weight| {

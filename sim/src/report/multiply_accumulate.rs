@@ -68,7 +68,7 @@ impl MultiplyAccumulateReport {
     /// No operating points yet.
     pub fn new(accumulator: &Accumulator, rows: usize, seed: u64) -> Self {
         let Accumulator { netlist, physical, .. } = accumulator;
-        let structure = Structure::new(netlist, physical, &StaticTiming::new(netlist, &physical.delay));
+        let structure = Structure::new(netlist, physical, &StaticTiming::with_delays(netlist, &physical.delay));
         let accumulator_bits = netlist.outputs()[0].width() as u32;
         Self { accumulator_bits, accumulator: structure, rows, seed, points: Vec::new() }
     }
