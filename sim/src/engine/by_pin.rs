@@ -76,7 +76,7 @@ pub(super) struct PinPlan {
 pub(super) struct PinScratch {
     masks: Vec<Lanes>,
     /// By set of pins, the lanes in which any of them changes.
-    changed: [Lanes; 16],
+    changed: Vec<Lanes>,
     suffixes: [Vec<Lanes>; CLASSES],
 }
 
@@ -216,6 +216,7 @@ impl PinPlans {
     /// Makes room for the output with the most masks and the cell with the most states.
     pub(super) fn prepare(&self, longest: usize, scratch: &mut PinScratch) {
         if self.most > 0 {
+            scratch.changed.resize(16, Lanes::ZERO);
             scratch.masks.resize(self.most.max(scratch.masks.len()), Lanes::ZERO);
             for suffixes in &mut scratch.suffixes {
                 suffixes.resize(longest.max(suffixes.len()), Lanes::ZERO);
@@ -227,8 +228,7 @@ impl PinPlans {
 /// Computes an output's value at each of its times, given its function in each state and the pins' values.
 #[inline(always)]
 pub(super) fn simulate<const IN: usize>(
-    plans: &PinPlans,
-    plan: PinPlan,
+    (plans, plan): (&PinPlans, PinPlan),
     mode: DelayMode,
     function: &[Lanes],
     pins: impl Fn(usize) -> [Lanes; IN],
@@ -237,6 +237,7 @@ pub(super) fn simulate<const IN: usize>(
     scratch: &mut PinScratch,
 ) {
     let PinScratch { masks, changed, suffixes } = scratch;
+    let changed: &mut [Lanes; 16] = changed.first_chunk_mut().expect("room was made");
     masks[0] = Lanes::ZERO;
     let mut next = 1;
     let causes = &plans.causes[plan.causes..][..function.len() - 1];

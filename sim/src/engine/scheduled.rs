@@ -29,7 +29,7 @@ struct Scratch {
     /// Lanes in which a function changes as a state begins.
     changes: Vec<Lanes>,
     suffixes: [Vec<Lanes>; 2],
-    by_pin: PinScratch,
+    by_pin: Box<PinScratch>,
 }
 
 impl Scheduled {
@@ -165,7 +165,15 @@ fn simulate<const IN: usize, const OUT: usize>(
         if let OutputPlan::ByPin(plan) = plan.outputs[pin] {
             let pins = |state: usize| states[state].map(|slot: u32| inputs[slot as usize]);
             let Scratch { changes, by_pin: scratch, .. } = scratch;
-            by_pin::simulate(schedule.by_pin(), plan, mode, &function[..states.len()], pins, changes, slots, scratch);
+            by_pin::simulate(
+                (schedule.by_pin(), plan),
+                mode,
+                &function[..states.len()],
+                pins,
+                changes,
+                slots,
+                scratch,
+            );
         } else if let OutputPlan::Captured { captures, delay } = plan.outputs[pin] {
             let captures = schedule.captures(captures, net);
             let function = &function[..states.len()];
