@@ -1,6 +1,7 @@
 //! The command line as typed.
 
 use axtrain_sim::array::{Convention, Dataflow, Fidelity, Gemm};
+use axtrain_sim::technology::DelayModel;
 use clap::{ArgGroup, Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -94,6 +95,31 @@ pub(crate) struct TechnologyOptions {
     /// Temperature in °C (default: that of the technology's data)
     #[arg(long, value_name = "CELSIUS", allow_hyphen_values = true)]
     pub(crate) temperature_c: Option<f64>,
+    /// Delays to simulate: one an output, rising and falling edges apart, or those from each input pin (default: as the technology
+    /// says, or averaged)
+    #[arg(long, value_name = "averaged|rise-fall|by-pin")]
+    pub(crate) delay_model: Option<DelayModelOption>,
+}
+
+/// How much of what a technology knows about delays is simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DelayModelOption {
+    /// Edges and pins averaged
+    Averaged,
+    /// Edges apart
+    RiseFall,
+    /// Edges and pins apart
+    ByPin,
+}
+
+impl From<DelayModelOption> for DelayModel {
+    fn from(option: DelayModelOption) -> Self {
+        match option {
+            DelayModelOption::Averaged => DelayModel::Averaged,
+            DelayModelOption::RiseFall => DelayModel::RiseFall,
+            DelayModelOption::ByPin => DelayModel::ByPin,
+        }
+    }
 }
 
 #[cfg(feature = "train")]
@@ -247,19 +273,24 @@ pub(crate) struct CharacterizeOptions {
     pub(crate) designs: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) technology: TechnologyOptions,
-    /// Supplies in volts: 0.9, a list 0.8,0.9 or lo:hi:step
+    /// Supplies in volts: 0.9, a list 0.8,0.9 or lo:hi:step (default: those in the design file's table `operation`, or none)
     #[arg(long, value_name = "VOLTS")]
     pub(crate) supply: Option<String>,
-    /// Clock period in ps (default: what the exact array multiplier of equal width needs at nominal supply)
+    /// Clock period in ps (default: the design file's, or what the exact array multiplier of equal width needs at nominal
+    /// supply, or the accumulator behind it)
     #[arg(long, value_name = "PS")]
     pub(crate) clock_ps: Option<f64>,
     /// Operands at operating points: the weight stays (all transitions where the circuit settles), or both operands change
     /// (drawn); operands of more than 8 bits are always drawn
-    #[arg(long, value_name = "weight-stationary|pair", requires = "supply", default_value = "weight-stationary")]
+    #[arg(long, value_name = "weight-stationary|pair", default_value = "weight-stationary")]
     pub(crate) stimulus: StimulusOption,
+    /// Also draw whole multiply-accumulates at each operating point, an accumulator of so many bits behind a product register:
+    /// errors of either stage and of both, and their energy, with 95 % confidence intervals
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(1..=32))]
+    pub(crate) accumulator: Option<u32>,
     /// Draw N chips whose cells and dies vary, and say how they spread and how many are fast enough at the clock; `--seed`
     /// decides which
-    #[arg(long, value_name = "N", requires = "supply", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(crate) chips: Option<u64>,
     /// List the critical path pin by pin, and arrival and slack of every output, at nominal supply; slack is that at
     /// --clock-ps or at the shortest clock
@@ -267,6 +298,10 @@ pub(crate) struct CharacterizeOptions {
     pub(crate) path: bool,
     #[command(flatten)]
     pub(crate) errors: ErrorOptions,
+    /// Take tables of transitions from this folder, by the hash of all they depend on, and put new ones there; a run's are in its
+    /// transitions/
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
     /// Also say how inference would multiply matrices over this table of products, and how long on one core: M×K
     /// activations times K×N weights
     #[arg(long, value_name = "MxNxK")]
@@ -283,11 +318,11 @@ pub(crate) struct TraceOptions {
     pub(crate) design: PathBuf,
     #[command(flatten)]
     pub(crate) technology: TechnologyOptions,
-    /// Supplies in volts: 0.9, a list 0.8,0.9 or lo:hi:step (default: nominal)
+    /// Supplies in volts: 0.9, a list 0.8,0.9 or lo:hi:step (default: those in the design file's table `operation`, or nominal)
     #[arg(long, value_name = "VOLTS")]
     pub(crate) supply: Option<String>,
-    /// Clock periods in ps, one or several (default: what the exact array multiplier of equal width needs at nominal
-    /// supply)
+    /// Clock periods in ps, one or several (default: the design file's, or what the exact array multiplier of equal width
+    /// needs at nominal supply)
     #[arg(long, value_name = "PS")]
     pub(crate) clock_ps: Option<String>,
     /// Bits of an activation code (default: all; one less of a signed design, whose activations are never negative)
@@ -308,6 +343,10 @@ pub(crate) struct TraceOptions {
     /// Form of raw error traces
     #[arg(long, value_name = "npz|csv", default_value = "npz", requires = "samples")]
     pub(crate) format: TraceFormat,
+    /// Take tables of transitions from this folder, by the hash of all they depend on, and put new ones there; a run's are in its
+    /// transitions/
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
     /// Folder to write to
     #[arg(long, value_name = "DIR", default_value = "traces")]
     pub(crate) out: PathBuf,
@@ -360,9 +399,6 @@ pub(crate) struct ExportOptions {
     /// What cells do with short pulses
     #[arg(long, default_value = "inertial")]
     pub(crate) mode: PulseMode,
-    /// Rising and falling delays apart instead of averaged
-    #[arg(long)]
-    pub(crate) rise_fall: bool,
     /// Supply in volts (default: nominal)
     #[arg(long, value_name = "VOLTS")]
     pub(crate) supply: Option<f64>,

@@ -5,56 +5,34 @@ use crate::behaviour::{Circuit, add_overlapping, behaviour, report, variation, w
 use crate::catalogue::Source;
 use crate::characterize_tables::print;
 use crate::failure::Failure;
+use crate::operating_points::{DesignRequest, check_clock, exact_clock, incomplete};
 use crate::output::{print_json, print_line};
 use crate::progress::Console;
-use crate::study::any_multiplier;
-use axtrain_sim::array::Gemm;
-use axtrain_sim::config::Range;
-use axtrain_sim::engine::StaticTiming;
+use crate::transition_cache::TransitionCache;
+use axtrain_sim::array::{Accumulator, Gemm, MultiplyAccumulate, MultiplyAccumulateSpec};
+use axtrain_sim::engine::{DelayMode, StaticTiming};
 use axtrain_sim::kernel::{Plan, Shape, TableGemm};
 use axtrain_sim::multiplier::{AnyMultiplier, Multiplier, NumberFormat, ProductTable, TabulatedMultiplier};
 use axtrain_sim::profile::{
     Changing, Design, ErrorMetrics, MetricOptions, Normaliser, OperandDistribution, Pass, Sampled, SampledMetrics,
-    ZeroPolicy, product_table,
+    TransitionSpec, ZeroPolicy, product_table,
 };
-use axtrain_sim::report::{Characterization, DesignSummary, KernelPlan, MeasuredError, Structure, TimingReport};
-use axtrain_sim::technology::{MissingCells, OperatingPoint, Technology};
+use axtrain_sim::report::{
+    Characterization, DesignSummary, KernelPlan, MeasuredError, MultiplyAccumulateReport, Structure, TimingReport,
+};
+use axtrain_sim::technology::{OperatingPoint, Technology};
 use axtrain_sim::units::{Picoseconds, Volts};
 use std::path::Path;
 
 /// Characterises each design file.
 pub(crate) fn run(options: &CharacterizeOptions, seed: u64, console: &Console) -> Result<(), Failure> {
-    let technology = options.technology.load()?;
-    let supplies = supplies(options.supply.as_deref(), &technology)?;
     check_clock(options.clock_ps)?;
     let request = ErrorRequest::new(&options.errors, seed)?;
     let (mut reports, mut plans) = (Vec::new(), Vec::new());
     for path in &options.designs {
-        let given = any_multiplier(path)?;
-        let plan = options.explain.map(|gemm| plan(&given, gemm)).transpose()?;
-        let mut report = match given {
-            AnyMultiplier::Table(table) if supplies.is_empty() && !options.path => without_gates(&table, &request)?,
-            given => {
-                let help = "leave --supply and --path away, or give its circuit: family, verilog, blif or yosys-json";
-                let multiplier = given.gates().map_err(|error| Failure::request(error, help))?;
-                let timed = options.path.then(|| static_timing(&multiplier, &technology, options.clock_ps));
-                let timed = timed.transpose()?;
-                let mut report = if supplies.is_empty() {
-                    settled(&multiplier, &technology, &request, console)?
-                } else if options.stimulus == StimulusOption::WeightStationary && has_transitions(&multiplier) {
-                    let clock = (options.clock_ps, options.chips);
-                    at_operating_points(multiplier, &technology, &supplies, clock, &request, console)?
-                } else if options.chips.is_none() {
-                    drawn_points(&multiplier, &technology, &supplies, options, &request, console)?
-                } else {
-                    let message = format!("{}: chips are drawn with transitions of one operand", multiplier.name());
-                    let help = "--chips needs operands of at most 8 bits and no --stimulus pair; leave it away";
-                    return Err(Failure::request(message, help));
-                };
-                report.static_timing = timed;
-                report
-            }
-        };
+        let design = DesignRequest::read(path)?;
+        let plan = options.explain.map(|gemm| plan(&design.multiplier, gemm)).transpose()?;
+        let mut report = report_of(design, options, &request, console)?;
         report.kernel = plan.as_ref().map(KernelPlan::from);
         reports.push(report);
         plans.push(plan);
@@ -72,6 +50,73 @@ pub(crate) fn run(options: &CharacterizeOptions, seed: u64, console: &Console) -
         }
     }
     Ok(())
+}
+
+/// Everything that is asked about one design.
+fn report_of(
+    design: DesignRequest,
+    options: &CharacterizeOptions,
+    request: &ErrorRequest,
+    console: &Console,
+) -> Result<Characterization, Failure> {
+    let technology = design.technology(&options.technology)?;
+    let supplies = design.supplies(options.supply.as_deref(), &technology)?;
+    let clock_ps = design.clock_ps(options.clock_ps);
+    check_points(options, &supplies)?;
+    if let AnyMultiplier::Table(table) = &design.multiplier
+        && supplies.is_empty()
+        && !options.path
+    {
+        return without_gates(table, request);
+    }
+    let help = "leave --supply and --path away, or give its circuit: family, verilog, blif or yosys-json";
+    let multiplier = design.multiplier.gates().map_err(|error| Failure::request(error, help))?;
+    let timed = options.path.then(|| static_timing(&multiplier, &technology, clock_ps)).transpose()?;
+    let mut report = if supplies.is_empty() {
+        settled(&multiplier, &technology, request, console)?
+    } else {
+        let accumulator = options.accumulator.map(|bits| accumulator(bits, &multiplier, &technology)).transpose()?;
+        let clock_ps = match clock_ps {
+            Some(clock_ps) => clock_ps,
+            None => pipeline_clock(&multiplier, accumulator.as_ref(), &technology)?,
+        };
+        let points: Vec<OperatingPoint> =
+            supplies.iter().map(|&supply| OperatingPoint { supply, clock_ps }).collect();
+        let whole = accumulator.map(|accumulator| {
+            multiply_accumulate(&multiplier, &accumulator, &technology, (&points, options.stimulus), request, console)
+        });
+        let whole = whole.transpose()?;
+        let mut report = if options.stimulus == StimulusOption::WeightStationary && has_transitions(&multiplier) {
+            let cache = options.cache.clone().map(TransitionCache::at);
+            at_operating_points(multiplier, &technology, (&points, cache.as_ref()), options.chips, request, console)?
+        } else if options.chips.is_none() {
+            drawn_points(&multiplier, &technology, &points, options.stimulus, request, console)?
+        } else {
+            let message = format!("{}: chips are drawn with transitions of one operand", multiplier.name());
+            let help = "--chips needs operands of at most 8 bits and no --stimulus pair; leave it away";
+            return Err(Failure::request(message, help));
+        };
+        report.multiply_accumulate = whole;
+        report
+    };
+    report.static_timing = timed;
+    Ok(report)
+}
+
+/// Refuses options that say how operating points are looked at where there are none.
+fn check_points(options: &CharacterizeOptions, supplies: &[Volts]) -> Result<(), Failure> {
+    let asked = [
+        (options.chips.is_some(), "--chips"),
+        (options.accumulator.is_some(), "--accumulator"),
+        (options.stimulus == StimulusOption::Pair, "--stimulus"),
+    ];
+    match asked.into_iter().find(|(asked, _)| *asked && supplies.is_empty()) {
+        Some((_, option)) => {
+            let help = "add --supply, or supply_v in a table [operation] of the design file";
+            Err(Failure::request(format!("{option} needs operating points"), help))
+        }
+        None => Ok(()),
+    }
 }
 
 /// How matrices are multiplied over a design's products. Activations of signed designs are never negative.
@@ -106,7 +151,7 @@ fn static_timing(
 ) -> Result<TimingReport, Failure> {
     let netlist = multiplier.netlist();
     let physical = technology.weigh(netlist).map_err(incomplete)?;
-    let timing = StaticTiming::new(netlist, &physical.delay);
+    let timing = StaticTiming::with_delays(netlist, &physical.delay);
     let registers = f64::from(physical.launch.0 + physical.setup.0);
     let window = clock_ps.map_or(f64::from(timing.critical_delay().0 + 1), |clock| clock.floor() - registers);
     if window < 1.0 {
@@ -120,22 +165,20 @@ fn static_timing(
 fn at_operating_points(
     multiplier: Multiplier,
     technology: &Technology,
-    supplies: &[Volts],
-    (clock_ps, chips): (Option<f64>, Option<u64>),
+    (points, cache): (&[OperatingPoint], Option<&TransitionCache>),
+    chips: Option<u64>,
     request: &ErrorRequest,
     console: &Console,
 ) -> Result<Characterization, Failure> {
     let design = build(multiplier, technology)?;
-    let clock_ps = clock_ps.map_or_else(|| exact_clock(&design.multiplier, technology), Ok)?;
-    let points: Vec<OperatingPoint> = supplies.iter().map(|&supply| OperatingPoint { supply, clock_ps }).collect();
-    let behaviour = behaviour(&design, technology, &points, None, console)?;
+    let behaviour = behaviour(&design, technology, points, cache, console)?;
     for reason in behaviour.refused() {
         console.note(&format!("{}: {reason}", design.name()));
     }
     let mut summary = report(&design, technology, &behaviour);
-    add_overlapping(&mut summary, &design, technology, &behaviour, &points, request.seed);
+    add_overlapping(&mut summary, &design, technology, &behaviour, points, request.seed);
     if let Some(chips) = chips {
-        summary.variation = Some(variation(&design, technology, &points, (chips, request.seed), console)?);
+        summary.variation = Some(variation(&design, technology, points, (chips, request.seed), console)?);
     }
     if !request.is_default() {
         summary.approximation = request.measure(Products::Gates(&design.multiplier))?;
@@ -151,37 +194,124 @@ fn has_transitions(multiplier: &Multiplier) -> bool {
 /// Widest operands and product that operations are drawn of.
 const WIDEST: [u32; 2] = [16, 32];
 
+fn check_widths(multiplier: &Multiplier) -> Result<(), Failure> {
+    if multiplier.width_a().max(multiplier.width_b()) > WIDEST[0] || multiplier.product_width() > WIDEST[1] {
+        let message = format!("{} has operands too wide for operating points", multiplier.name());
+        return Err(Failure::request(message, "they need operands of at most 16 bits; leave --supply away"));
+    }
+    Ok(())
+}
+
+/// What changes in drawn operations, and bits of an activation.
+fn drawn_operands(multiplier: &Multiplier, stimulus: StimulusOption) -> (Changing, u32) {
+    let width = multiplier.width_a();
+    match stimulus {
+        StimulusOption::Pair => (Changing::Both, width),
+        // Of signed designs they are never negative.
+        StimulusOption::WeightStationary => (Changing::Activation, (width - u32::from(multiplier.signed())).max(1)),
+    }
+}
+
+/// The accumulator behind a multiplier.
+fn accumulator(bits: u32, multiplier: &Multiplier, technology: &Technology) -> Result<Accumulator, Failure> {
+    Accumulator::new(bits, multiplier.coding(), technology).map_err(incomplete)
+}
+
+/// What the slower stage of a pipeline needs at nominal supply: the exact array multiplier of equal width and format, or the
+/// accumulator behind it.
+fn pipeline_clock(
+    multiplier: &Multiplier,
+    accumulator: Option<&Accumulator>,
+    technology: &Technology,
+) -> Result<f64, Failure> {
+    let exact = exact_clock(multiplier, technology)?;
+    Ok(accumulator.map_or(exact, |Accumulator { netlist, physical, .. }| {
+        exact.max(physical.minimum_clock_ps(StaticTiming::with_delays(netlist, &physical.delay).critical_delay()))
+    }))
+}
+
+/// Elements of the column that multiply-accumulates are drawn in.
+const ROWS: usize = 16;
+
+/// Multiply-accumulates drawn at each operating point.
+const DRAWN: u64 = 1 << 20;
+
+/// A multiplier with an accumulator behind its product register at operating points.
+fn multiply_accumulate(
+    multiplier: &Multiplier,
+    accumulator: &Accumulator,
+    technology: &Technology,
+    (points, stimulus): (&[OperatingPoint], StimulusOption),
+    request: &ErrorRequest,
+    console: &Console,
+) -> Result<MultiplyAccumulateReport, Failure> {
+    check_widths(multiplier)?;
+    let netlists = [multiplier.netlist(), &accumulator.netlist];
+    let physical = technology.weigh(netlists[0]).map_err(incomplete)?;
+    let nominal = [&physical, &accumulator.physical];
+    let (changing, activation_bits) = drawn_operands(multiplier, stimulus);
+    let mut report = MultiplyAccumulateReport::new(accumulator, ROWS, request.seed);
+    let stage = console.stage("multiply-accumulate", points.len() as u64);
+    stage.message(multiplier.name().to_owned());
+    for &point in points {
+        let pass = |place: usize| {
+            let (netlist, physical) = (netlists[place], nominal[place]);
+            let critical = StaticTiming::with_delays(netlist, &physical.delay).critical_delay();
+            Pass::new(technology, netlist, physical, critical, point)
+        };
+        let passes = match (pass(0), pass(1)) {
+            (Ok(multiplier), Ok(accumulator)) => [multiplier, accumulator],
+            (Err(reason), _) | (_, Err(reason)) => {
+                console.note(&format!("{} with accumulator: {reason}", multiplier.name()));
+                continue;
+            }
+        };
+        let found = MultiplyAccumulate::simulate(MultiplyAccumulateSpec {
+            circuit: TransitionSpec {
+                netlist: netlists[0],
+                physical: passes[0].own_physical().unwrap_or(&physical),
+                coding: multiplier.coding(),
+                activation_bits,
+                mode: DelayMode::Inertial,
+                windows: &[],
+            },
+            accumulator,
+            passes: passes.each_ref(),
+            changing,
+            rows: ROWS,
+            operations: DRAWN,
+            seed: request.seed,
+        });
+        let found = found.map_err(|error| Failure::request(error, "leave --accumulator away"))?;
+        report.add(changing.name(), point, &found, nominal, technology);
+        stage.step();
+    }
+    Ok(report)
+}
+
 /// A circuit at operating points of which operations are drawn.
 fn drawn_points(
     multiplier: &Multiplier,
     technology: &Technology,
-    supplies: &[Volts],
-    options: &CharacterizeOptions,
+    points: &[OperatingPoint],
+    stimulus: StimulusOption,
     request: &ErrorRequest,
     console: &Console,
 ) -> Result<Characterization, Failure> {
-    let (width, netlist) = (multiplier.width_a(), multiplier.netlist());
-    if width.max(multiplier.width_b()) > WIDEST[0] || multiplier.product_width() > WIDEST[1] {
-        let message = format!("{} has operands too wide for operating points", multiplier.name());
-        return Err(Failure::request(message, "they need operands of at most 16 bits; leave --supply away"));
-    }
-    let clock_ps = options.clock_ps.map_or_else(|| exact_clock(multiplier, technology), Ok)?;
+    check_widths(multiplier)?;
+    let netlist = multiplier.netlist();
     let physical = technology.weigh(netlist).map_err(incomplete)?;
-    let critical = StaticTiming::new(netlist, &physical.delay).critical_delay();
+    let critical = StaticTiming::with_delays(netlist, &physical.delay).critical_delay();
     let mut passes = Vec::new();
-    for &supply in supplies {
-        warn_beyond_law(technology, supply, console);
-        match Pass::new(technology, netlist, &physical, critical, OperatingPoint { supply, clock_ps }) {
+    for &point in points {
+        warn_beyond_law(technology, point.supply, console);
+        match Pass::new(technology, netlist, &physical, critical, point) {
             Ok(pass) => passes.push(pass),
             Err(reason) => console.note(&format!("{}: {reason}", multiplier.name())),
         }
     }
-    let (changing, activation_bits) = match options.stimulus {
-        StimulusOption::Pair => (Changing::Both, width),
-        // Of signed designs they are never negative.
-        StimulusOption::WeightStationary => (Changing::Activation, (width - u32::from(multiplier.signed())).max(1)),
-    };
-    let lowest = Pass::critical_supply(technology, netlist, &physical, critical, clock_ps);
+    let (changing, activation_bits) = drawn_operands(multiplier, stimulus);
+    let lowest = Pass::critical_supply(technology, netlist, &physical, critical, points[0].clock_ps);
     let mut report = settled(multiplier, technology, request, console)?.with_condition(technology, lowest);
     let circuit = Circuit { multiplier, physical: &physical, activation_bits, changing };
     circuit.draw(&mut report, technology, &passes, request.seed);
@@ -197,7 +327,9 @@ fn settled(
 ) -> Result<Characterization, Failure> {
     let netlist = multiplier.netlist();
     let structure = match technology.weigh(netlist) {
-        Ok(physical) => Some(Structure::new(netlist, &physical, &StaticTiming::new(netlist, &physical.delay))),
+        Ok(physical) => {
+            Some(Structure::new(netlist, &physical, &StaticTiming::with_delays(netlist, &physical.delay)))
+        }
         Err(missing) => {
             console.note(&format!("{}: no area and delay, for {missing}", multiplier.name()));
             None
@@ -330,49 +462,4 @@ pub(crate) fn distribution(text: &str) -> Result<OperandDistribution, Failure> {
 
 pub(crate) fn build(multiplier: Multiplier, technology: &Technology) -> Result<Design, Failure> {
     Design::new(multiplier, technology).map_err(incomplete)
-}
-
-fn incomplete(missing: MissingCells) -> Failure {
-    Failure::request(missing, "complete the technology file")
-}
-
-fn check_clock(clock_ps: Option<f64>) -> Result<(), Failure> {
-    match clock_ps.filter(|clock| !(clock.is_finite() && *clock > 0.0)) {
-        Some(clock) => {
-            Err(Failure::request(format!("a clock period of {clock} ps"), "--clock-ps takes positive numbers"))
-        }
-        None => Ok(()),
-    }
-}
-
-/// The numbers of a list or of lo:hi:step.
-pub(crate) fn numbers(text: &str, help: &str) -> Result<Vec<f64>, Failure> {
-    let range = if text.contains(':') {
-        Range::Steps(text.to_owned())
-    } else {
-        let numbers: Result<Vec<f64>, _> = text.split(',').map(|number| number.trim().parse()).collect();
-        Range::List(numbers.map_err(|error| Failure::request(format!("\"{text}\": {error}"), help))?)
-    };
-    range.values().map_err(|message| Failure::request(message, help))
-}
-
-/// Supplies as asked for, none if none were; the technology knows them all.
-pub(crate) fn supplies(text: Option<&str>, technology: &Technology) -> Result<Vec<Volts>, Failure> {
-    let help = "--supply takes 0.9, a list as 0.8,0.9,1.0, or lo:hi:step";
-    let values = text.map_or(Ok(Vec::new()), |text| numbers(text, help))?;
-    let supplies: Vec<Volts> = values.into_iter().map(Volts).collect();
-    for &supply in &supplies {
-        technology.slowdown(supply).map_err(|error| Failure::request(error, help))?;
-    }
-    Ok(supplies)
-}
-
-/// What the exact array multiplier of equal width and format needs at nominal supply.
-pub(crate) fn exact_clock(multiplier: &Multiplier, technology: &Technology) -> Result<f64, Failure> {
-    let exact = multiplier.exact();
-    let exact =
-        exact.map_err(|error| Failure::request(error, "give --clock-ps: there is no exact array of this shape"))?;
-    let netlist = exact.netlist();
-    let physical = technology.weigh(netlist).map_err(incomplete)?;
-    Ok(physical.minimum_clock_ps(StaticTiming::new(netlist, &physical.delay).critical_delay()))
 }

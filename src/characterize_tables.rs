@@ -3,7 +3,10 @@
 use crate::output::print_line;
 use axtrain_sim::multiplier::NumberFormat;
 use axtrain_sim::profile::MetricIntervals;
-use axtrain_sim::report::{Characterization, MeasuredError, TimingReport, VariationReport};
+use axtrain_sim::report::{
+    Characterization, Drawn, MeasuredError, MultiplyAccumulatePoint, MultiplyAccumulateReport, SampledTiming,
+    TimingReport, VariationReport,
+};
 use comfy_table::{CellAlignment, Table, presets};
 
 /// Prints what is known of a design.
@@ -74,8 +77,9 @@ pub(crate) fn print(report: &Characterization) {
         ]);
     }
     print_aligned(&mut table);
-    if let Some(drawn) = report.operating_points.iter().find(|point| point.drawn.is_some()) {
-        print_line(&format!("  * drawn, whether or not the circuit settles in between: {}", drawn.stimulus));
+    print_intervals(report);
+    if let Some(whole) = &report.multiply_accumulate {
+        print_multiply_accumulate(whole);
     }
     if let Some(variation) = &report.variation {
         print_variation(variation);
@@ -87,6 +91,69 @@ pub(crate) fn print(report: &Characterization) {
             minimum.energy.total_fj, minimum.supply_v, minimum.clock_ps
         ));
     }
+}
+
+/// How sure drawn operating points are.
+fn print_intervals(report: &Characterization) {
+    let drawn: Vec<_> = report.operating_points.iter().filter_map(|point| Some((point, point.drawn?))).collect();
+    let Some((first, _)) = drawn.first() else { return };
+    print_line(&format!("  * drawn, whether or not the circuit settles in between: {}", first.stimulus));
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header(["95 % confidence", "wrong", "mean error", "fJ an operation"]);
+    for (point, Drawn { error_rate_ci95, mean_error_ci95, total_fj_ci95, .. }) in drawn {
+        table.add_row([
+            format!("{:.3} V", point.supply_v),
+            interval(error_rate_ci95.map(|share| 100.0 * share), 4, " %"),
+            interval(mean_error_ci95, 3, ""),
+            interval(total_fj_ci95, 1, ""),
+        ]);
+    }
+    print_aligned(&mut table);
+}
+
+fn interval([low, high]: [f64; 2], decimals: usize, unit: &str) -> String {
+    format!("{low:.decimals$} to {high:.decimals$}{unit}")
+}
+
+/// The multiplier with an accumulator behind it.
+fn print_multiply_accumulate(whole: &MultiplyAccumulateReport) {
+    let MultiplyAccumulateReport { accumulator_bits, accumulator, points, .. } = whole;
+    print_line(&format!(
+        "  with an accumulator of {accumulator_bits} bits ({} cells, {:.1} µm², critical path {:.0} ps):",
+        accumulator.cells, accumulator.area_um2, accumulator.critical_path_ps
+    ));
+    let Some(first) = points.first() else { return };
+    print_line(&format!(
+        "    {}, {} operations drawn, clock {:.0} ps",
+        first.stimulus, first.operations, first.clock_ps
+    ));
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header([
+        "supply",
+        "wrong products",
+        "wrong additions",
+        "wrong sums",
+        "mean error of a sum",
+        "fJ an operation",
+    ]);
+    let rate = |timing: &SampledTiming| {
+        let shares = timing.error_rate_ci95.map(|share| 100.0 * share);
+        format!("{:.4} %\n{}", 100.0 * timing.errors.error_rate, interval(shares, 4, ""))
+    };
+    for point in points {
+        let MultiplyAccumulatePoint { product, addition, sum, energy, total_fj_ci95, .. } = point;
+        table.add_row([
+            format!("{:.3} V", point.supply_v),
+            rate(product),
+            rate(addition),
+            rate(sum),
+            format!("{:.3}\n{}", sum.errors.mean_error, interval(sum.mean_error_ci95, 3, "")),
+            format!("{:.1}\n{}", energy.total_fj, interval(*total_fj_ci95, 1, "")),
+        ]);
+    }
+    print_aligned(&mut table);
 }
 
 /// How chips differ at each operating point.

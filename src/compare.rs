@@ -81,8 +81,10 @@ fn points(
     let codes = test_codes(study);
     // Networks one after the other, so that each has all threads and times mean something.
     let mut found: Vec<Vec<Vec<Evaluated>>> = pairs.iter().map(|_| Vec::new()).collect();
-    for fidelity in Fidelity::ALL {
-        let evaluators = evaluators(study, behaviours, fidelity, seed)?;
+    // All of them before any runs: what gates cannot simulate is refused at once.
+    let prepared = Fidelity::ALL.iter().map(|&fidelity| evaluators(study, behaviours, fidelity, seed));
+    let prepared = prepared.collect::<Result<Vec<_>, Failure>>()?;
+    for (fidelity, evaluators) in Fidelity::ALL.into_iter().zip(&prepared) {
         for ((design, job), levels) in pairs.iter().zip(&mut found) {
             let (evaluator, weights) = (&evaluators[*design], job.required(study)?);
             stage.message(format!("{fidelity}: {} {} s{}", evaluator.design.name(), job.method, job.seed));

@@ -14,7 +14,6 @@ use axtrain_sim::engine::{DelayMode, timed_verilog};
 use axtrain_sim::multiplier::{Multiplier, NumberFormat};
 use axtrain_sim::netlist::export::{to_blif, to_verilog};
 use axtrain_sim::netlist::{Delays, Netlist};
-use axtrain_sim::technology::DelayModel;
 use axtrain_sim::units::Volts;
 use std::fmt::Display;
 use std::path::Path;
@@ -34,7 +33,7 @@ pub(crate) fn run(options: &ExportOptions, seed: u64, console: &Console) -> Resu
     if let Some(path) = &options.verilog {
         let text = if options.delays {
             timed_verilog(netlist, &delays(options, netlist, console)?, mode(options))
-                .map_err(|error| Failure::request(error, "leave out --rise-fall, or use --mode inertial"))?
+                .map_err(|error| Failure::request(error, "use --delay-model averaged, or, with edges apart, --mode inertial; Verilog's primitives know no pins"))?
         } else {
             to_verilog(netlist)
         };
@@ -95,18 +94,17 @@ fn delays(options: &ExportOptions, netlist: &Netlist, console: &Console) -> Resu
     let physical = technology
         .weigh(netlist)
         .map_err(|error| Failure::request(error, "complete the technology file, or choose another design"))?;
-    let model = if options.rise_fall { DelayModel::RiseFall } else { DelayModel::Averaged };
     if options.supply.is_none() && technology.is_as_characterized() {
-        return Ok(physical.delays(model));
+        return Ok(physical.delay);
     }
     let supply = options.supply.map_or(technology.nominal_supply(), Volts);
     let refused = |error: &dyn Display| Failure::request(error, "--supply takes volts, as in 0.9");
     let slowdown = technology.slowdown(supply).map_err(|error| refused(&error))?;
     warn_beyond_law(&technology, supply, console);
     if technology.has_shared_law() {
-        return Ok(physical.delays(model).scaled(slowdown));
+        return Ok(physical.delay.scaled(slowdown));
     }
-    Ok(technology.weigh_at(netlist, supply).map_err(|error| refused(&error))?.delays(model))
+    Ok(technology.weigh_at(netlist, supply).map_err(|error| refused(&error))?.delay)
 }
 
 /// Operand codes of `--pairs`.

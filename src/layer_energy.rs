@@ -2,8 +2,9 @@
 
 use crate::arguments::EnergyOptions;
 use crate::catalogue::{MEMORIES, Source};
-use crate::characterize::{distribution, exact_clock};
+use crate::characterize::distribution;
 use crate::failure::Failure;
+use crate::operating_points::exact_clock;
 use crate::study::{exact_multiplier, multiplier, technology};
 use axtrain_sim::array::{
     Accumulator, EnergyComponents, EnergyModel, Layer, LayerCycles, Memories, MemorySystem, OperandStatistics,

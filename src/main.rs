@@ -23,6 +23,7 @@ mod list;
 mod memory_figures;
 mod new;
 mod onnx;
+mod operating_points;
 mod output;
 mod page;
 mod profile_figures;

@@ -6,12 +6,13 @@ use crate::catalogue::{ARRAYS, MEMORIES, Source, TECHNOLOGIES, relative};
 use crate::failure::Failure;
 use crate::faulty_memory::FaultyMemory;
 use crate::onnx::{self, Imported};
+use crate::operating_points::DesignRequest;
 use crate::output::write_atomically;
 use crate::progress::Console;
 use crate::shelf::{HashedDataset, HashedDesign, Shelf};
 use crate::transition_cache::TransitionCache;
 use axtrain_sim::array::{Accumulator, Dataflow, Memories, OnTimingError, Overflow, SystolicArray};
-use axtrain_sim::config::{Axes, DesignFile, Experiment};
+use axtrain_sim::config::{Axes, Experiment};
 use axtrain_sim::engine::StaticTiming;
 use axtrain_sim::memory::MemoryTechnology;
 use axtrain_sim::multiplier::{AnyMultiplier, Family, Multiplier, MultiplierSpec};
@@ -154,6 +155,10 @@ pub(crate) fn prepare(
     let technology =
         at_condition(technology, experiment.operation.corner.as_deref(), experiment.operation.temperature_c)
             .map_err(|error| Failure::in_file(source.parts(), None, error, Some("change [operation]".to_owned())))?;
+    let technology = match experiment.operation.delay_model {
+        Some(model) => technology.with_delay_model(model),
+        None => technology,
+    };
     experiment.check_supplies(&technology).map_err(|error| Failure::config(source.parts(), error))?;
     let (array, memories) = array(&experiment.array, &experiment.memory, folder)?;
     let faulty_memory = FaultyMemory::load(&experiment, source.parts(), folder, &technology, (&memories, &array))?;
@@ -194,7 +199,7 @@ pub(crate) fn prepare(
     let clock_ps = experiment.operation.clock_ps.unwrap_or(designs[experiment.baseline].minimum_clock_ps());
     let passes = |accumulator: &Accumulator| -> Vec<Result<Pass, PointError>> {
         let Accumulator { netlist, physical, .. } = accumulator;
-        let critical = StaticTiming::new(netlist, &physical.delay).critical_delay();
+        let critical = StaticTiming::with_delays(netlist, &physical.delay).critical_delay();
         let at = |&supply: &Volts| {
             Pass::new(&technology, netlist, physical, critical, OperatingPoint { supply, clock_ps })
         };
@@ -233,16 +238,19 @@ pub(crate) fn prepare(
 
 /// Reads a design file whose multiplier must have gates.
 pub(crate) fn multiplier(path: &Path) -> Result<Multiplier, Failure> {
+    with_gates(any_multiplier(path)?)
+}
+
+/// The gates of a multiplier, which must have some.
+pub(crate) fn with_gates(multiplier: AnyMultiplier) -> Result<Multiplier, Failure> {
     let help = "`axtrain characterize` finds its error metrics; for more, give its circuit as family, verilog, blif or \
         yosys-json";
-    any_multiplier(path)?.gates().map_err(|error| Failure::request(error, help))
+    multiplier.gates().map_err(|error| Failure::request(error, help))
 }
 
 /// Reads a design file.
 pub(crate) fn any_multiplier(path: &Path) -> Result<AnyMultiplier, Failure> {
-    let source = Source::read(path)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    DesignFile::from_toml(&source.text, folder).map_err(|error| Failure::config(source.parts(), error))
+    DesignRequest::read(path).map(|design| design.multiplier)
 }
 
 /// The multiplier of an array for which none is named: exact, signed, 8×8.
@@ -270,16 +278,25 @@ pub(crate) fn read_technology(source: &Source, folder: &Path) -> Result<Technolo
 }
 
 impl TechnologyOptions {
-    /// The technology asked for, at its corner and temperature.
-    pub(crate) fn load(&self) -> Result<Technology, Failure> {
+    /// The technology asked for, with the delays asked for, as its data are.
+    pub(crate) fn typical(&self) -> Result<Technology, Failure> {
         let technology = technology(&self.technology, Path::new("."))?;
+        Ok(match self.delay_model {
+            Some(model) => technology.with_delay_model(model.into()),
+            None => technology,
+        })
+    }
+
+    /// The same at the corner and temperature asked for.
+    pub(crate) fn load(&self) -> Result<Technology, Failure> {
+        let technology = self.typical()?;
         at_condition(technology, self.corner.as_deref(), self.temperature_c)
             .map_err(|error| Failure::request(error, "change --corner or --temperature-c"))
     }
 }
 
 /// A technology at a process corner and temperature, if any are asked for.
-fn at_condition(
+pub(crate) fn at_condition(
     technology: Technology,
     corner: Option<&str>,
     temperature_c: Option<f64>,

@@ -2,14 +2,16 @@
 
 use crate::arguments::{TraceFormat, TraceOptions};
 use crate::behaviour::{Behaviour, Run, transition_spec};
-use crate::characterize::{build, exact_clock, numbers, supplies};
+use crate::characterize::build;
 use crate::failure::Failure;
+use crate::operating_points::{DesignRequest, exact_clock, numbers};
 use crate::output::{print_json, write_atomically};
 use crate::progress::Console;
-use crate::study::{multiplier, write_profile};
+use crate::study::{with_gates, write_profile};
 use crate::trace_figures;
 use crate::trace_operands::TraceOperands;
 use crate::trace_summary::{Snr, Summary, print};
+use crate::transition_cache::TransitionCache;
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::multiplier::ProductTable;
 use axtrain_sim::profile::{
@@ -24,12 +26,16 @@ use std::path::PathBuf;
 
 /// Writes the profile of each operating point and, if asked to, what happened there operation by operation.
 pub(crate) fn run(options: &TraceOptions, seed: u64, console: &Console) -> Result<(), Failure> {
-    let technology = options.technology.load()?;
-    let design = build(multiplier(&options.design)?, &technology)?;
-    let points = operating_points(options, &design, &technology)?;
+    let request = DesignRequest::read(&options.design)?;
+    let technology = request.technology(&options.technology)?;
+    let supplies = request.supplies(options.supply.as_deref(), &technology)?;
+    let clock_ps = request.clock_ps(None);
+    let design = build(with_gates(request.multiplier)?, &technology)?;
+    let points = operating_points(options, (supplies, clock_ps), &design, &technology)?;
     let bits = activation_bits(options, &design)?;
     let sources = TraceOperands::of(options, &design, bits, seed)?;
-    let behaviour = Behaviour::simulate(&design, &technology, &points, bits, None, console)?;
+    let cache = options.cache.clone().map(TransitionCache::at);
+    let behaviour = Behaviour::simulate(&design, &technology, &points, bits, cache.as_ref(), console)?;
     if let (0, Some(reason)) = (behaviour.operating_points().len(), behaviour.not_tabulated().next()) {
         return Err(Failure::request(
             reason,
@@ -173,20 +179,21 @@ fn file_name(name: &str) -> String {
     name.replace(['/', '\\'], "_")
 }
 
-/// The cross product of supplies and clocks, supply-major.
+/// The cross product of supplies and clocks, supply-major; a clock that the design file names, unless others are asked for.
 fn operating_points(
     options: &TraceOptions,
+    (mut supplies, own_clock): (Vec<Volts>, Option<f64>),
     design: &Design,
     technology: &Technology,
 ) -> Result<Vec<OperatingPoint>, Failure> {
-    let mut supplies = supplies(options.supply.as_deref(), technology)?;
     if supplies.is_empty() {
         supplies.push(technology.nominal_supply());
     }
     let help = "--clock-ps takes positive numbers: 1400, a list as 1200,1400, or lo:hi:step";
-    let clocks = match &options.clock_ps {
-        Some(text) => numbers(text, help)?,
-        None => vec![exact_clock(&design.multiplier, technology)?],
+    let clocks = match (&options.clock_ps, own_clock) {
+        (Some(text), _) => numbers(text, help)?,
+        (None, Some(clock_ps)) => vec![clock_ps],
+        (None, None) => vec![exact_clock(&design.multiplier, technology)?],
     };
     if let Some(clock) = clocks.iter().find(|clock| !(clock.is_finite() && **clock > 0.0)) {
         return Err(Failure::request(format!("a clock period of {clock} ps"), help));

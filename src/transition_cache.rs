@@ -18,9 +18,14 @@ pub(crate) struct TransitionCache {
 }
 
 impl TransitionCache {
-    /// The tables of the run or sweep in `root`: 1 GiB at most, a few megabytes each.
+    /// The tables of the run or sweep in `root`.
     pub(crate) fn of(root: &Path) -> Self {
-        Self { folder: root.join("transitions"), room: 1 << 30 }
+        Self::at(root.join("transitions"))
+    }
+
+    /// Tables in a folder: 1 GiB at most, a few megabytes each.
+    pub(crate) fn at(folder: PathBuf) -> Self {
+        Self { folder, room: 1 << 30 }
     }
 
     /// A table, from disk if it is there. `progress` is called once a weight that is simulated.

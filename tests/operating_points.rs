@@ -180,6 +180,14 @@ fn pairs_and_wide_operands_are_drawn() {
     assert!(report["critical_supply_v"].as_f64().unwrap() > 1.09, "its clock is the exact array's: its own");
     let low = &report["operating_points"][0]["drawn"]["error_rate_ci95"];
     assert!(low[0].as_f64().unwrap() < rates[0] && rates[0] < low[1].as_f64().unwrap());
+    for point in report["operating_points"].as_array().unwrap() {
+        let (drawn, energy) = (&point["drawn"], point["energy"]["total_fj"].as_f64().unwrap());
+        let [low, high] = [0, 1].map(|end| drawn["total_fj_ci95"][end].as_f64().unwrap());
+        assert!(low < energy && energy < high && high < 1.02 * low, "{point}");
+        let [low, high] = [0, 1].map(|end| drawn["mean_error_ci95"][end].as_f64().unwrap());
+        let mean = point["timing"]["mean_error"].as_f64().unwrap();
+        assert!(low <= mean && mean <= high, "{point}");
+    }
     for (arguments, part) in [
         (&["wide.toml", "--supply", "1.0", "--chips", "2"][..], "--chips"),
         (&["d.toml", "--stimulus", "pair"], "--supply"),
@@ -188,6 +196,162 @@ fn pairs_and_wide_operands_are_drawn() {
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(2) && message.contains(part), "{message}");
     }
+}
+
+/// Operating points that stand in the design's file are used, the command line goes before them, and what is wrong is shown
+/// where it stands.
+#[test]
+fn design_files_name_operating_points() {
+    let folder = scratch("design-operation");
+    let asked = characterize(
+        &folder,
+        &["--supply", "0.8,1.1", "--clock-ps", "1300", "--corner", "ss", "--temperature-c", "85"],
+    );
+    let write = |operation: &str| {
+        let design = fs::read_to_string(folder.join("d.toml")).unwrap();
+        fs::write(folder.join("own.toml"), format!("{design}\n[operation]\n{operation}")).unwrap();
+    };
+    let own = |arguments: &[&str]| -> serde_json::Value {
+        let output = axtrain(&folder, &[&["characterize", "own.toml", "--json"], arguments].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let operation = "supply_v = [0.8, 1.1]\nclock_ps = 1300\ncorner = \"ss\"\ntemperature_c = 85.0\n";
+    write(operation);
+    assert!(axtrain(&folder, &["check", "own.toml"]).status.success());
+    assert_eq!(own(&[]), asked);
+    let over = ["--supply", "0.9", "--clock-ps", "1200", "--corner", "ff", "--temperature-c", "27"];
+    assert_eq!(own(&over), characterize(&folder, &over));
+    let output = axtrain(&folder, &["trace", "own.toml", "--json"]);
+    let traced: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let points = traced.as_array().unwrap();
+    assert!(points.len() == 2 && points.iter().all(|point| point["clock_ps"] == 1300.0), "{traced}");
+
+    for (operation, verb, part) in [
+        ("supply_v = \"0.8:0.7\"", "check", "0.8:0.7"),
+        ("supply_v = [0.0]", "check", "positive"),
+        ("clock_ps = -1", "check", "above 0"),
+        ("suply_v = 0.9", "check", "suply_v"),
+        ("temperature_c = \"hot\"", "check", "hot"),
+        ("supply_v = [0.9, 2.5]", "characterize", "0.35 V to 1.2 V"),
+        ("supply_v = 0.9\ncorner = \"sf\"", "characterize", "ff, ss"),
+        ("supply_v = 0.9\ntemperature_c = 150", "characterize", "-40 … 125 °C"),
+    ] {
+        write(operation);
+        let output = axtrain(&folder, &[verb, "own.toml"]);
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        let line = 7 + operation.lines().count();
+        assert!(output.status.code() == Some(2) && message.contains(part), "{operation}: {message}");
+        assert!(message.contains(&format!("own.toml:{line}")), "{operation} is at line {line}: {message}");
+    }
+}
+
+/// A whole multiply-accumulate: its stages, their intervals, and the clock that the slower stage needs.
+#[test]
+fn multiply_accumulates_are_drawn() {
+    let folder = scratch("multiply-accumulate");
+    let ask = ["--supply", "0.8,1.1", "--accumulator", "24"];
+    let report = characterize(&folder, &ask);
+    let whole = &report["multiply_accumulate"];
+    assert_eq!((whole["accumulator_bits"].as_u64(), whole["rows"].as_u64()), (Some(24), Some(16)));
+    let points = whole["points"].as_array().unwrap();
+    for (point, own) in points.iter().zip(report["operating_points"].as_array().unwrap()) {
+        assert_eq!((&point["supply_v"], &point["clock_ps"]), (&own["supply_v"], &own["clock_ps"]));
+        for stage in ["product", "addition", "sum"] {
+            for (value, interval) in [("error_rate", "error_rate_ci95"), ("mean_error", "mean_error_ci95")] {
+                let [low, value, high] =
+                    [&point[stage][interval][0], &point[stage][value], &point[stage][interval][1]]
+                        .map(|number| number.as_f64().unwrap());
+                assert!(low <= value && value <= high, "{stage}: {point}");
+            }
+        }
+        let [low, high] = [0, 1].map(|end| point["total_fj_ci95"][end].as_f64().unwrap());
+        let total = point["energy"]["total_fj"].as_f64().unwrap();
+        assert!(low < total && total < high && high - low < 0.02 * total, "{point}");
+        assert!(total > own["energy"]["total_fj"].as_f64().unwrap(), "both stages");
+    }
+    let rate = |point: usize, stage: &str| points[point][stage]["error_rate"].as_f64().unwrap();
+    assert_eq!(rate(1, "sum"), 0.0, "the clock is what both stages need");
+    // All transitions, and drawn ones of the same operands.
+    let all = error_rates(&report)[0];
+    assert!(
+        rate(0, "product") > 0.0 && (rate(0, "product") / all - 1.0).abs() < 0.05,
+        "{} {all}",
+        rate(0, "product")
+    );
+    assert!(rate(0, "sum") >= rate(0, "product"));
+    assert_eq!(characterize(&folder, &[&ask[..], &["--threads", "1"]].concat()), report);
+
+    // A small multiplier waits for its accumulator.
+    fs::write(folder.join("d.toml"), "[multiplier]\nfamily = \"array\"\nwidth = 3\n").unwrap();
+    let clock = |arguments: &[&str]| characterize(&folder, arguments)["operating_points"][0]["clock_ps"].as_f64();
+    let alone = clock(&["--supply", "1.1"]);
+    let slow = characterize(&folder, &["--supply", "1.1", "--accumulator", "32"]);
+    let path = slow["multiply_accumulate"]["accumulator"]["critical_path_ps"].as_f64().unwrap();
+    let waiting = slow["operating_points"][0]["clock_ps"].as_f64();
+    assert!(waiting > alone && waiting > Some(path), "{alone:?} {waiting:?}");
+    for (arguments, part) in [(["--accumulator", "24"], "operating points"), (["--accumulator", "40"], "1..=32")] {
+        let output = axtrain(&folder, &[&["characterize", "d.toml"], &arguments[..]].concat());
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && message.contains(part), "{message}");
+    }
+}
+
+/// Tables of transitions in a folder: one simulation for `characterize` and `trace`, the same results, none from a damaged file.
+#[test]
+fn transitions_are_shared_through_a_folder() {
+    let folder = scratch("shared-transitions");
+    let supplies = ["--supply", "0.8,0.9"];
+    let ask = [&supplies[..], &["--cache", "kept/tables"]].concat();
+    let tables = || {
+        let entries = fs::read_dir(folder.join("kept/tables")).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect::<Vec<PathBuf>>()
+    };
+    let fresh = characterize(&folder, &supplies);
+    assert_eq!(characterize(&folder, &ask), fresh);
+    let [table] = &tables()[..] else { panic!("one table, not {:?}", tables()) };
+    let written = fs::metadata(table).unwrap().modified().unwrap();
+    assert_eq!(characterize(&folder, &ask), fresh);
+    assert!(axtrain(&folder, &[&["trace", "d.toml"], &ask[..]].concat()).status.success());
+    assert_eq!(fs::metadata(table).unwrap().modified().unwrap(), written, "taken from there");
+    assert_eq!(tables().len(), 1, "the same transitions");
+    let mut bytes = fs::read(table).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(table, bytes).unwrap();
+    assert_eq!(characterize(&folder, &ask), fresh);
+    // Other delays are other transitions.
+    characterize(&folder, &[&ask[..], &["--delay-model", "by-pin"]].concat());
+    assert_eq!(tables().len(), 2);
+}
+
+/// Delays that a technology knows by edge and pin are simulated where the command line or the technology file asks for them.
+#[test]
+fn delays_by_pin_are_simulated_on_request() {
+    let folder = scratch("delay-models");
+    let clock = ["--supply", "0.9,1.1", "--clock-ps", "1250"];
+    let with = |more: &[&str]| characterize(&folder, &[&clock[..], more].concat());
+    let (plain, averaged) = (with(&[]), with(&["--delay-model", "averaged"]));
+    assert_eq!(plain, averaged);
+    let (edges, pins) = (with(&["--delay-model", "rise-fall"]), with(&["--delay-model", "by-pin"]));
+    for (one, other) in [(&plain, &edges), (&edges, &pins)] {
+        assert_ne!(error_rates(one)[0], error_rates(other)[0]);
+        assert_ne!(one["structure"]["critical_path_ps"], other["structure"]["critical_path_ps"]);
+        assert_eq!(one["structure"]["area_um2"], other["structure"]["area_um2"]);
+    }
+    let file = format!("delay_model = \"by-pin\"\n{TECHNOLOGY}");
+    fs::write(folder.join("pins.toml"), file).unwrap();
+    assert_eq!(with(&["--technology", "pins.toml"]), pins);
+    assert_eq!(with(&["--technology", "pins.toml", "--delay-model", "averaged"]), plain);
+    // The path is listed pin by pin: its steps are the arcs.
+    let listed = with(&["--path", "--delay-model", "by-pin"]);
+    let steps = listed["static_timing"]["critical_path"].as_array().unwrap();
+    let sum: u64 = steps.iter().map(|step| step["delay_ps"].as_u64().unwrap()).sum();
+    assert_eq!(sum as f64, listed["structure"]["critical_path_ps"].as_f64().unwrap());
+    let whole = with(&["--accumulator", "16", "--delay-model", "by-pin"]);
+    assert!(whole["multiply_accumulate"]["points"][0]["sum"]["error_rate"].as_f64().unwrap() > 0.0);
+    let output = axtrain(&folder, &["characterize", "d.toml", "--delay-model", "exact"]);
+    assert_eq!(output.status.code(), Some(2));
 }
 
 /// A technology file that names a Liberty file beside it; a broken one is shown at its line.

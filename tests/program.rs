@@ -518,12 +518,23 @@ fn a_design_is_exported_as_verilog_blif_and_waveforms() {
         assert!(output.status.success(), "{}", text(&output.stderr));
     };
     succeed(&["export", "d.toml", "--verilog", "d.v", "--blif", "d.blif"]);
-    succeed(&["export", "d.toml", "--verilog", "timed.v", "--delays", "--rise-fall", "--supply", "0.9"]);
+    succeed(&[
+        "export",
+        "d.toml",
+        "--verilog",
+        "timed.v",
+        "--delays",
+        "--delay-model",
+        "rise-fall",
+        "--supply",
+        "0.9",
+    ]);
     let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
     assert!(read("d.v").contains("module mul6x4s_dadda") && !read("d.v").contains('#'));
     assert!(read("d.blif").contains(".model mul6x4s_dadda"));
     assert!(read("timed.v").contains("#("));
-    let transport = ["export", "d.toml", "--verilog", "t.v", "--delays", "--rise-fall", "--mode", "transport"];
+    let transport =
+        ["export", "d.toml", "--verilog", "t.v", "--delays", "--delay-model", "rise-fall", "--mode", "transport"];
     assert_eq!(axtrain(&folder, &transport).status.code(), Some(2), "Verilog has no such delays");
 
     let pairs = [(-32, 7), (31, -8), (0, 0), (-1, -1), (-1, 5)];

@@ -44,7 +44,7 @@ fn gates(design: &Design, accumulator: &Accumulator) {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let connected = |inputs, outputs| Convolution::connected([inputs, 1, 1], outputs).expect("a geometry");
     let second = Convolution::new([6, 14, 14], 16, [5, 5], [1, 1], [0, 0], 1).expect("a geometry");
-    let critical = StaticTiming::new(&accumulator.netlist, &accumulator.physical.delay).critical_delay();
+    let critical = StaticTiming::with_delays(&accumulator.netlist, &accumulator.physical.delay).critical_delay();
     for mode in [DelayMode::Transport, DelayMode::Inertial] {
         let gates = GateInference::new(GateSpec {
             multiplier: StageSpec { netlist: design.multiplier.netlist(), physical: &design.physical },

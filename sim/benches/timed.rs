@@ -10,7 +10,7 @@ mod cpu_clock;
 use axtrain_sim::energy::SwitchingActivity;
 use axtrain_sim::engine::{DelayMode, LANES, Lanes, StaticTiming, TimedEngine, timed_verilog};
 use axtrain_sim::multiplier::{Coding, Family, MultiplierSpec};
-use axtrain_sim::netlist::{Delays, EdgeDelay, Netlist};
+use axtrain_sim::netlist::{Delays, Netlist};
 use axtrain_sim::profile::{TransitionSpec, TransitionTable};
 use axtrain_sim::technology::{DelayModel, Physical, Technology};
 use axtrain_sim::units::Picoseconds;
@@ -31,17 +31,18 @@ fn main() {
     let technology = Technology::from_toml(FREEPDK45).expect("the built-in technology reads");
     let netlist = MultiplierSpec::new("exact", Family::Array, 8, 8, true).expect("a valid design").netlist();
     let physical = technology.weigh(&netlist).expect("all cells are there");
-    let critical = StaticTiming::new(&netlist, &physical.delay).critical_delay().0;
+    let critical = StaticTiming::with_delays(&netlist, &physical.delay).critical_delay().0;
     let windows: Vec<Picoseconds> = (9..17).map(|part| Picoseconds(critical * part / 16 + 1)).collect();
     let pairs = random_pairs(PAIRS);
     let choices = [
         ("one delay an output", physical.delays(DelayModel::Averaged)),
         ("rise and fall", physical.delays(DelayModel::RiseFall)),
-        ("rise and fall by pin", by_pin(&physical)),
+        ("rise and fall by pin", physical.delays(DelayModel::ByPin)),
     ];
     for mode in MODES {
         for (name, delays) in &choices {
-            let ours = median(5, || time_of_pairs(&netlist, delays, mode, &pairs, &windows)) / PAIRS as f64;
+            let pairs_of = |engine: TimedEngine<'_>| time_of_pairs(engine, &netlist, &pairs, &windows) / PAIRS as f64;
+            let ours = median(5, || pairs_of(TimedEngine::with_delays(&netlist, delays, mode)));
             print!("random pairs, {mode:?}, {name}: {:.1} ns a pair", ours * 1e9);
             match time_of_icarus(&netlist, delays, mode, &pairs[..ICARUS_PAIRS / LANES], &windows) {
                 Some(theirs) => {
@@ -50,21 +51,16 @@ fn main() {
                 }
                 None => println!(),
             }
+            if matches!(delays, Delays::Arc(_)) {
+                let events = median(3, || pairs_of(TimedEngine::by_events(&netlist, delays, mode)));
+                println!("  by lists of events: {:.1} ns a pair", events * 1e9);
+            }
         }
     }
     for mode in MODES {
         let time = median(3, || time_of_table(&netlist, &physical, mode, &windows));
         println!("all 2^24 transitions, {mode:?}: {time:.2} s, {:.1} ns a transition", time / (1 << 24) as f64 * 1e9);
     }
-}
-
-/// A few picoseconds more from each later pin, as in libraries with data by pin (this one has none).
-fn by_pin(physical: &Physical) -> Delays {
-    let later = |delay: Picoseconds, pin: usize| Picoseconds(delay.0 + 3 * pin as u32);
-    let arcs = |edge: &EdgeDelay| {
-        std::array::from_fn(|pin| EdgeDelay { rise: later(edge.rise, pin), fall: later(edge.fall, pin) })
-    };
-    Delays::Arc(physical.edge_delay.iter().map(arcs).collect())
 }
 
 /// Blocks of operands, previous and next, as lanes.
@@ -82,14 +78,7 @@ fn median(runs: usize, mut work: impl FnMut() -> f64) -> f64 {
     times[runs / 2]
 }
 
-fn time_of_pairs(
-    netlist: &Netlist,
-    delays: &Delays,
-    mode: DelayMode,
-    blocks: &[Block],
-    windows: &[Picoseconds],
-) -> f64 {
-    let mut engine = TimedEngine::with_delays(netlist, delays, mode);
+fn time_of_pairs(mut engine: TimedEngine<'_>, netlist: &Netlist, blocks: &[Block], windows: &[Picoseconds]) -> f64 {
     let mut activity = SwitchingActivity::new(netlist);
     let mut samples = vec![Lanes::ZERO; windows.len()];
     let start = cpu_seconds();

@@ -58,7 +58,7 @@ impl Machine {
 }
 
 fn window(share: f64, physical: &Physical, netlist: &axtrain_sim::netlist::Netlist) -> Picoseconds {
-    let critical = StaticTiming::new(netlist, &physical.delay).critical_delay().0;
+    let critical = StaticTiming::with_delays(netlist, &physical.delay).critical_delay().0;
     Picoseconds((f64::from(critical) * share) as u32 + 1)
 }
 

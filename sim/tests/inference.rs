@@ -81,7 +81,7 @@ fn looked_up_inference_equals_multiplying_one_by_one() {
     let (netlist, product) = (spec.netlist(), spec.table().unwrap());
     let technology = Technology::from_toml(FREEPDK45).unwrap();
     let physical = technology.weigh(&netlist).unwrap();
-    let critical = StaticTiming::new(&netlist, &physical.delay).critical_delay().0;
+    let critical = StaticTiming::with_delays(&netlist, &physical.delay).critical_delay().0;
     let windows = [critical * 7 / 10, critical + 1].map(Picoseconds);
     let captured = TransitionTable::build(
         TransitionSpec {
@@ -232,7 +232,7 @@ fn mixed_inference_is_each_layers_own() {
             let spec = MultiplierSpec::new("m", family, 8, 8, true).unwrap();
             let netlist = spec.netlist();
             let physical = technology.weigh(&netlist).unwrap();
-            let critical = StaticTiming::new(&netlist, &physical.delay).critical_delay().0;
+            let critical = StaticTiming::with_delays(&netlist, &physical.delay).critical_delay().0;
             let windows = [critical * 6 / 10, critical + 1].map(Picoseconds);
             let coding = Coding::plain(8, 8, true);
             let (mode, physical) = (DelayMode::Inertial, &physical);

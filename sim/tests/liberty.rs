@@ -1,8 +1,8 @@
 //! Liberty import: against the same numbers written another way, and against slews propagated by hand.
 
 use axtrain_sim::multiplier::{Family, MultiplierSpec};
-use axtrain_sim::netlist::{CellKind, Netlist, NetlistBuilder};
-use axtrain_sim::technology::{OutputData, Technology, TechnologyError, Timing};
+use axtrain_sim::netlist::{CellKind, Delays, EdgeDelay, Netlist, NetlistBuilder};
+use axtrain_sim::technology::{DelayModel, OutputData, PinDelay, Technology, TechnologyError, Timing};
 use axtrain_sim::units::Volts;
 use std::fmt::Write;
 
@@ -16,9 +16,11 @@ struct Style {
     slowdown: f64,
     /// Delay over slew, and what a slew is without load and by load.
     slew: [f64; 3],
+    /// Each pin has its own delay instead of the mean.
+    by_pin: bool,
 }
 
-const LINEAR: Style = Style { supply_v: 1.1, slowdown: 1.0, slew: [0.0, 60.0, 0.0] };
+const LINEAR: Style = Style { supply_v: 1.1, slowdown: 1.0, slew: [0.0, 60.0, 0.0], by_pin: false };
 
 /// Input slews, ps, and loads, fF, of all tables.
 const SLEWS: [f64; 3] = [10.0, 60.0, 200.0];
@@ -100,7 +102,10 @@ fn library(style: Style) -> String {
             let function = function(kind, place);
             writeln!(text, "    pin (Y{place}) {{ direction : output; function : \"{function}\";").unwrap();
             let OutputData { rise_ps, rise_ps_per_ff, fall_ps, fall_ps_per_ff, .. } = *output;
-            for pin in &["A", "B", "C", "D"][..kind.inputs()] {
+            let mean = PinDelay { rise_ps, rise_ps_per_ff, fall_ps, fall_ps_per_ff };
+            for (number, pin) in ["A", "B", "C", "D"][..kind.inputs()].iter().enumerate() {
+                let own = cell.pins.get(place).map(|pins| pins[number]).filter(|_| style.by_pin);
+                let PinDelay { rise_ps, rise_ps_per_ff, fall_ps, fall_ps_per_ff } = own.unwrap_or(mean);
                 let sense = if kind == CellKind::Inv { "negative_unate" } else { "positive_unate" };
                 writeln!(text, "      timing () {{ related_pin : \"{pin}\"; timing_sense : {sense};").unwrap();
                 text += &table("cell_rise", "delay", |slew, load| {
@@ -179,7 +184,11 @@ fn linear_numbers_as_tables_weigh_the_same() {
     for net in netlist.nets().map(|net| net.index()) {
         // Nine decimals may fall on the other side of a half.
         let close = |one: u32, other: u32| one.abs_diff(other) <= 1;
-        assert!(close(found.delay[net].0, expected.delay[net].0), "{net}: {:?}", found.delay[net]);
+        assert!(
+            close(found.averaged_delay[net].0, expected.averaged_delay[net].0),
+            "{net}: {:?}",
+            found.averaged_delay[net]
+        );
         assert!(close(found.edge_delay[net].rise.0, expected.edge_delay[net].rise.0), "{net}");
         let (found, expected) = (found.transition_energy[net].0, expected.transition_energy[net].0);
         assert!((found - expected).abs() < 1e-4, "{net}: {found} {expected}");
@@ -188,6 +197,68 @@ fn linear_numbers_as_tables_weigh_the_same() {
     assert!((own.clock_energy_fj - flip_flop.clock_energy_fj).abs() < 1e-9, "1.08 and 15.37 fJ");
     assert_eq!((own.area_um2, own.library_cell.as_str()), (flip_flop.area_um2, "DFF"));
     assert_eq!(read.slowdown(Volts(0.8)), built_in.slowdown(Volts(0.8)));
+}
+
+/// Delays by pin, built in and from a library; where they are not asked for, the mean of the pins.
+#[test]
+fn pins_have_delays_of_their_own_where_asked_for() {
+    let (built_in, netlist) = (Technology::from_toml(FREEPDK45).unwrap(), multiplier());
+    let head = "delay_model = \"by-pin\"\noutput_load_ff = 1.82\nwire_capacitance_ff_per_fanout = 0.0";
+    let read = technology(head, &[library(Style { by_pin: true, ..LINEAR })]).unwrap();
+    let averaged = built_in.weigh(&netlist).unwrap();
+    let built_in = built_in.with_delay_model(DelayModel::ByPin);
+    assert_eq!((read.label(), built_in.label()), ("mine (delays by-pin)".into(), "freepdk45 (delays by-pin)".into()));
+    let (expected, found) = (built_in.weigh(&netlist).unwrap(), read.weigh(&netlist).unwrap());
+    let (Delays::Single(_), Delays::Arc(expected_arcs), Delays::Arc(found_arcs)) =
+        (&averaged.delay, &expected.delay, &found.delay)
+    else {
+        panic!("delays of the model that was asked for");
+    };
+    let mut differing = 0;
+    for cell in netlist.cells() {
+        for (output, net) in cell.outputs().enumerate() {
+            let net = net.index();
+            let (ours, theirs) = (&expected_arcs[net], &found_arcs[net]);
+            let pins = 0..cell.inputs().len();
+            differing += pins.clone().filter(|&pin| ours[pin] != ours[0]).count();
+            for edge in [|delay: &EdgeDelay| delay.rise.0, |delay: &EdgeDelay| delay.fall.0] {
+                // Pins that can be exchanged may be, in a library.
+                let sorted = |arcs: &[EdgeDelay; 4]| {
+                    let mut delays: Vec<u32> = arcs[pins.clone()].iter().map(edge).collect();
+                    delays.sort_unstable();
+                    delays
+                };
+                let close = sorted(ours).into_iter().zip(sorted(theirs)).all(|(one, other)| one.abs_diff(other) <= 1);
+                assert!(close, "{:?} output {output}: {ours:?} {theirs:?}", cell.kind());
+                let mean = pins.clone().map(|pin| f64::from(edge(&ours[pin]))).sum::<f64>() / pins.len() as f64;
+                let whole = f64::from(edge(&averaged.edge_delay[net]));
+                assert!((mean - whole).abs() <= 1.05, "{:?} output {output}: {mean} {whole}", cell.kind());
+            }
+        }
+    }
+    assert!(differing > 100, "{differing} pins differ from the first");
+    assert_eq!(expected.averaged_delay, averaged.averaged_delay);
+    assert_eq!(expected.transition_energy, averaged.transition_energy);
+    // A full adder under 5 fF, by hand from the numbers in the file.
+    let pins = &built_in.cell(CellKind::FullAdder).unwrap().pins;
+    let PinDelay { fall_ps, fall_ps_per_ff, .. } = pins[1][2];
+    assert!((fall_ps - 71.65).abs() < 0.01 && (fall_ps_per_ff - 2.036).abs() < 1e-3, "carry from pin c");
+
+    for (from, to, part) in [
+        (
+            "[cells.inv]\n",
+            "[cells.inv.pins.q]\na = { rise_ps = 1, rise_ps_per_ff = 1, fall_ps = 1, fall_ps_per_ff = 1 }\n[cells.inv]\n",
+            "outputs [\"y\"]",
+        ),
+        ("[cells.full-adder.pins.sum]\na = ", "[cells.full-adder.pins.sum]\nd = ", "pins [\"a\", \"b\", \"c\"]"),
+        ("a = { rise_ps = 28.02", "a = { rise_ps = -28.02", "cells.and2.pins.y.a: rise_ps is -28.02"),
+        ("delay_law]", "delay_law]\nextra = 1", "extra"),
+        ("name = \"freepdk45\"", "name = \"freepdk45\"\ndelay_model = \"by-edge\"", "by-edge"),
+    ] {
+        assert!(FREEPDK45.contains(from), "{from}");
+        let error = Technology::from_toml(&FREEPDK45.replacen(from, to, 1)).unwrap_err();
+        assert!(error.message.contains(part) && error.span.is_some(), "{error}");
+    }
 }
 
 /// Three inverters in a row, calculated by hand: slews follow loads, edges alternate.
@@ -235,11 +306,14 @@ fn libraries_at_several_supplies_are_corners_of_one_technology() {
     let mut before = nominal.clone();
     for (supply, slowdown) in [(1.0, None), (0.9, Some(1.5)), (0.8, None), (0.7, Some(3.0))] {
         let here = technology.weigh_at(&netlist, Volts(supply)).unwrap();
-        for net in netlist.nets().map(|net| net.index()).filter(|&net| nominal.delay[net].0 > 0) {
-            assert!(here.delay[net] > before.delay[net], "slower at {supply} V");
+        for net in netlist.nets().map(|net| net.index()).filter(|&net| nominal.averaged_delay[net].0 > 0) {
+            assert!(here.averaged_delay[net] > before.averaged_delay[net], "slower at {supply} V");
             if let Some(slowdown) = slowdown {
-                let expected = slowdown * f64::from(nominal.delay[net].0);
-                assert!((f64::from(here.delay[net].0) - expected).abs() <= 0.5 + 0.5 * slowdown, "{supply} V");
+                let expected = slowdown * f64::from(nominal.averaged_delay[net].0);
+                assert!(
+                    (f64::from(here.averaged_delay[net].0) - expected).abs() <= 0.5 + 0.5 * slowdown,
+                    "{supply} V"
+                );
             }
         }
         before = here;
@@ -250,7 +324,10 @@ fn libraries_at_several_supplies_are_corners_of_one_technology() {
     let slow = technology.at_corner("ss").unwrap().weigh_at(&netlist, Volts(0.9)).unwrap();
     let typical = technology.weigh_at(&netlist, Volts(0.9)).unwrap();
     assert!(
-        netlist.cells().iter().all(|cell| slow.delay[cell.output(0).index()] > typical.delay[cell.output(0).index()])
+        netlist
+            .cells()
+            .iter()
+            .all(|cell| slow.averaged_delay[cell.output(0).index()] > typical.averaged_delay[cell.output(0).index()])
     );
 }
 

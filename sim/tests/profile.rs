@@ -433,7 +433,7 @@ fn sequences_of_a_slow_clock_are_a_sample_of_all_transitions() {
         };
         let drawn = Sequences::simulate(spec).unwrap();
         let all = bench.table.timing_errors(index);
-        let [low, high] = drawn.error_rate_ci95();
+        let [low, high] = drawn.timing().error_rate_ci95;
         // Twice as far as the interval goes: one in 10,000.
         let (centre, half) = ((low + high) / 2.0, high - low);
         assert!((all.error_rate - centre).abs() < half, "{} outside {low} … {high}", all.error_rate);
@@ -441,7 +441,7 @@ fn sequences_of_a_slow_clock_are_a_sample_of_all_transitions() {
         let physical = &bench.design.physical;
         let energy =
             |activity: &SwitchingActivity| activity.energy(&physical.transition_energy, physical.leakage, 1000.0);
-        let (sample, exact) = (energy(drawn.activity()), bench.table.mean_energy(physical, 1000.0));
+        let (sample, exact) = (energy(drawn.activity().total()), bench.table.mean_energy(physical, 1000.0));
         assert!((sample.switching.0 / exact.switching.0 - 1.0).abs() < 0.01, "{sample:?} {exact:?}");
         assert!((sample.glitch.0 / exact.glitch.0 - 1.0).abs() < 0.05, "{sample:?} {exact:?}");
         assert_eq!(sample.leakage, exact.leakage);
@@ -453,7 +453,7 @@ fn sequences_of_a_slow_clock_are_a_sample_of_all_transitions() {
 fn energy_after_the_edge_is_that_of_later_changes() {
     let bench = bench();
     let (netlist, physical) = (bench.design.multiplier.netlist(), &bench.design.physical);
-    let mut engine = TimedEngine::new(netlist, &physical.delay, DelayMode::Inertial);
+    let mut engine = TimedEngine::with_delays(netlist, &physical.delay, DelayMode::Inertial);
     // A lane for each pair of activations, of which there are 256.
     for bit in 0..5 {
         let plane = |shift: usize| match bit {

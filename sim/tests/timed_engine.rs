@@ -6,7 +6,7 @@ use axtrain_sim::engine::{DelayMode, LANES, Lanes, StaticTiming, TimedEngine};
 use axtrain_sim::multiplier::{Family, Multiplier, MultiplierSpec};
 use axtrain_sim::netlist::{CellKind, Delays, EdgeDelay, NetId, Netlist, NetlistBuilder};
 use axtrain_sim::profile::{Design, TransitionSpec, TransitionTable};
-use axtrain_sim::technology::Technology;
+use axtrain_sim::technology::{DelayModel, Technology};
 use axtrain_sim::units::Picoseconds;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -92,6 +92,45 @@ fn every_waveform_equals_the_scalar_simulation() {
                         expected[net.index()],
                         "circuit {index}, {mode:?}, {delays:?}, lane {lane}, {net:?}"
                     );
+                }
+            }
+        }
+    }
+}
+
+/// Schedules against lists of events, in all lanes: random circuits, and multipliers with the library's delays by pin.
+#[test]
+fn schedules_equal_lists_of_events() {
+    let technology = Technology::from_toml(include_str!("../../hwconfigs/technology/freepdk45.toml")).unwrap();
+    let mut cases: Vec<(Netlist, Vec<Delays>)> = Vec::new();
+    for (index, netlist) in circuits().into_iter().enumerate() {
+        let delays = random_delays(&netlist, 300 + index as u64).into();
+        cases.push((netlist, delays));
+    }
+    for (family, width) in [(Family::Array, 8), (Family::Booth, 8), (Family::Wallace, 7)] {
+        let netlist = MultiplierSpec::new("m", family, width, width, true).unwrap().netlist();
+        let physical = technology.weigh(&netlist).unwrap();
+        let models = [DelayModel::Averaged, DelayModel::RiseFall, DelayModel::ByPin];
+        cases.push((netlist, models.map(|model| physical.delays(model)).into()));
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(77);
+    for (index, (netlist, delays)) in cases.iter().enumerate() {
+        for (mode, delays) in modes(delays) {
+            let mut scheduled = TimedEngine::with_delays(netlist, delays, mode);
+            let mut events = TimedEngine::by_events(netlist, delays, mode);
+            for _ in 0..4 {
+                for (port, nets) in netlist.inputs().iter().map(|port| port.nets()).enumerate() {
+                    for bit in 0..nets.len() {
+                        let [from, to] = [0, 1].map(|_| Lanes(std::array::from_fn(|_| rng.random())));
+                        scheduled.set_input(port, bit, from, to);
+                        events.set_input(port, bit, from, to);
+                    }
+                }
+                scheduled.run();
+                events.run();
+                for net in netlist.nets() {
+                    assert_eq!(scheduled.initial(net), events.initial(net), "case {index}, {mode:?}, {net:?}");
+                    assert!(scheduled.changes(net).eq(events.changes(net)), "case {index}, {mode:?}, {net:?}");
                 }
             }
         }
@@ -300,7 +339,7 @@ fn sampled_magnitudes_are_those_of_the_scalar_simulation() {
         };
         let captured = TransitionTable::build(spec, &|| ()).unwrap();
         let dropped = captured.clone().dropping_late_products(&design.product);
-        let delays = Delays::Single(design.physical.delay.clone());
+        let delays = design.physical.delay.clone();
         let product = design.multiplier.netlist().outputs()[0].nets();
         let mut rng = ChaCha8Rng::seed_from_u64(width.into());
         let (mut late, mut signs) = (0, 0);

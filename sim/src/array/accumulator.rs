@@ -125,6 +125,14 @@ impl Accumulator {
     }
 }
 
+/// Which bit of a product of `product_bits` stands at bit `bit` of the accumulator's port; none where zeros extend it.
+pub(super) fn product_bit(format: NumberFormat, product_bits: usize, bit: usize) -> Option<usize> {
+    match format {
+        NumberFormat::TwosComplement => Some(bit.min(product_bits - 1)),
+        _ => (bit < product_bits).then_some(bit),
+    }
+}
+
 /// The gates between the registers.
 fn stage(bits: u32, coding: Coding, dropping: bool) -> Netlist {
     if coding.format() != NumberFormat::SignMagnitude && !dropping {

@@ -120,7 +120,7 @@ pub(super) fn mean_switching<const PORTS: usize>(
     physical: &Physical,
     transitions: &[([u32; PORTS], [u32; PORTS])],
 ) -> f64 {
-    let mut engine = TimedEngine::new(netlist, &physical.delay, DelayMode::Inertial);
+    let mut engine = TimedEngine::with_delays(netlist, &physical.delay, DelayMode::Inertial);
     let mut activity = SwitchingActivity::new(netlist);
     for block in transitions.chunks(LANES) {
         for port in 0..PORTS {

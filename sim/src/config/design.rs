@@ -1,6 +1,7 @@
 //! Design files: one multiplier in three lines.
 
 use super::ConfigError;
+use super::design_operation::{DesignOperation, DesignOperationFile};
 use super::identity::Identity;
 use crate::multiplier::{
     AnyMultiplier, Family, FinalAdder, Multiplier, MultiplierSpec, NotMagnitudes, NumberFormat, ProductTable,
@@ -56,6 +57,7 @@ enum Width {
 #[serde(deny_unknown_fields)]
 struct File {
     multiplier: Spanned<DesignFile>,
+    operation: Option<DesignOperationFile>,
 }
 
 /// Reads a netlist from a file's bytes, the top module by name if there are several.
@@ -64,7 +66,14 @@ type Reader = fn(&[u8], Option<&str>) -> Result<Netlist, ReadError>;
 impl DesignFile {
     /// Reads a design file, a table `[multiplier]`; paths in it start at `folder`.
     pub fn from_toml(text: &str, folder: &Path) -> Result<AnyMultiplier, ConfigError> {
-        toml::from_str::<File>(text)?.multiplier.into_inner().checked(folder)
+        Self::with_operation(text, folder).map(|(multiplier, _)| multiplier)
+    }
+
+    /// The same with the operating points that the file names in a table `[operation]`.
+    pub fn with_operation(text: &str, folder: &Path) -> Result<(AnyMultiplier, DesignOperation), ConfigError> {
+        let File { multiplier, operation } = toml::from_str(text)?;
+        let operation = operation.map(DesignOperationFile::checked).transpose()?.unwrap_or_default();
+        Ok((multiplier.into_inner().checked(folder)?, operation))
     }
 
     /// The design it describes, which must have gates.
@@ -250,6 +259,18 @@ mod tests {
     }
 
     #[test]
+    fn a_design_names_its_operating_points() {
+        let multiplier = "[multiplier]\nfamily = \"array\"\n";
+        let (_, none) = DesignFile::with_operation(multiplier, Path::new(".")).unwrap();
+        assert_eq!(none, DesignOperation::default());
+        let text = "[operation]\nsupply_v = \"0.8:1.0:0.1\"\nclock_ps = 1500\ncorner = \"ss\"\ntemperature_c = 85\n";
+        let (_, given) = DesignFile::with_operation(&format!("{multiplier}{text}"), Path::new(".")).unwrap();
+        assert_eq!(given.supplies.unwrap().into_inner(), [0.8, 0.9, 1.0].map(crate::units::Volts));
+        assert_eq!((given.clock_ps, given.corner.unwrap().into_inner()), (Some(1500.0), "ss".to_owned()));
+        assert_eq!(given.temperature_c.unwrap().into_inner(), 85.0);
+    }
+
+    #[test]
     fn an_unsigned_design_becomes_sign_magnitude() {
         let text = "[multiplier]\nfamily = \"array\"\nwidth = 7\nformat = \"sign-magnitude\"\n";
         let multiplier = DesignFile::from_toml(text, Path::new(".")).unwrap().gates().unwrap();
@@ -274,6 +295,11 @@ mod tests {
             ("[multiplier]\nfamily = \"array\"\nformat = \"ones-complement\"\n", "ones"),
             ("[multiplier]\nfamily = \"array\"\nwidth = 9\nformat = \"sign-magnitude\"\n", "sign"),
             ("[multiplier]\nfamily = \"array\"\nsigned = true\nformat = \"sign-magnitude\"\n", "sign"),
+            ("[multiplier]\nfamily = \"array\"\n[operation]\nsupply_v = [0.9, -1.0]\n", "-1.0"),
+            ("[multiplier]\nfamily = \"array\"\n[operation]\nsupply_v = \"0.9:0.8\"\n", "0.9:0.8"),
+            ("[multiplier]\nfamily = \"array\"\n[operation]\nclock_ps = 0\n", "0"),
+            ("[multiplier]\nfamily = \"array\"\n[operation]\ntemperature_c = -300.0\n", "-300"),
+            ("[multiplier]\nfamily = \"array\"\n[operation]\nsuply_v = 0.9\n", "suply_v"),
         ];
         for (text, place) in cases {
             let error = DesignFile::from_toml(text, Path::new(".")).unwrap_err();

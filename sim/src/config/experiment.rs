@@ -9,7 +9,7 @@ use super::{ConfigError, DesignFile, MemoryFaults, Training};
 use crate::array::{Compensation, Fidelity};
 use crate::memory::Content;
 use crate::multiplier::Multiplier;
-use crate::technology::Technology;
+use crate::technology::{DelayModel, Technology};
 use crate::units::Volts;
 use serde::Deserialize;
 use std::path::Path;
@@ -58,6 +58,8 @@ pub struct Operation {
     pub corner: Option<String>,
     /// Temperature of the logic, °C; that of the technology's data if `None`.
     pub temperature_c: Option<f64>,
+    /// Which delays are simulated; as the technology says if left out.
+    pub delay_model: Option<DelayModel>,
     /// Images that stream through each fold.
     pub batch: usize,
     /// Test images used; all if `None`.
@@ -96,6 +98,7 @@ struct OperationFile {
     clock_ps: Option<Spanned<f64>>,
     corner: Option<String>,
     temperature_c: Option<f64>,
+    delay_model: Option<DelayModel>,
     batch: Spanned<usize>,
     images: Option<Spanned<usize>>,
     #[serde(default)]
@@ -232,19 +235,13 @@ impl Experiment {
 impl OperationFile {
     fn checked(self) -> Result<Operation, ConfigError> {
         let span = self.supply_v.span();
-        let values = self.supply_v.get_ref().values();
-        let values = values.map_err(|message| {
-            ConfigError::at(span.clone(), message, "for example [0.9, 1.0, 1.1] or \"0.7:1.1:0.05\"")
-        })?;
-        if let Some(value) = values.iter().find(|value| !(value.is_finite() && **value > 0.0)) {
-            return Err(ConfigError::at(span, format!("a supply of {value} V"), "supplies are positive, in volts"));
-        }
         Ok(Operation {
-            supplies: values.into_iter().map(Volts).collect(),
+            supplies: supplies(self.supply_v)?,
             supplies_span: span,
             clock_ps: self.clock_ps.map(positive).transpose()?,
             corner: self.corner,
             temperature_c: self.temperature_c,
+            delay_model: self.delay_model,
             batch: at_least_one(self.batch)?,
             images: self.images.map(at_least_one).transpose()?,
             fidelity: self.fidelity,
@@ -265,6 +262,20 @@ fn compensations(list: Spanned<Vec<Spanned<Compensation>>>) -> Result<Vec<Compen
     match found.is_empty() {
         true => Err(ConfigError::at(list.span(), "no compensations", "leave it out, or name \"none\"")),
         false => Ok(found),
+    }
+}
+
+/// Supplies as a list means them, all above 0.
+pub(super) fn supplies(list: Spanned<Range>) -> Result<Vec<Volts>, ConfigError> {
+    let span = list.span();
+    let values = list.get_ref().values().map_err(|message| {
+        ConfigError::at(span.clone(), message, "for example [0.9, 1.0, 1.1] or \"0.7:1.1:0.05\"")
+    })?;
+    match values.iter().find(|value| !(value.is_finite() && **value > 0.0)) {
+        Some(value) => {
+            Err(ConfigError::at(span, format!("a supply of {value} V"), "supplies are positive, in volts"))
+        }
+        None => Ok(values.into_iter().map(Volts).collect()),
     }
 }
 

@@ -3,6 +3,7 @@
 mod axes;
 mod cluster;
 mod design;
+mod design_operation;
 mod experiment;
 mod identity;
 mod memory_faults;
@@ -14,6 +15,7 @@ mod training_kinds;
 pub use axes::{Axes, Axis, Halving, Variation};
 pub use cluster::Cluster;
 pub use design::DesignFile;
+pub use design_operation::DesignOperation;
 pub use experiment::{Experiment, Operation, Range};
 pub use memory_faults::{Chips, MemoryAxis, MemoryFaults};
 pub use model::Model;

@@ -1,4 +1,4 @@
-//! Simulating cells whose delay depends on the edge of the output, or on the pin that caused it.
+//! Simulating cells whose delay depends on the edge of the output, or on the pin that caused it, event by event.
 
 use super::functional::evaluate;
 use super::lanes::{Lanes, multiversion};

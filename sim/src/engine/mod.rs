@@ -1,6 +1,7 @@
 //! Simulating netlists: settled values, latest arrival times, and waveforms.
 
 mod arc_delay;
+mod by_pin;
 mod functional;
 mod lanes;
 mod schedule;

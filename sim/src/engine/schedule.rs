@@ -1,5 +1,6 @@
 //! When nets can change at all: the times are found once a netlist, so that simulating needs no queue of events.
 
+use super::by_pin::{PinPlan, PinPlans, common_delay};
 use super::timed::DelayMode;
 use crate::netlist::{Cell, Delays, EdgeDelay, NetId, Netlist};
 use crate::units::Picoseconds;
@@ -20,6 +21,7 @@ pub(super) struct Schedule {
     /// Slots of the input pins at each step of each cell.
     pins: Vec<u32>,
     captures: Vec<Capture>,
+    by_pin: PinPlans,
     longest: usize,
 }
 
@@ -44,6 +46,8 @@ pub(super) enum OutputPlan {
     Delayed,
     /// Each slot is made of some states; entries from this one on in [`Schedule::captures`].
     Captured { captures: usize, delay: EdgeDelay },
+    /// Its delay depends on the pin.
+    ByPin(PinPlan),
 }
 
 /// Which states of the function decide an output's value from time T on.
@@ -59,14 +63,14 @@ pub(super) struct Capture {
 
 impl Schedule {
     /// Plans a netlist whose primary inputs change at `edges`, which ascend, except those that `held` says stay at a level
-    /// in all lanes (indexed by net). `None` if delays differ by pin.
+    /// in all lanes (indexed by net).
     pub(super) fn new(
         netlist: &Netlist,
         delays: &Delays,
         mode: DelayMode,
         edges: &[u32],
         held: &[Option<bool>],
-    ) -> Option<Self> {
+    ) -> Self {
         let mut level: Vec<Option<bool>> = held.to_vec();
         level[NetId::ZERO.index()] = Some(false);
         level[NetId::ONE.index()] = Some(true);
@@ -77,6 +81,7 @@ impl Schedule {
             plans: Vec::new(),
             pins: Vec::new(),
             captures: Vec::new(),
+            by_pin: PinPlans::default(),
             longest: 0,
         };
         let sources = 2 + netlist.inputs().iter().map(|port| port.width()).sum::<usize>();
@@ -107,21 +112,28 @@ impl Schedule {
                     schedule.push_constant(net, fixed);
                     continue;
                 }
-                let delay = delays.pin_independent(cell, net)?;
                 times.clear();
-                plan.outputs[pin] = if delay.rise == delay.fall && mode == DelayMode::Transport {
-                    times.extend(starts[1..].iter().map(|start| start + delay.rise.0));
-                    OutputPlan::Delayed
-                } else {
-                    let captures = schedule.captures.len();
-                    schedule.push_captures(&starts, delay, &mut times);
-                    OutputPlan::Captured { captures, delay }
+                let changing =
+                    cell.inputs().iter().enumerate().filter(|(_, input)| schedule.range(**input).len() > 1);
+                plan.outputs[pin] = match common_delay(delays, net, changing.map(|(pin, _)| pin)) {
+                    Some(delay) if delay.rise == delay.fall && mode == DelayMode::Transport => {
+                        times.extend(starts[1..].iter().map(|start| start + delay.rise.0));
+                        OutputPlan::Delayed
+                    }
+                    Some(delay) => {
+                        let captures = schedule.captures.len();
+                        schedule.push_captures(&starts, delay, &mut times);
+                        OutputPlan::Captured { captures, delay }
+                    }
+                    None => {
+                        OutputPlan::ByPin(schedule.push_by_pin(cell, (delays, net), mode, &plan, &starts, &mut times))
+                    }
                 };
                 schedule.push_net(&times);
             }
             schedule.plans.push(plan);
         }
-        Some(schedule)
+        schedule
     }
 
     fn push_net(&mut self, times: &[u32]) {
@@ -176,6 +188,30 @@ impl Schedule {
             times.push(now);
             self.captures.push(Capture { rise: rising as u32 - 1, fall: falling as u32 - 1, end: end as u32 });
         }
+    }
+
+    /// Plans an output whose delay depends on the pin.
+    fn push_by_pin(
+        &mut self,
+        cell: &Cell,
+        output: (&Delays, NetId),
+        mode: DelayMode,
+        plan: &CellPlan,
+        starts: &[u32],
+        times: &mut Vec<u32>,
+    ) -> PinPlan {
+        let slots = &self.pins[plan.pins..];
+        match cell.inputs().len() {
+            2 => self.by_pin.push::<2>(output, mode, starts, slots.as_chunks().0, times),
+            3 => self.by_pin.push::<3>(output, mode, starts, slots.as_chunks().0, times),
+            // A cell of one pin has one delay.
+            _ => self.by_pin.push::<4>(output, mode, starts, slots.as_chunks().0, times),
+        }
+    }
+
+    /// Outputs whose delay depends on the pin.
+    pub(super) fn by_pin(&self) -> &PinPlans {
+        &self.by_pin
     }
 
     /// Number of slots of all nets.

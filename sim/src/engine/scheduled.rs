@@ -4,8 +4,9 @@
 //! transport delay a change deletes those due at its time or later, so at T the last change due by then counts: with a
 //! slow fall the output is 1 if F is anywhere in \[T − fall, T − rise\], with a slow rise only if F is throughout
 //! \[T − rise, T − fall\]. Under inertial delay it becomes 1 when F has been throughout \[T − rise, T), 0 when F has
-//! nowhere been in \[T − fall, T), and else stays.
+//! nowhere been in \[T − fall, T), and else stays. Delays that depend on the pin: [`super::by_pin`].
 
+use super::by_pin::{self, PinScratch};
 use super::functional::evaluate;
 use super::lanes::{Lanes, multiversion};
 use super::schedule::{Capture, CellPlan, OutputPlan, Schedule};
@@ -28,6 +29,7 @@ struct Scratch {
     /// Lanes in which a function changes as a state begins.
     changes: Vec<Lanes>,
     suffixes: [Vec<Lanes>; 2],
+    by_pin: Box<PinScratch>,
 }
 
 impl Scheduled {
@@ -57,10 +59,11 @@ impl Scheduled {
         for &(net, level) in self.schedule.constants() {
             self.values[self.schedule.range(net).start] = Lanes::splat(level);
         }
-        let Scratch { changes, suffixes: [first, second] } = &mut self.scratch;
+        let Scratch { changes, suffixes: [first, second], .. } = &mut self.scratch;
         for states in [changes, first, second] {
             states.resize(longest.max(states.len()), Lanes::ZERO);
         }
+        self.schedule.by_pin().prepare(longest, &mut self.scratch.by_pin);
     }
 
     /// Gives an input that is not held its values: before the first edge, then from each edge on.
@@ -156,11 +159,24 @@ fn simulate<const IN: usize, const OUT: usize>(
     }
     let (outputs, functions) = outputs.split_at_mut(functions);
     for (pin, net) in cell.outputs().enumerate() {
-        if let OutputPlan::Captured { captures, delay } = plan.outputs[pin] {
+        let range = schedule.range(net);
+        let slots = &mut outputs[range.start - first..range.end - first];
+        let function = &functions[pin * schedule.longest()..];
+        if let OutputPlan::ByPin(plan) = plan.outputs[pin] {
+            let pins = |state: usize| states[state].map(|slot: u32| inputs[slot as usize]);
+            let Scratch { changes, by_pin: scratch, .. } = scratch;
+            by_pin::simulate(
+                (schedule.by_pin(), plan),
+                mode,
+                &function[..states.len()],
+                pins,
+                changes,
+                slots,
+                scratch,
+            );
+        } else if let OutputPlan::Captured { captures, delay } = plan.outputs[pin] {
             let captures = schedule.captures(captures, net);
-            let range = schedule.range(net);
-            let slots = &mut outputs[range.start - first..range.end - first];
-            let function = &functions[pin * schedule.longest()..][..states.len()];
+            let function = &function[..states.len()];
             slots[0] = function[0];
             match mode {
                 DelayMode::Transport => {
@@ -227,7 +243,7 @@ fn inertial(
 }
 
 /// The union of the items in a window, of which both ends only move on: two operations and one more an item.
-struct SlidingUnion<'s> {
+pub(super) struct SlidingUnion<'s> {
     items: &'s [Lanes],
     /// Unions from each item to `middle`.
     suffixes: &'s mut [Lanes],
@@ -238,13 +254,13 @@ struct SlidingUnion<'s> {
 }
 
 impl<'s> SlidingUnion<'s> {
-    fn new(items: &'s [Lanes], suffixes: &'s mut [Lanes]) -> Self {
+    pub(super) fn new(items: &'s [Lanes], suffixes: &'s mut [Lanes]) -> Self {
         Self { items, suffixes: &mut suffixes[..items.len()], middle: 0, rest: Lanes::ZERO, end: 0 }
     }
 
     /// The union of the items, each XOR `flip`, from `start` to before `end`; neither may be less than the last time.
     #[inline(always)]
-    fn of(&mut self, start: usize, end: usize, flip: Lanes) -> Lanes {
+    pub(super) fn of(&mut self, start: usize, end: usize, flip: Lanes) -> Lanes {
         while self.end < end {
             self.rest |= self.items[self.end] ^ flip;
             self.end += 1;

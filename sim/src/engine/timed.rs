@@ -1,8 +1,9 @@
 //! Waveforms: what every net does, picosecond by picosecond, after the inputs change.
 //!
-//! 512 vector pairs share every step. Where a cell has one delay an edge whichever pin causes it, the times at which a net
-//! can change at all are few and are found once a netlist ([`super::schedule`]); otherwise each net's waveform is a sorted
-//! list of events, merged from those of its driver's inputs ([`super::arc_delay`]).
+//! 512 vector pairs share every step. The times at which a net
+//! can change at all are few and are found once a netlist ([`super::schedule`]), also where delays depend on the pin
+//! ([`super::by_pin`]). Lists of events, merged from those of a driver's inputs ([`super::arc_delay`]), are the simpler way that it is
+//! held against.
 //!
 //! The circuit is taken as settled before the inputs change: once, from one vector to another (two-vector simulation), or at
 //! every edge of a clock, whether or not it has settled again by then (continuous simulation).
@@ -49,7 +50,7 @@ pub struct HeldInputs {
 
 #[derive(Clone, Debug)]
 enum Simulation {
-    /// Every possible time, where delays do not depend on the pin.
+    /// Every possible time.
     Scheduled(Scheduled),
     /// The times at which something happens.
     Events { arcs: Vec<Arcs>, waveforms: Waveforms },
@@ -76,6 +77,17 @@ impl<'n> TimedEngine<'n> {
         Self::with_edges(netlist, delays, mode, vec![0])
     }
 
+    /// The same by lists of events, which a schedule is held against: slower, and without plans.
+    ///
+    /// # Panics
+    /// If the delays are not one entry a net.
+    pub fn by_events(netlist: &'n Netlist, delays: &Delays, mode: DelayMode) -> Self {
+        let edges = vec![0];
+        let (arcs, waveforms) = (Arcs::of(netlist, delays), Waveforms::new(netlist, &edges));
+        let engine = Self::with_edges(netlist, delays, mode, edges);
+        Self { simulation: Simulation::Events { arcs, waveforms }, ..engine }
+    }
+
     /// An engine whose inputs change `cycles` times, at time 0 and then every `period`, however long the circuit takes to
     /// settle: several operations may be in flight. It is settled before time 0.
     ///
@@ -97,12 +109,8 @@ impl<'n> TimedEngine<'n> {
     fn with_edges(netlist: &'n Netlist, delays: &Delays, mode: DelayMode, edges: Vec<u32>) -> Self {
         assert_eq!(delays.net_count(), netlist.net_count(), "delays of every net");
         let held = vec![None; netlist.net_count()];
-        let simulation = match Schedule::new(netlist, delays, mode, &edges, &held) {
-            Some(schedule) => Simulation::Scheduled(Scheduled::new(Arc::new(schedule))),
-            None => {
-                Simulation::Events { arcs: Arcs::of(netlist, delays), waveforms: Waveforms::new(netlist, &edges) }
-            }
-        };
+        let schedule = Schedule::new(netlist, delays, mode, &edges, &held);
+        let simulation = Simulation::Scheduled(Scheduled::new(Arc::new(schedule)));
         Self { netlist, delays: delays.clone(), mode, edges, held, outdated: false, simulation }
     }
 
@@ -154,13 +162,12 @@ impl<'n> TimedEngine<'n> {
         self.outdated = false;
         if let Simulation::Scheduled(scheduled) = &mut self.simulation {
             let schedule = Schedule::new(self.netlist, &self.delays, self.mode, &self.edges, &self.held);
-            let schedule = schedule.expect("delays do not become dependent on pins");
             scheduled.replace(self.netlist, Arc::new(schedule));
         }
     }
 
     /// What holding inputs has come to, to be taken up again by engines of the same netlist, delays, mode and clock without
-    /// working it out anew. `None` where delays differ by pin, and so there is nothing to work out.
+    /// working it out anew. `None` where [lists of events](Self::by_events) are simulated, and so there is nothing to work out.
     pub fn plan(&mut self) -> Option<HeldInputs> {
         if self.outdated {
             self.reschedule();
@@ -176,9 +183,9 @@ impl<'n> TimedEngine<'n> {
     /// Holds the inputs that an engine of the same netlist, delays, mode and clock held when it made this plan, and no others.
     ///
     /// # Panics
-    /// If delays differ by pin.
+    /// If [lists of events](Self::by_events) are simulated.
     pub fn follow(&mut self, plan: &HeldInputs) {
-        let Simulation::Scheduled(scheduled) = &mut self.simulation else { panic!("delays differ by pin") };
+        let Simulation::Scheduled(scheduled) = &mut self.simulation else { panic!("lists of events have no plans") };
         self.held.clone_from(&plan.held);
         self.outdated = false;
         scheduled.replace(self.netlist, Arc::clone(&plan.schedule));

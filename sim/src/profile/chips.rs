@@ -50,7 +50,7 @@ pub fn simulate_chips(
         let thresholds = technology.thresholds(design.multiplier.netlist(), spec.seed, chip)?;
         let points = points.iter().map(|&point| {
             let physical = technology.weigh_chip(design.multiplier.netlist(), point.supply, &thresholds)?;
-            let critical = StaticTiming::new(design.multiplier.netlist(), &physical.delay).critical_delay();
+            let critical = StaticTiming::with_delays(design.multiplier.netlist(), &physical.delay).critical_delay();
             let critical_ps = f64::from(critical.0);
             let sampling = match point.at_own_speed(&physical) {
                 Ok(sampling) => sampling,
@@ -72,7 +72,8 @@ pub fn simulate_chips(
             let sequences =
                 Sequences::simulate(SequenceSpec { circuit, changing, sampling, critical, operations, seed });
             let sequences = sequences.expect("operands of at most 8 bits");
-            let nominal = sequences.activity().energy(&physical.transition_energy, physical.leakage, point.clock_ps);
+            let nominal =
+                sequences.activity().total().energy(&physical.transition_energy, physical.leakage, point.clock_ps);
             let energy_fj = nominal.switching.0 * technology.switching_factor(point.supply)
                 + nominal.leakage.0 * technology.leakage_factor(point.supply);
             Ok(ChipPoint {

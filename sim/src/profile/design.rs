@@ -57,7 +57,7 @@ impl Design {
     pub fn new(multiplier: Multiplier, technology: &Technology) -> Result<Self, MissingCells> {
         let netlist = multiplier.netlist();
         let physical = technology.weigh(netlist)?;
-        let timing = StaticTiming::new(netlist, &physical.delay);
+        let timing = StaticTiming::with_delays(netlist, &physical.delay);
         let product = product_table(&multiplier);
         let metrics = ErrorMetrics::of_multiplier(&multiplier, MetricOptions::default());
         Ok(Self { multiplier, product, metrics, physical, timing })
@@ -104,7 +104,7 @@ impl Design {
         }
         let netlist = self.multiplier.netlist();
         let physical = technology.weigh_at(netlist, supply)?;
-        let critical = StaticTiming::new(netlist, &physical.delay).critical_delay();
+        let critical = StaticTiming::with_delays(netlist, &physical.delay).critical_delay();
         Ok(physical.minimum_clock_ps(critical))
     }
 }

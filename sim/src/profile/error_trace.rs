@@ -140,7 +140,7 @@ impl SimulatedOperations {
             .par_chunks(LANES)
             .map_init(
                 || {
-                    let engine = TimedEngine::new(spec.netlist, &spec.physical.delay, spec.mode);
+                    let engine = TimedEngine::with_delays(spec.netlist, &spec.physical.delay, spec.mode);
                     (engine, LaneEnergy::new(&spec.physical.transition_energy))
                 },
                 |(engine, lane_energy), operations| simulate_block(&spec, engine, lane_energy, operations),

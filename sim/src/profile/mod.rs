@@ -1,6 +1,7 @@
 //! What the hardware does to numbers: error metrics, and errors and energy of every transition.
 
 mod chips;
+mod clocked_stage;
 mod design;
 mod error_profile;
 mod error_sums;
@@ -22,6 +23,8 @@ mod transitions;
 mod weighted;
 
 pub use chips::{ChipError, ChipPoint, ChipSpec, simulate_chips};
+pub(crate) use clocked_stage::{ClockedStage, LaneErrors, half_interval, settle};
+pub use clocked_stage::{DrawnActivity, DrawnTiming};
 pub use design::{Design, product_table};
 pub use error_profile::{ErrorProfile, ProfileMetadata};
 pub use error_trace::{ErrorTrace, Operation, OperationsError, SimulatedOperations};
@@ -36,6 +39,7 @@ pub use pass::Pass;
 pub(crate) use profile_file::Archive;
 pub use profile_file::ProfileError;
 pub use sequences::{Changing, SequenceSpec, Sequences};
+pub(crate) use sequences::{draw_operands, product_value};
 pub use stimulus::{Stimulus, StimulusError};
 pub use transitions::{NotTabulable, SampledErrors, TimingErrors, TransitionSpec, TransitionTable};
 pub use weighted::{MetricIntervals, Sampled, SampledMetrics};

@@ -33,7 +33,7 @@ impl Pass {
         }
         let own = technology.weigh_at(netlist, point.supply)?;
         let sampling = point.at_own_speed(&own)?;
-        let critical = StaticTiming::new(netlist, &own.delay).critical_delay();
+        let critical = StaticTiming::with_delays(netlist, &own.delay).critical_delay();
         Ok(Self { point, own: Some(own), critical, sampling })
     }
 

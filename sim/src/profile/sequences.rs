@@ -3,11 +3,11 @@
 //! Exact at any clock, where [`super::TransitionTable`] needs a circuit that has settled before each edge: several
 //! operations may be in flight. What it costs is that operations are drawn, not all taken.
 
+use super::clocked_stage::{ClockedStage, DrawnActivity, DrawnTiming, LaneErrors, Operands};
 use super::transitions::{NotTabulable, TimingErrors, TransitionSpec, port_planes};
 use crate::energy::SwitchingActivity;
-use crate::engine::{FunctionalEngine, LANES, Lanes, TimedEngine, lane_values, multiversion};
-use crate::multiplier::{NumberFormat, operand_value};
-use crate::netlist::Delays;
+use crate::engine::{LANES, Lanes, multiversion};
+use crate::multiplier::{Coding, NumberFormat, operand_value};
 use crate::technology::Sampling;
 use crate::units::Picoseconds;
 use rand::{RngExt, SeedableRng};
@@ -44,24 +44,21 @@ pub struct SequenceSpec<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sequences {
     changing: Changing,
-    operations: u64,
-    errors: TimingErrors,
-    error_rate_ci95: [f64; 2],
-    activity: SwitchingActivity,
+    timing: DrawnTiming,
+    activity: DrawnActivity,
 }
 
-/// Operations of a lane that count.
-const COUNTED: usize = 8;
-
 /// What comes of the sequences in one block of lanes.
-struct Block {
-    /// Wrong products of each lane.
-    wrong: Vec<u32>,
-    sum: i64,
-    absolute: u64,
-    squares: u128,
-    bit_errors: Vec<u64>,
-    activity: SwitchingActivity,
+type Block = (LaneErrors, SwitchingActivity);
+
+impl Changing {
+    /// Name of operands of which these change.
+    pub fn name(self) -> &'static str {
+        match self {
+            Changing::Activation => "weight-stationary",
+            Changing::Both => "pair",
+        }
+    }
 }
 
 impl Sequences {
@@ -71,185 +68,97 @@ impl Sequences {
     /// If the circuit is no multiplier of two operands of at most 16 bits.
     pub fn simulate(spec: SequenceSpec<'_>) -> Result<Self, NotTabulable> {
         spec.circuit.check_shape(16)?;
-        let blocks = spec.operations.div_ceil((LANES * COUNTED) as u64).max(1);
-        let delays = Delays::Single(spec.circuit.physical.delay.clone());
-        // Until the last change before time 0 could have made would be through, the past is not that of a sequence.
-        let period = spec.sampling.period.0.max(1);
-        let warm_up = spec.critical.0.div_ceil(period).max(1) as usize;
+        let blocks = spec.operations.div_ceil((LANES * ClockedStage::COUNTED) as u64).max(1);
+        let (netlist, mode) = (spec.circuit.netlist, spec.circuit.mode);
+        let delays = spec.circuit.physical.delay.clone();
+        let warm_up = ClockedStage::warm_up(spec.critical, spec.sampling);
         let blocks: Vec<Block> = (0..blocks)
             .into_par_iter()
             .map_init(
-                || {
-                    let (netlist, mode) = (spec.circuit.netlist, spec.circuit.mode);
-                    let period = Picoseconds(period);
-                    TimedEngine::clocked(netlist, &delays, mode, period, warm_up + COUNTED)
-                },
-                |engine, block| simulate_block(&spec, engine, warm_up, block),
+                || ClockedStage::new(netlist, &delays, mode, spec.sampling, warm_up),
+                |stage, block| simulate_block(&spec, stage, block),
             )
             .collect();
-        Ok(Self::sum_up(&spec, &blocks))
-    }
-
-    fn sum_up(spec: &SequenceSpec<'_>, blocks: &[Block]) -> Self {
-        let mut activity = SwitchingActivity::new(spec.circuit.netlist);
-        blocks.iter().for_each(|block| activity.merge(&block.activity));
-        let lanes: Vec<u32> = blocks.iter().flat_map(|block| block.wrong.iter().copied()).collect();
-        let operations = (lanes.len() * COUNTED) as u64;
-        let share = |count: f64| count / operations as f64;
-        let wrong: u64 = lanes.iter().map(|&wrong| u64::from(wrong)).sum();
-        let bits = blocks[0].bit_errors.len();
-        let bit_errors = |bit: usize| blocks.iter().map(|block| block.bit_errors[bit]).sum::<u64>();
-        let errors = TimingErrors {
-            error_rate: share(wrong as f64),
-            mean_error: share(blocks.iter().map(|block| block.sum).sum::<i64>() as f64),
-            mae: share(blocks.iter().map(|block| block.absolute).sum::<u64>() as f64),
-            mse: share(blocks.iter().map(|block| block.squares).sum::<u128>() as f64),
-            bit_error_rate: (0..bits).map(|bit| share(bit_errors(bit) as f64)).collect(),
-        };
-        let changing = spec.changing;
-        Self { changing, operations, error_rate_ci95: interval(&lanes, errors.error_rate), errors, activity }
+        let (errors, activity): (Vec<LaneErrors>, Vec<SwitchingActivity>) = blocks.into_iter().unzip();
+        let timing = DrawnTiming::of(&errors.iter().collect::<Vec<_>>());
+        Ok(Self { changing: spec.changing, timing, activity: DrawnActivity::of(netlist, activity) })
     }
 
     /// Name of the operands, as reports show it.
     pub fn stimulus(&self) -> String {
-        let kind = match self.changing {
-            Changing::Activation => "weight-stationary",
-            Changing::Both => "pair",
-        };
-        format!("{kind} uniform sequences, {} operations drawn", self.operations)
+        format!("{} uniform sequences, {} operations drawn", self.changing.name(), self.timing.operations)
     }
 
-    /// Operations that were simulated and counted.
-    pub fn operations(&self) -> u64 {
-        self.operations
+    /// Timing errors, sampled product less the one its operands settle to, and how sure they are.
+    pub fn timing(&self) -> &DrawnTiming {
+        &self.timing
     }
 
-    /// Timing errors: sampled product less the one its operands settle to.
+    /// Timing errors alone.
     pub fn errors(&self) -> &TimingErrors {
-        &self.errors
+        &self.timing.errors
     }
 
-    /// 95 % confidence interval of the error rate. Operations of one sequence share a weight and activations, so each
-    /// sequence counts as one observation.
-    pub fn error_rate_ci95(&self) -> [f64; 2] {
-        self.error_rate_ci95
-    }
-
-    /// Toggles of all operations. Where pulses merge, nets may toggle less often than their settled values change.
-    pub fn activity(&self) -> &SwitchingActivity {
+    /// Toggles of all operations.
+    pub fn activity(&self) -> &DrawnActivity {
         &self.activity
     }
 }
 
-/// Wilson's interval, with the number of observations at which a proportion has the variance that the lanes' have.
-fn interval(wrong: &[u32], rate: f64) -> [f64; 2] {
-    let lanes = wrong.len() as f64;
-    let square = |wrong: &u32| (f64::from(*wrong) / COUNTED as f64 - rate).powi(2);
-    let variance = wrong.iter().map(square).sum::<f64>() / (lanes - 1.0).max(1.0) / lanes;
-    let observations = match rate * (1.0 - rate) / variance {
-        ratio if ratio.is_finite() && ratio > 0.0 => ratio.clamp(1.0, lanes * COUNTED as f64),
-        _ => lanes,
-    };
-    const Z: f64 = 1.959_963_985;
-    let weight = Z * Z / observations;
-    let centre = (rate + weight / 2.0) / (1.0 + weight);
-    let half = Z / (1.0 + weight) * (rate * (1.0 - rate) / observations + weight / (4.0 * observations)).sqrt();
-    [(centre - half).max(0.0), (centre + half).min(1.0)]
-}
-
 multiversion! {
-    fn simulate_block(spec: &SequenceSpec<'_>, engine: &mut TimedEngine<'_>, warm_up: usize, block: u64) -> Block
-        = simulate_sequences
+    fn simulate_block(spec: &SequenceSpec<'_>, stage: &mut ClockedStage<'_>, block: u64) -> Block = simulate_sequences
 }
 
 #[inline(always)]
-fn simulate_sequences(spec: &SequenceSpec<'_>, engine: &mut TimedEngine<'_>, warm_up: usize, block: u64) -> Block {
-    let netlist = spec.circuit.netlist;
-    let product = netlist.outputs()[0].nets();
+fn simulate_sequences(spec: &SequenceSpec<'_>, stage: &mut ClockedStage<'_>, block: u64) -> Block {
     let mut rng = ChaCha8Rng::seed_from_u64(spec.seed);
     rng.set_stream(block);
+    let operands = draw_operands(&spec.circuit, spec.changing, stage.vectors(), &mut rng);
+    let mut activity = SwitchingActivity::new(spec.circuit.netlist);
+    let run = stage.run(&operands, &mut activity);
+    let mut errors = LaneErrors::new(spec.circuit.coding.product_bits() as usize);
+    for vector in stage.counted() {
+        errors.record(&run.captured[vector], &run.settled[vector], |code| product_value(spec.circuit.coding, code));
+    }
+    (errors, activity)
+}
+
+/// Draws operands of so many vectors.
+#[inline(always)]
+pub(crate) fn draw_operands(
+    circuit: &TransitionSpec<'_>,
+    changing: Changing,
+    vectors: usize,
+    rng: &mut ChaCha8Rng,
+) -> Operands {
     let mut draw = || Lanes(std::array::from_fn(|_| rng.random()));
-    let vectors = warm_up + COUNTED + 1;
     // By operand and vector, then by bit of the port.
     let mut ports: [Vec<Vec<Lanes>>; 2] = [Vec::new(), Vec::new()];
     for _ in 0..vectors {
-        let codes = (0..spec.circuit.activation_bits).map(|_| draw()).collect();
-        ports[0].push(port_planes(spec.circuit.coding, codes));
+        let codes = (0..circuit.activation_bits).map(|_| draw()).collect();
+        ports[0].push(port_planes(circuit.coding, codes));
     }
-    let weights = match spec.changing {
+    let weights = match changing {
         Changing::Activation => 1,
         Changing::Both => vectors,
     };
-    let width = netlist.inputs()[1].width();
+    let width = circuit.netlist.inputs()[1].width();
     ports[1].extend((0..weights).map(|_| (0..width).map(|_| draw()).collect()));
     ports[1].resize_with(vectors, Vec::new);
-    if spec.changing == Changing::Activation {
+    if changing == Changing::Activation {
         let weight = ports[1][0].clone();
         ports[1].fill(weight);
     }
-    let operands = ports.map(|vectors: Vec<Vec<Lanes>>| -> Vec<Vec<Lanes>> {
+    let by_bit = |vectors: Vec<Vec<Lanes>>| -> Vec<Vec<Lanes>> {
         (0..vectors[0].len()).map(|bit| vectors.iter().map(|planes| planes[bit]).collect()).collect()
-    });
-    for (port, operand) in operands.iter().enumerate() {
-        for (bit, values) in operand.iter().enumerate() {
-            engine.set_sequence(port, bit, values);
-        }
-    }
-    engine.run();
+    };
+    ports.map(by_bit).into()
+}
 
-    let mut result = Block {
-        wrong: vec![0; LANES],
-        sum: 0,
-        absolute: 0,
-        squares: 0,
-        bit_errors: vec![0; product.len()],
-        activity: SwitchingActivity::new(netlist),
-    };
-    let period = spec.sampling.period.0.max(1);
-    let start = warm_up as u32 * period;
-    let end = start + COUNTED as u32 * period;
-    result.activity.record_between(netlist, engine, [start, end].map(Picoseconds), (LANES * COUNTED) as u64);
-    let coding = spec.circuit.coding;
-    let value = |code: u32| match coding.format() {
+/// The number that a product's code stands for.
+pub(crate) fn product_value(coding: Coding, code: u32) -> i64 {
+    match coding.format() {
         NumberFormat::SignMagnitude => i64::from(coding.value(code)),
-        format => operand_value(code, product.len() as u32, format == NumberFormat::TwosComplement),
-    };
-    let mut settled = FunctionalEngine::new(netlist);
-    for vector in warm_up..vectors {
-        let before: Vec<Lanes> = netlist.nets().map(|net| settled.value(net)).collect();
-        for (port, operand) in operands.iter().enumerate() {
-            for (bit, values) in operand.iter().enumerate() {
-                settled.set_input(port, bit, values[vector]);
-            }
-        }
-        settled.settle();
-        // The first of these only says what the counted ones start from.
-        if vector == warm_up {
-            continue;
-        }
-        for (net, before) in netlist.nets().zip(&before) {
-            result.activity.count_settled(net, *before ^ settled.value(net));
-        }
-        let edge = (vector as u32 - 1) * period + spec.sampling.window.0;
-        let sampled: Vec<Lanes> = product.iter().map(|&net| engine.sampled(net, Picoseconds(edge))).collect();
-        let truth: Vec<Lanes> = product.iter().map(|&net| settled.value(net)).collect();
-        let mut wrong = Lanes::ZERO;
-        for (bit, (&sample, &truth)) in sampled.iter().zip(&truth).enumerate() {
-            wrong |= sample ^ truth;
-            result.bit_errors[bit] += u64::from((sample ^ truth).count_ones());
-        }
-        if wrong.is_zero() {
-            continue;
-        }
-        let (sampled, truth) = (lane_values(&sampled), lane_values(&truth));
-        for lane in wrong.set_lanes() {
-            let error = value(sampled[lane]) - value(truth[lane]);
-            // Two codes of zero are the same number.
-            result.wrong[lane] += u32::from(error != 0);
-            result.sum += error;
-            result.absolute += error.unsigned_abs();
-            result.squares += u128::from(error.unsigned_abs()).pow(2);
-        }
+        format => operand_value(code, coding.product_bits(), format == NumberFormat::TwosComplement),
     }
-    result
 }

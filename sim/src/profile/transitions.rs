@@ -49,7 +49,7 @@ impl TransitionSpec<'_> {
     }
 
     /// The same with operands of at most `most` bits.
-    pub(super) fn check_shape(&self, most: u32) -> Result<u32, NotTabulable> {
+    pub(crate) fn check_shape(&self, most: u32) -> Result<u32, NotTabulable> {
         let netlist = self.netlist;
         let widths: Vec<u32> =
             netlist.inputs().iter().chain(netlist.outputs()).map(|port| port.width() as u32).collect();
@@ -151,7 +151,7 @@ impl TransitionTable {
             .into_par_iter()
             .map_init(
                 || {
-                    let engine = TimedEngine::new(netlist, &spec.physical.delay, spec.mode);
+                    let engine = TimedEngine::with_delays(netlist, &spec.physical.delay, spec.mode);
                     (engine, LaneEnergy::new(&spec.physical.transition_energy))
                 },
                 |(engine, lane_energy), weight| {

@@ -2,8 +2,8 @@
 
 use super::Record;
 use crate::array::EnergyComponents;
+use crate::profile::half_interval;
 use serde::Serialize;
-use statrs::distribution::{ContinuousCDF, StudentsT};
 use std::collections::HashMap;
 
 /// A mean with its 95 % confidence interval over seeds.
@@ -24,14 +24,8 @@ impl Interval {
     /// If there are no values.
     pub fn of(values: &[f64]) -> Self {
         assert!(!values.is_empty(), "a mean needs values");
-        let n = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / n;
-        if values.len() == 1 {
-            return Self { mean, low: mean, high: mean };
-        }
-        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
-        let t = StudentsT::new(0.0, 1.0, n - 1.0).expect("positive degrees of freedom").inverse_cdf(0.975);
-        let half = t * (variance / n).sqrt();
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let half = half_interval(values);
         Self { mean, low: mean - half, high: mean + half }
     }
 }

@@ -1,6 +1,6 @@
 //! What `characterize` says of a design.
 
-use super::{TimingReport, VariationReport};
+use super::{MultiplyAccumulateReport, TimingReport, VariationReport};
 use crate::energy::EnergyBreakdown;
 use crate::engine::StaticTiming;
 use crate::kernel::{Candidate, Plan, Shape};
@@ -131,7 +131,7 @@ impl OperationEnergy {
     }
 
     /// Energy at `supply`, given that at nominal supply with the leakage of the very period.
-    fn at(nominal: EnergyBreakdown, technology: &Technology, supply: Volts) -> Self {
+    pub(super) fn at(nominal: EnergyBreakdown, technology: &Technology, supply: Volts) -> Self {
         let switching = technology.switching_factor(supply);
         let switching_fj = nominal.switching.0 * switching;
         let leakage_fj = nominal.leakage.0 * technology.leakage_factor(supply);
@@ -215,6 +215,10 @@ pub struct Drawn {
     pub seed: u64,
     /// 95 % confidence interval of the error rate.
     pub error_rate_ci95: [f64; 2],
+    /// 95 % confidence interval of the mean error.
+    pub mean_error_ci95: [f64; 2],
+    /// 95 % confidence interval of the energy of an operation, fJ.
+    pub total_fj_ci95: [f64; 2],
 }
 
 /// How inference multiplies matrices over a table of products.
@@ -289,6 +293,9 @@ pub struct Characterization {
     pub static_timing: Option<TimingReport>,
     /// One entry an operating point.
     pub operating_points: Vec<PointCharacterization>,
+    /// The multiplier with an accumulator behind it at the same operating points, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multiply_accumulate: Option<MultiplyAccumulateReport>,
     /// How matrices are multiplied over its table, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel: Option<KernelPlan>,
@@ -322,6 +329,7 @@ impl Characterization {
             variation: None,
             static_timing: None,
             operating_points: Vec::new(),
+            multiply_accumulate: None,
             kernel: None,
         }
     }
@@ -368,17 +376,23 @@ impl Characterization {
         seed: u64,
     ) {
         let Physical { transition_energy, leakage, .. } = physical;
-        let nominal = sequences.activity().energy(transition_energy, *leakage, point.clock_ps);
+        let activity = sequences.activity();
+        let nominal = activity.total().energy(transition_energy, *leakage, point.clock_ps);
+        let energy = OperationEnergy::at(nominal, technology, point.supply);
+        let half = activity.half_interval(transition_energy).0 * technology.switching_factor(point.supply);
+        let timing = sequences.timing();
         self.operating_points.push(PointCharacterization {
             supply_v: point.supply.0,
             clock_ps: point.clock_ps,
             timing: sequences.errors().clone(),
             stimulus: sequences.stimulus(),
-            energy: OperationEnergy::at(nominal, technology, point.supply),
+            energy,
             drawn: Some(Drawn {
-                operations: sequences.operations(),
+                operations: timing.operations,
                 seed,
-                error_rate_ci95: sequences.error_rate_ci95(),
+                error_rate_ci95: timing.error_rate_ci95,
+                mean_error_ci95: timing.mean_error_ci95,
+                total_fj_ci95: [energy.total_fj - half, energy.total_fj + half],
             }),
         });
     }

@@ -4,7 +4,8 @@ use super::condition::Bias;
 use super::liberty::WireLoad;
 use super::liberty_file::{FromLibraries, LibertyFiles};
 use super::{
-    CellData, Corner, DelayLaw, FlipFlop, LeakageLaw, OutputData, Technology, TemperatureLaw, Timing, Variation,
+    CellData, Corner, DelayLaw, DelayModel, FlipFlop, LeakageLaw, OutputData, PinDelay, Technology, TemperatureLaw,
+    Timing, Variation,
 };
 use crate::netlist::CellKind;
 use crate::units::{Femtofarads, Nanowatts, SquareMicrons, Volts};
@@ -42,6 +43,8 @@ struct File {
     output_load_ff: Option<f64>,
     delay_law: Option<Spanned<DelayLaw>>,
     #[serde(default)]
+    delay_model: DelayModel,
+    #[serde(default)]
     extrapolate: bool,
     leakage_law: LeakageLaw,
     temperature_law: Option<Spanned<TemperatureLaw>>,
@@ -64,6 +67,9 @@ struct CellFile {
     y: Option<OutputData>,
     sum: Option<OutputData>,
     carry: Option<OutputData>,
+    /// By output, then by input pin.
+    #[serde(default)]
+    pins: BTreeMap<String, BTreeMap<String, PinDelay>>,
     law: Option<DelayLaw>,
     gate_area_um2: Option<f64>,
 }
@@ -212,6 +218,7 @@ impl File {
             wire_load,
             output_load: Femtofarads(output_load),
             delay_law,
+            delay_model: self.delay_model,
             extrapolate: self.extrapolate,
             leakage_law: self.leakage_law,
             flip_flop,
@@ -252,6 +259,7 @@ impl CellFile {
                 ));
             }
         }
+        let pins = checked_pins(kind, &self.pins)?;
         self.law.iter().try_for_each(|law| check_law(&format!("{place}.law"), law, nominal))?;
         self.gate_area_um2.iter().try_for_each(|&area| gate_area(&place, area))?;
         Ok(CellData {
@@ -260,10 +268,44 @@ impl CellFile {
             leakage: Nanowatts(self.leakage_nw),
             input_capacitance: Femtofarads(self.input_capacitance_ff),
             timing: Timing::Linear(outputs),
+            pins,
             law: self.law,
             gate_area_um2: self.gate_area_um2,
         })
     }
+}
+
+/// Delays by output and input pin, in the order that a cell has them; of all its arcs or none.
+fn checked_pins(
+    kind: CellKind,
+    given: &BTreeMap<String, BTreeMap<String, PinDelay>>,
+) -> Result<Vec<Vec<PinDelay>>, String> {
+    let place = format!("cells.{}.pins", kind.name());
+    let inputs = &["a", "b", "c", "d"][..kind.inputs()];
+    if given.is_empty() {
+        return Ok(Vec::new());
+    }
+    let outputs = kind.output_names();
+    if !given.keys().all(|name| outputs.contains(&name.as_str())) || given.len() != outputs.len() {
+        return Err(format!("{place} needs exactly the outputs {outputs:?}"));
+    }
+    let of_output = |output: &&str| {
+        let pins = &given[*output];
+        if !pins.keys().map(String::as_str).eq(inputs.iter().copied()) {
+            return Err(format!("{place}.{output} needs exactly the pins {inputs:?}"));
+        }
+        for (name, PinDelay { rise_ps, rise_ps_per_ff, fall_ps, fall_ps_per_ff }) in pins {
+            let delays = [
+                ("rise_ps", *rise_ps),
+                ("rise_ps_per_ff", *rise_ps_per_ff),
+                ("fall_ps", *fall_ps),
+                ("fall_ps_per_ff", *fall_ps_per_ff),
+            ];
+            plausible(&format!("{place}.{output}.{name}"), &delays)?;
+        }
+        Ok(pins.values().copied().collect())
+    };
+    outputs.iter().map(of_output).collect()
 }
 
 /// A law that is one, and covers the nominal supply.

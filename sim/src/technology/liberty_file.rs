@@ -119,6 +119,7 @@ impl FromLibraries {
                 leakage: Nanowatts(cell.leakage_nw),
                 input_capacitance: Femtofarads(pins.iter().sum::<f64>() / pins.len() as f64),
                 timing: Timing::Tables(tables),
+                pins: Vec::new(),
                 law: None,
                 gate_area_um2: None,
             };

@@ -44,6 +44,27 @@ pub struct OutputData {
     pub fall_energy_fj: f64,
 }
 
+/// Delay from one input pin to an output, linear in the load, at nominal supply.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PinDelay {
+    /// Intrinsic delay of a rising output, ps.
+    pub rise_ps: f64,
+    /// Its slope over load, ps/fF.
+    pub rise_ps_per_ff: f64,
+    /// Intrinsic delay of a falling output, ps.
+    pub fall_ps: f64,
+    /// Its slope over load, ps/fF.
+    pub fall_ps_per_ff: f64,
+}
+
+impl PinDelay {
+    /// `[rise, fall]` under a load, fF.
+    fn at(&self, load: f64) -> [f64; 2] {
+        [self.rise_ps + self.rise_ps_per_ff * load, self.fall_ps + self.fall_ps_per_ff * load]
+    }
+}
+
 /// How fast a cell is, and what a transition of its outputs costs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Timing {
@@ -66,6 +87,8 @@ pub struct CellData {
     pub input_capacitance: Femtofarads,
     /// Delay and internal energy of its outputs.
     pub timing: Timing,
+    /// Where delay is linear and known by pin, `[output][pin]`; the outputs' own is the mean.
+    pub pins: Vec<Vec<PinDelay>>,
     /// Its own delay over supply, if it does not follow the technology's.
     pub law: Option<DelayLaw>,
     /// W·L of the transistor that its delay depends on, µm², if it is not the technology's.
@@ -116,6 +139,7 @@ pub struct Technology {
     wire_load: WireLoad,
     output_load: Femtofarads,
     delay_law: DelayLaw,
+    delay_model: DelayModel,
     /// Whether supplies outside the delay law are allowed.
     extrapolate: bool,
     leakage_law: LeakageLaw,
@@ -141,15 +165,28 @@ impl Technology {
         &self.name
     }
 
-    /// The name, with corner and temperature where they are not those of the cell data.
+    /// The name, with corner and temperature where they are not those of the cell data, and the delay model where it is not
+    /// the default.
     pub fn label(&self) -> String {
         let corner = self.corner.clone();
         let heat = (self.bias.celsius != self.bias.data_c).then(|| format!("{} °C", self.bias.celsius));
-        let condition: Vec<String> = corner.into_iter().chain(heat).collect();
+        let model =
+            (self.delay_model != DelayModel::default()).then(|| format!("delays {}", self.delay_model.name()));
+        let condition: Vec<String> = corner.into_iter().chain(heat).chain(model).collect();
         match condition.is_empty() {
             true => self.name.clone(),
             false => format!("{} ({})", self.name, condition.join(", ")),
         }
+    }
+
+    /// Which delays are simulated.
+    pub fn delay_model(&self) -> DelayModel {
+        self.delay_model
+    }
+
+    /// The same technology with other delays simulated.
+    pub fn with_delay_model(self, delay_model: DelayModel) -> Technology {
+        Self { delay_model, ..self }
     }
 
     /// The supply all cell data hold at.

@@ -6,6 +6,7 @@ use super::liberty::{CLOCK_SLEW_PS, OutputTiming};
 use super::{FlipFlop, MissingCells, PointError, Technology, Timing};
 use crate::netlist::{CellKind, Delays, EdgeDelay, NetId, Netlist};
 use crate::units::{Femtofarads, Femtojoules, Nanowatts, Picoseconds, SquareMicrons, Volts};
+use serde::Deserialize;
 use std::collections::BTreeSet;
 
 /// What a netlist weighs in a technology: delays, loads, energies and leakage.
@@ -18,11 +19,15 @@ pub struct Physical {
     pub area: SquareMicrons,
     /// Total leakage.
     pub leakage: Nanowatts,
+    /// The delays that are simulated: those below that the technology's [`DelayModel`] chooses.
+    pub delay: Delays,
     /// Delay from a change at any input of the driving cell to this net, rising and falling averaged; 0 for constants
     /// and inputs. Indexed by net.
-    pub delay: Vec<Picoseconds>,
-    /// The same delays before averaging.
+    pub averaged_delay: Vec<Picoseconds>,
+    /// The same delays before averaging edges: means over the input pins.
     pub edge_delay: Vec<EdgeDelay>,
+    /// The same before averaging pins, where the technology knows them; the mean otherwise.
+    pub arc_delay: Vec<[EdgeDelay; 4]>,
     /// Energy of one transition of this net: internal energy of its driver, rising and falling averaged, plus ½CV² of
     /// the pins it drives. An input's transition charges only pins. Indexed by net.
     pub transition_energy: Vec<Femtojoules>,
@@ -33,13 +38,27 @@ pub struct Physical {
 }
 
 /// How much of what a technology knows about delays is simulated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum DelayModel {
     /// Rising and falling averaged: one delay an output, by far the fastest to simulate.
     #[default]
     Averaged,
     /// Rising and falling apart.
     RiseFall,
+    /// Rising and falling apart, from each input pin.
+    ByPin,
+}
+
+impl DelayModel {
+    /// Name in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            DelayModel::Averaged => "averaged",
+            DelayModel::RiseFall => "rise-fall",
+            DelayModel::ByPin => "by-pin",
+        }
+    }
 }
 
 impl Physical {
@@ -52,8 +71,9 @@ impl Physical {
     /// Delays by cell output.
     pub fn delays(&self, model: DelayModel) -> Delays {
         match model {
-            DelayModel::Averaged => Delays::Single(self.delay.clone()),
+            DelayModel::Averaged => Delays::Single(self.averaged_delay.clone()),
             DelayModel::RiseFall => Delays::Edge(self.edge_delay.clone()),
+            DelayModel::ByPin => Delays::Arc(self.arc_delay.clone()),
         }
     }
 }
@@ -79,8 +99,7 @@ struct Scales<'a> {
 
 impl Technology {
     /// Weighs a netlist at the nominal supply, in the condition that the cell data hold at. Left out: wires beyond the
-    /// load per fanout, and differences between the pins of a cell; of technologies whose delay is linear in the load, slews
-    /// too.
+    /// load per fanout; of technologies whose delay is linear in the load, slews too.
     pub fn weigh(&self, netlist: &Netlist) -> Result<Physical, MissingCells> {
         self.weigh_scaled(netlist, &Scales { supply: None, delay: &|_, _| 1.0, leakage: &|_| 1.0, registers: 1.0 })
     }
@@ -128,7 +147,9 @@ impl Technology {
         let mut physical = Physical {
             area: SquareMicrons::default(),
             leakage: Nanowatts::default(),
-            delay: vec![Picoseconds(0); netlist.net_count()],
+            delay: Delays::Single(Vec::new()),
+            averaged_delay: vec![Picoseconds(0); netlist.net_count()],
+            arc_delay: vec![[EdgeDelay::default(); 4]; netlist.net_count()],
             edge_delay: vec![EdgeDelay::default(); netlist.net_count()],
             transition_energy: netlist.nets().map(charge).collect(),
             launch: register(clock_to_output_ps + clock_to_output_ps_per_ff * heaviest),
@@ -141,15 +162,18 @@ impl Technology {
             physical.leakage += data.leakage * (scales.leakage)(place);
             let slowdown = (scales.delay)(place, cell.kind());
             for net in cell.outputs() {
-                let OutputTiming { delay, energy, .. } = timings[net.index()];
+                let OutputTiming { delay, pins, energy, .. } = timings[net.index()];
                 let [rise, fall] = delay.map(|delay| slowdown * delay);
                 let whole = |delay: f64| Picoseconds(delay.round().clamp(1.0, LONGEST_PS) as u32);
-                physical.delay[net.index()] = whole((rise + fall) / 2.0);
+                physical.averaged_delay[net.index()] = whole((rise + fall) / 2.0);
                 physical.edge_delay[net.index()] = EdgeDelay { rise: whole(rise), fall: whole(fall) };
+                physical.arc_delay[net.index()] =
+                    pins.map(|[rise, fall]| EdgeDelay { rise: whole(slowdown * rise), fall: whole(slowdown * fall) });
                 let internal = (energy[0] + energy[1]) / 2.0;
                 physical.transition_energy[net.index()] += Femtojoules(internal);
             }
         }
+        physical.delay = physical.delays(self.delay_model);
         Ok(physical)
     }
 
@@ -177,10 +201,15 @@ impl Technology {
         if let (Some(supply), 2..) = (supply, liberty.supplies.len()) {
             let all: Vec<_> = (0..liberty.supplies.len()).map(|place| self.timings(netlist, loads, place)).collect();
             for (net, timing) in nominal.iter_mut().enumerate() {
+                let between = |of: &dyn Fn(&OutputTiming) -> f64| {
+                    let delays: Vec<f64> = all.iter().map(|library| of(&library[net]).max(SHORTEST_PS)).collect();
+                    Curve::new(&liberty.supplies, &delays).at(supply.0)
+                };
                 for edge in 0..2 {
-                    let delays: Vec<f64> =
-                        all.iter().map(|library| library[net].delay[edge].max(SHORTEST_PS)).collect();
-                    timing.delay[edge] = Curve::new(&liberty.supplies, &delays).at(supply.0);
+                    timing.delay[edge] = between(&|timing| timing.delay[edge]);
+                    for pin in 0..timing.pins.len() {
+                        timing.pins[pin][edge] = between(&|timing| timing.pins[pin][edge]);
+                    }
                 }
             }
         }
@@ -189,7 +218,7 @@ impl Technology {
 
     /// The same with the tables of one library: slews are propagated from the registers on.
     fn timings(&self, netlist: &Netlist, loads: &[Femtofarads], library: usize) -> Vec<OutputTiming> {
-        let idle = OutputTiming { delay: [0.0; 2], slew: [0.0; 2], energy: [0.0; 2] };
+        let idle = OutputTiming::default();
         let mut timings = vec![idle; netlist.net_count()];
         if let Some(liberty) = &self.liberty {
             for net in netlist.inputs().iter().flat_map(|port| port.nets()) {
@@ -202,13 +231,18 @@ impl Technology {
             let inputs: Vec<[f64; 2]> = cell.inputs().iter().map(|net| timings[net.index()].slew).collect();
             for (place, net) in cell.outputs().enumerate() {
                 let load = loads[net.index()].0;
-                timings[net.index()] = match &self.cells[&cell.kind()].timing {
+                let data = &self.cells[&cell.kind()];
+                timings[net.index()] = match &data.timing {
                     Timing::Linear(outputs) => {
                         let output = &outputs[place];
                         let rise = output.rise_ps + output.rise_ps_per_ff * load;
                         let fall = output.fall_ps + output.fall_ps_per_ff * load;
                         let energy = [output.rise_energy_fj, output.fall_energy_fj];
-                        OutputTiming { delay: [rise, fall], energy, ..idle }
+                        let mut pins = [[rise, fall]; 4];
+                        for (pin, delay) in pins.iter_mut().zip(data.pins.get(place).into_iter().flatten()) {
+                            *pin = delay.at(load);
+                        }
+                        OutputTiming { delay: [rise, fall], pins, energy, ..idle }
                     }
                     Timing::Tables(tables) => tables[library].output(place, load, &inputs),
                 };

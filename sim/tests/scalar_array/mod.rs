@@ -24,7 +24,7 @@ struct Cycle {
 
 impl<'a> ScalarStage<'a> {
     pub(crate) fn new(netlist: &'a Netlist, physical: &'a Physical, window: Picoseconds, mode: DelayMode) -> Self {
-        Self { netlist, physical, delays: Delays::Single(physical.delay.clone()), window, mode }
+        Self { netlist, physical, delays: physical.delay.clone(), window, mode }
     }
 
     fn cycle(&self, from: [u64; 2], to: [u64; 2]) -> Cycle {

@@ -1,9 +1,11 @@
 //! Columns of elements at work on one block of rows.
 
+use super::super::accumulator::product_bit;
 use super::GateInference;
 use super::stage::{Stage, StageTally};
 use super::stream::{Layout, delayed};
 use crate::engine::{LANES, Lanes, lane_values};
+use crate::multiplier::NumberFormat;
 use crate::units::Picoseconds;
 
 /// Steps of a column from which on it has lanes of its own; shorter columns share theirs.
@@ -156,7 +158,7 @@ impl<'g, 'a> Element<'g, 'a> {
         });
         let product_bits = self.multiplier.captured.len();
         let bits = self.accumulator.captured.len();
-        let signed = self.gates.spec.signed;
+        let format = if self.gates.spec.signed { NumberFormat::TwosComplement } else { NumberFormat::Unsigned };
         let mut product = vec![Lanes::ZERO; product_bits];
         let (mut above, mut below) = (vec![Lanes::ZERO; bits], vec![Lanes::ZERO; bits]);
         for (block, (&present, &counted)) in set.present.iter().zip(&set.counted).enumerate() {
@@ -176,10 +178,10 @@ impl<'g, 'a> Element<'g, 'a> {
             self.multiplier.run(counted, &mut tally.multiplier);
             for bit in 0..bits {
                 self.accumulator.stream(0, bit, sums[block][bit], above[bit]);
-                // Two's complement is extended by its sign. A bubble's product is zero.
-                let source = if signed { bit.min(product_bits - 1) } else { bit };
-                let lanes = self.multiplier.captured.get(source).map_or(Lanes::ZERO, |&captured| captured & counted);
-                let before = product.get(source).copied().unwrap_or(Lanes::ZERO);
+                // A bubble's product is zero.
+                let source = product_bit(format, product_bits, bit);
+                let lanes = source.map_or(Lanes::ZERO, |source| self.multiplier.captured[source] & counted);
+                let before = source.map_or(Lanes::ZERO, |source| product[source]);
                 self.accumulator.stream(1, bit, lanes, before);
             }
             for (product, &captured) in product.iter_mut().zip(&self.multiplier.captured) {

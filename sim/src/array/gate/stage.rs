@@ -50,7 +50,7 @@ impl StageTally {
 impl<'a> Stage<'a> {
     /// The register behind the gates captures `window` after their operands change, at nominal speed.
     pub(super) fn new(spec: StageSpec<'a>, mode: DelayMode, window: Picoseconds, signed: bool) -> Self {
-        let engine = TimedEngine::new(spec.netlist, &spec.physical.delay, mode);
+        let engine = TimedEngine::with_delays(spec.netlist, &spec.physical.delay, mode);
         let bits = spec.netlist.outputs()[0].width();
         let planes = || vec![Lanes::ZERO; bits];
         Self { spec, engine, window, captured: planes(), settled: planes(), signed }
@@ -61,7 +61,7 @@ impl<'a> Stage<'a> {
         for bit in 0..self.spec.netlist.inputs()[1].width() {
             self.engine.hold_input(1, bit, code >> bit & 1 == 1);
         }
-        self.engine.plan().expect("one delay an output")
+        self.engine.plan().expect("a scheduled engine")
     }
 
     /// The plan in which no operand is held.
@@ -69,7 +69,7 @@ impl<'a> Stage<'a> {
         for bit in 0..self.spec.netlist.inputs()[1].width() {
             self.engine.set_input(1, bit, Lanes::ZERO, Lanes::ZERO);
         }
-        self.engine.plan().expect("one delay an output")
+        self.engine.plan().expect("a scheduled engine")
     }
 
     pub(super) fn follow(&mut self, plan: &HeldInputs) {

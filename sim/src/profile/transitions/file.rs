@@ -34,7 +34,7 @@ impl TransitionSpec<'_> {
             parts.numbers(cell.inputs().iter().map(|net| net.index() as u64));
             parts.numbers(cell.outputs().map(|net| net.index() as u64));
         }
-        parts.numbers(physical.delay.iter().map(|delay| u64::from(delay.0)));
+        parts.text(&format!("{:?}", physical.delay));
         parts.numbers(physical.transition_energy.iter().map(|energy| energy.0.to_bits()));
         let mode = match mode {
             DelayMode::Transport => 0,
@@ -166,6 +166,7 @@ impl Reader<'_> {
 mod tests {
     use super::*;
     use crate::multiplier::{Coding, Family, MultiplierSpec};
+    use crate::netlist::Delays;
     use crate::netlist::Netlist;
     use crate::technology::{Physical, Technology};
     use crate::units::Femtojoules;
@@ -222,7 +223,8 @@ mod tests {
         let own = spec(&array, &physical);
         let other_gates = weighed(&wallace);
         let (mut slower, mut dearer) = (physical.clone(), physical.clone());
-        slower.delay.last_mut().unwrap().0 += 1;
+        let Delays::Single(delays) = &mut slower.delay else { unreachable!("the default is one delay an output") };
+        delays.last_mut().unwrap().0 += 1;
         *dearer.transition_energy.last_mut().unwrap() += Femtojoules(1e-9);
         let mut hashes = vec![
             own.sha256(),

@@ -47,10 +47,12 @@ pub struct CellTables {
 }
 
 /// An output under a load: `[rise, fall]`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct OutputTiming {
     /// Mean delay of the pins, ps.
     pub(crate) delay: [f64; 2],
+    /// Delay of each pin, ps.
+    pub(crate) pins: [[f64; 2]; 4],
     /// Slew that the slowest pin brings, ps.
     pub(crate) slew: [f64; 2],
     /// Internal energy of an edge, fJ.
@@ -60,15 +62,17 @@ pub(crate) struct OutputTiming {
 impl CellTables {
     /// What an output does that drives `load`, fF, if the inputs have these slews, ps, `[rise, fall]`.
     pub(crate) fn output(&self, output: usize, load: f64, inputs: &[[f64; 2]]) -> OutputTiming {
-        let mut timing = OutputTiming { delay: [0.0; 2], slew: [0.0; 2], energy: [0.0; 2] };
+        let mut timing = OutputTiming::default();
         let pins = self.arcs[output].iter().zip(inputs);
-        for (arcs, &slews) in pins {
+        for (pin, (arcs, &slews)) in pins.enumerate() {
             let share = 1.0 / (arcs.len() * inputs.len()) as f64;
             let mut slew = [0.0; 2];
             for arc in arcs {
                 let input = arc.input_slew(slews);
                 for edge in 0..2 {
-                    timing.delay[edge] += share * arc.delay[edge].at(input[edge], load);
+                    let delay = arc.delay[edge].at(input[edge], load);
+                    timing.delay[edge] += share * delay;
+                    timing.pins[pin][edge] += delay / arcs.len() as f64;
                     // Tables that begin at large loads may go on below zero.
                     slew[edge] += arc.slew[edge].at(input[edge], load).max(0.0) / arcs.len() as f64;
                 }
