@@ -5,11 +5,11 @@ use crate::behaviour::{Behaviour, behaviour, report};
 use crate::catalogue::{ARRAYS, MEMORIES, Source, TECHNOLOGIES, relative};
 use crate::failure::Failure;
 use crate::faulty_memory::FaultyMemory;
-use crate::onnx::{self, Imported};
 use crate::operating_points::DesignRequest;
 use crate::output::write_atomically;
 use crate::progress::Console;
 use crate::shelf::{HashedDataset, HashedDesign, Shelf};
+use crate::start::{Start, network};
 use crate::transition_cache::TransitionCache;
 use axtrain_sim::array::{Accumulator, Dataflow, Memories, OnTimingError, Overflow, SystolicArray};
 use axtrain_sim::config::{Axes, Experiment};
@@ -21,7 +21,7 @@ use axtrain_sim::technology::{
     ConditionError, MissingCells, OperatingPoint, PointError, Technology, TechnologyError,
 };
 use axtrain_sim::units::Volts;
-use axtrain_sim::workload::{Architecture, Dataset, FloatLayer, InputNormalisation, StateDictError, read_state_dict};
+use axtrain_sim::workload::{Architecture, Dataset};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -78,52 +78,6 @@ pub(crate) struct Study {
     text: String,
 }
 
-/// Weights of another program that training starts from.
-pub(crate) struct Start {
-    /// One entry a layer.
-    #[cfg_attr(not(feature = "train"), expect(dead_code, reason = "without training it is only checked"))]
-    pub(crate) layers: Arc<Vec<FloatLayer>>,
-    /// Of the file, and of what is taken for what.
-    pub(crate) sha256: String,
-}
-
-impl Start {
-    fn load(
-        experiment: &Experiment,
-        architecture: &Architecture,
-        file: (&str, &str),
-        folder: &Path,
-    ) -> Result<Option<Self>, Failure> {
-        let training = &experiment.training;
-        let Some(start) = &training.start else { return Ok(None) };
-        let path = relative(folder, start.get_ref());
-        let refused = |error: &dyn std::fmt::Display, help: &str| {
-            let message = format!("{}: {error}", path.display());
-            Failure::in_file(file, Some(start.span()), message, Some(help.to_owned()))
-        };
-        let bytes = std::fs::read(&path).map_err(|error| {
-            refused(&error, "name a file that safetensors.torch.save_file(model.state_dict(), …) wrote")
-        })?;
-        let names = training.start_layers.as_deref();
-        let input = training.start_input.as_ref();
-        let layers = read_state_dict(&bytes, architecture, names, input).map_err(|error| {
-            let help = match error {
-                StateDictError::PaddedInput { .. } | StateDictError::InputChannels { .. } => {
-                    "make training.input_mean and input_std those that it was trained with"
-                }
-                _ => "make [model] the network that was trained, or say what is what with training.start_layers",
-            };
-            refused(&error, help)
-        })?;
-        let mut description = format!("{} {names:?}", sha256(&bytes));
-        if let Some(InputNormalisation { mean, deviation }) = input {
-            description += &format!(" {mean:?} {deviation:?}");
-        }
-        let sha256 = sha256(description.as_bytes());
-        Ok(Some(Self { layers: Arc::new(layers), sha256 }))
-    }
-}
-
 /// One variation of a sweep of several: the name of its folder, and its value of each axis.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
@@ -166,24 +120,7 @@ pub(crate) fn prepare(
     let dataset = shelf.datasets.get(format!("{} {images:?}", experiment.dataset), || {
         Ok::<_, Failure>(HashedDataset::new(dataset(&experiment, folder)?))
     })?;
-    let model = &experiment.model;
-    let images_and_classes = (dataset.shape, dataset.classes.len());
-    let (architecture, start) = match onnx::import(&experiment, images_and_classes, source.parts(), folder)? {
-        Some(Imported { architecture, layers, bytes }) => {
-            (architecture, Some(Start { layers: Arc::new(layers), sha256: sha256(&bytes) }))
-        }
-        None => {
-            let architecture = Architecture::new(dataset.shape, &model.layers, dataset.classes.len());
-            let architecture = architecture.map_err(|error| {
-                let help = Some("change the layers under [model]".to_owned());
-                Failure::in_file(source.parts(), Some(model.span.clone()), error, help)
-            })?;
-            match Start::load(&experiment, &architecture, source.parts(), folder)? {
-                Some(start) => (architecture.folded(), Some(start)),
-                None => (architecture, None),
-            }
-        }
-    };
+    let (architecture, start) = network(&experiment, &dataset, source.parts(), folder)?;
     let cells = sha256(format!("{technology:?}").as_bytes());
     let designs = experiment.designs.iter().map(|multiplier| {
         let key = format!("{multiplier:?} {cells}");
