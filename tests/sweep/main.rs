@@ -201,7 +201,7 @@ fn a_run_that_is_killed_again_and_again_ends_like_one_that_is_not() {
     let mut killed = 0;
     for _ in 0..20 {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        let milliseconds = 20 + (state >> 33) % 700;
+        let milliseconds = 20 + (state >> 33) % 1400;
         let mut child =
             command(&folder, &["sweep", "s.toml", "--runs", "killed", "-q"]).stdout(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(milliseconds));
@@ -213,8 +213,9 @@ fn a_run_that_is_killed_again_and_again_ends_like_one_that_is_not() {
     }
     assert!(killed > 5, "only {killed} were killed");
     // What a process that is killed while it writes leaves behind; its number may come again.
-    let unfinished = folder.join("killed/small/points/.half.json.1-0.tmp");
-    fs::write(&unfinished, "{").unwrap();
+    let points = folder.join("killed/small/points");
+    fs::create_dir_all(&points).unwrap();
+    fs::write(points.join(".half.json.1-0.tmp"), "{").unwrap();
     succeed(&folder, &["sweep", "s.toml", "--runs", "killed", "-q"]);
     assert_same(&folder.join("calm"), &folder.join("killed"));
 }
