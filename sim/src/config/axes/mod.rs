@@ -288,8 +288,9 @@ options = ["--exclusive"]
 
     #[test]
     fn only_sweeps_have_axes() {
-        const SWEEPS: [&str; 7] = [
+        const SWEEPS: [&str; 8] = [
             "formats.toml",
+            "late-products.toml",
             "many-records.toml",
             "memory-values.toml",
             "methods-small.toml",
