@@ -232,11 +232,8 @@ impl<'a> Meter<'a> {
             });
             Ok((score(&all), layers.collect()))
         };
-        let found: Vec<(Scored, Vec<(Scored, f64)>)> =
-            chips.par_iter().map(of_chip).collect::<Result<_, Failure>>()?;
-        let mean = |value: &dyn Fn(&(Scored, Vec<(Scored, f64)>)) -> f64| {
-            found.iter().map(value).sum::<f64>() / found.len() as f64
-        };
+        let found: Vec<OnChip> = chips.par_iter().map(of_chip).collect::<Result<_, Failure>>()?;
+        let mean = |value: &dyn Fn(&OnChip) -> f64| found.iter().map(value).sum::<f64>() / found.len() as f64;
         let alone = |layer: usize| Scored {
             accuracy: mean(&|(_, layers)| layers[layer].0.accuracy),
             loss: mean(&|(_, layers)| layers[layer].0.loss),
@@ -286,6 +283,9 @@ struct Measured {
     alone: Vec<Scored>,
     errors: Errors,
 }
+
+/// On one chip all layers together, and each alone with the mean square of its weights' errors.
+type OnChip = (Scored, Vec<(Scored, f64)>);
 
 /// Which errors there were.
 #[cfg_attr(not(feature = "train"), expect(dead_code, reason = "only the trainer says what they lead one to expect"))]
