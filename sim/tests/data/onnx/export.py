@@ -1,6 +1,6 @@
 # Exports networks with PyTorch 2.15 and onnx, and what PyTorch computes with them:
 # python export.py ../state_dict/digits.safetensors
-import sys, numpy as np, torch
+import sys, numpy as np, onnx, torch
 from torch.nn.functional import avg_pool2d, max_pool2d, relu
 from safetensors.torch import load_file
 
@@ -45,6 +45,13 @@ class Residual(torch.nn.Module):
 def export(net, name, image, dynamo):
     torch.onnx.export(net, (image,), name, input_names=["image"], output_names=["scores"], dynamo=dynamo,
                       **({"external_data": False} if dynamo else {}))
+    # Without the exporter's notes on where the source stands and what it did.
+    model = onnx.load(name)
+    for part in (model, model.graph, *model.graph.node, *model.graph.initializer, *model.graph.input, *model.graph.output):
+        part.doc_string = ""
+        del part.metadata_props[:]
+    del model.graph.value_info[:]
+    onnx.save(model, name)
 
 
 torch.manual_seed(3)
