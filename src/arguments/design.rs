@@ -44,7 +44,6 @@ impl From<DelayModelOption> for DelayModel {
     }
 }
 
-#[cfg(feature = "train")]
 /// Which operands change from one operation to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum StimulusOption {

@@ -85,6 +85,7 @@ pub(crate) struct ExperimentOptions {
     pub(crate) json: bool,
 }
 
+#[cfg(feature = "train")]
 #[derive(Debug, Args)]
 pub(crate) struct SweepOptions {
     /// Experiment file; its table `sweep` chooses among the variations, `cluster` says what to ask a cluster for
