@@ -225,18 +225,15 @@ impl PinPlans {
     }
 }
 
-/// Computes an output's value at each of its times, given its function in each state and the pins' values.
+/// Finds the lanes of every arrival at an output, given its function in each state and the pins' values.
 #[inline(always)]
-pub(super) fn simulate<const IN: usize>(
+pub(super) fn masks<const IN: usize>(
     (plans, plan): (&PinPlans, PinPlan),
-    mode: DelayMode,
     function: &[Lanes],
     pins: impl Fn(usize) -> [Lanes; IN],
-    changes: &mut [Lanes],
-    slots: &mut [Lanes],
     scratch: &mut PinScratch,
 ) {
-    let PinScratch { masks, changed, suffixes } = scratch;
+    let PinScratch { masks, changed, .. } = scratch;
     let changed: &mut [Lanes; 16] = changed.first_chunk_mut().expect("room was made");
     masks[0] = Lanes::ZERO;
     let mut next = 1;
@@ -262,7 +259,19 @@ pub(super) fn simulate<const IN: usize>(
             }
         }
     }
-    let masks = &masks[..next];
+}
+
+/// Computes an output's value at each of its times, given its function in each state and the masks of its arrivals.
+#[inline(always)]
+pub(super) fn simulate(
+    (plans, plan): (&PinPlans, PinPlan),
+    mode: DelayMode,
+    function: &[Lanes],
+    changes: &mut [Lanes],
+    slots: &mut [Lanes],
+    scratch: &mut PinScratch,
+) {
+    let PinScratch { masks, suffixes, .. } = scratch;
     match mode {
         DelayMode::Transport => {
             slots[0] = function[0];

@@ -109,9 +109,7 @@ fn run(netlist: &Netlist, schedule: &Schedule, mode: DelayMode, values: &mut [La
             match $cell.kind() {
                 $(CellKind::$kind => {
                     const KIND: CellKind = CellKind::$kind;
-                    simulate::<{ KIND.inputs() }, { KIND.outputs() }>(
-                        KIND, $cell, $plan, schedule, mode, values, scratch,
-                    );
+                    evaluate_states::<{ KIND.inputs() }, { KIND.outputs() }>(KIND, $cell, $plan, schedule, values);
                 })*
             }
         };
@@ -122,32 +120,31 @@ fn run(netlist: &Netlist, schedule: &Schedule, mode: DelayMode, values: &mut [La
             cell, plan,
             Buf Inv And2 Or2 Nand2 Nand3 Nor2 Nor3 Xor2 Xnor2 Aoi21 Aoi22 Oai21 Oai22 Mux2 MuxInv2 HalfAdder FullAdder
         );
+        // Once for all kinds: a copy for each would be a third of the crate's compile time.
+        delay_outputs(cell, plan, schedule, mode, values, scratch);
     }
 }
 
+/// Computes a cell's functions in every state of its inputs. A function goes straight to the output's slots where nothing but
+/// its times differs, else behind all slots.
 #[inline(always)]
-fn simulate<const IN: usize, const OUT: usize>(
+fn evaluate_states<const IN: usize, const OUT: usize>(
     kind: CellKind,
     cell: &Cell,
     plan: &CellPlan,
     schedule: &Schedule,
-    mode: DelayMode,
     values: &mut [Lanes],
-    scratch: &mut Scratch,
 ) {
-    let states = schedule.pins::<IN>(plan);
     let first = schedule.range(cell.output(0)).start;
     let (inputs, outputs) = values.split_at_mut(first);
-    // A function goes straight to the slots where nothing but its times differs, else behind them all.
-    let functions = schedule.slots() - first;
     let mut targets = [0; OUT];
     for (pin, net) in cell.outputs().enumerate() {
         targets[pin] = match plan.outputs[pin] {
             OutputPlan::Delayed => schedule.range(net).start - first,
-            _ => functions + pin * schedule.longest(),
+            _ => schedule.slots() - first + pin * schedule.longest(),
         };
     }
-    for (state, pins) in states.iter().enumerate() {
+    for (state, pins) in schedule.pins::<IN>(plan).iter().enumerate() {
         let mut levels = [Lanes::ZERO; 4];
         for pin in 0..IN {
             levels[pin] = inputs[pins[pin] as usize];
@@ -157,39 +154,58 @@ fn simulate<const IN: usize, const OUT: usize>(
             outputs[targets[pin] + state] = values[pin];
         }
     }
-    let (outputs, functions) = outputs.split_at_mut(functions);
+}
+
+/// Computes the slots of a cell's outputs from its functions.
+#[inline(always)]
+fn delay_outputs(
+    cell: &Cell,
+    plan: &CellPlan,
+    schedule: &Schedule,
+    mode: DelayMode,
+    values: &mut [Lanes],
+    scratch: &mut Scratch,
+) {
+    let (values, functions) = values.split_at_mut(schedule.slots());
     for (pin, net) in cell.outputs().enumerate() {
         let range = schedule.range(net);
-        let slots = &mut outputs[range.start - first..range.end - first];
-        let function = &functions[pin * schedule.longest()..];
-        if let OutputPlan::ByPin(plan) = plan.outputs[pin] {
-            let pins = |state: usize| states[state].map(|slot: u32| inputs[slot as usize]);
-            let Scratch { changes, by_pin: scratch, .. } = scratch;
-            by_pin::simulate(
-                (schedule.by_pin(), plan),
-                mode,
-                &function[..states.len()],
-                pins,
-                changes,
-                slots,
-                scratch,
-            );
-        } else if let OutputPlan::Captured { captures, delay } = plan.outputs[pin] {
-            let captures = schedule.captures(captures, net);
-            let function = &function[..states.len()];
-            slots[0] = function[0];
-            match mode {
-                DelayMode::Transport => {
-                    transport(captures, delay, function, &mut slots[1..], &mut scratch.suffixes[0]);
+        let (inputs, slots) = values.split_at_mut(range.start);
+        let slots = &mut slots[..range.len()];
+        let function = &functions[pin * schedule.longest()..][..plan.states];
+        let Scratch { changes, suffixes, by_pin: scratch } = &mut *scratch;
+        match plan.outputs[pin] {
+            OutputPlan::ByPin(output) => {
+                macro_rules! masks {
+                    ($inputs:literal) => {{
+                        let states = schedule.pins::<$inputs>(plan);
+                        let pins = |state: usize| states[state].map(|slot| inputs[slot as usize]);
+                        by_pin::masks((schedule.by_pin(), output), function, pins, scratch);
+                    }};
                 }
-                DelayMode::Inertial => {
-                    let changes = &mut scratch.changes[..function.len()];
-                    for state in 1..function.len() {
-                        changes[state] = function[state] ^ function[state - 1];
+                match cell.inputs().len() {
+                    2 => masks!(2),
+                    3 => masks!(3),
+                    4 => masks!(4),
+                    // One pin has no other to differ from.
+                    _ => unreachable!("outputs by pin have two pins or more"),
+                }
+                by_pin::simulate((schedule.by_pin(), output), mode, function, changes, slots, scratch);
+            }
+            OutputPlan::Captured { captures, delay } => {
+                let captures = schedule.captures(captures, net);
+                slots[0] = function[0];
+                match mode {
+                    DelayMode::Transport => transport(captures, delay, function, &mut slots[1..], &mut suffixes[0]),
+                    DelayMode::Inertial => {
+                        let changes = &mut changes[..function.len()];
+                        for state in 1..function.len() {
+                            changes[state] = function[state] ^ function[state - 1];
+                        }
+                        inertial(captures, delay, [function, changes], slots, suffixes);
                     }
-                    inertial(captures, delay, [function, changes], slots, &mut scratch.suffixes);
                 }
             }
+            OutputPlan::Delayed | OutputPlan::Constant => {}
         }
     }
 }
