@@ -7,7 +7,7 @@ use axtrain_sim::engine::DelayMode;
 use axtrain_sim::multiplier::Multiplier;
 use axtrain_sim::profile::{
     Changing, ChipSpec, Design, ErrorProfile, Pass, ProfileMetadata, SampledErrors, SequenceSpec, Sequences,
-    Stimulus, TransitionSpec, TransitionTable, simulate_chips,
+    StimulatedTransitions, Stimulus, TransitionSpec, TransitionTable, simulate_chips,
 };
 use axtrain_sim::report::{Characterization, TabulatedPoint, VariationReport};
 use axtrain_sim::technology::{OperatingPoint, Physical, Technology};
@@ -164,21 +164,33 @@ impl Behaviour {
         (table, index)
     }
 
+    /// All there is to error profiles under a stimulus.
+    pub(crate) fn under<'a>(&'a self, stimulus: &'a Stimulus) -> StimulatedBehaviour<'a> {
+        StimulatedBehaviour {
+            behaviour: self,
+            stimulus,
+            tables: self.tables.iter().map(|table| table.under(stimulus)).collect(),
+        }
+    }
+}
+
+/// A design's behaviour under a stimulus.
+pub(crate) struct StimulatedBehaviour<'a> {
+    behaviour: &'a Behaviour,
+    stimulus: &'a Stimulus,
+    tables: Vec<StimulatedTransitions<'a>>,
+}
+
+impl StimulatedBehaviour<'_> {
     /// The error profile at a position of the operating points.
-    pub(crate) fn profile(
-        &self,
-        design: &Design,
-        technology: &Technology,
-        position: usize,
-        stimulus: &Stimulus,
-    ) -> ErrorProfile {
-        let (point, errors) = (self.points[position].pass.point(), self.errors(position));
+    pub(crate) fn profile(&self, design: &Design, technology: &Technology, position: usize) -> ErrorProfile {
+        let (point, errors) = (self.behaviour.point(position), self.behaviour.errors(position));
         let metadata = ProfileMetadata {
-            on_timing_error: self.table(position).on_timing_error(),
-            ..ProfileMetadata::new(design, technology, point, errors.window(), stimulus)
+            on_timing_error: self.behaviour.table(position).on_timing_error(),
+            ..ProfileMetadata::new(design, technology, point, errors.window(), self.stimulus)
         };
-        let factor = technology.switching_factor(point.supply);
-        ErrorProfile::new(metadata, &design.product, self.table(position), errors, stimulus, factor)
+        let transitions = &self.tables[self.behaviour.points[position].table];
+        ErrorProfile::new(metadata, &design.product, transitions, errors, technology.switching_factor(point.supply))
     }
 }
 

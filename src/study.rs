@@ -435,8 +435,9 @@ impl Study {
     fn write_profiles(&self, design: &Design, behaviour: &Behaviour) -> Result<(), Failure> {
         let stimulus = Stimulus::uniform(ACTIVATION_BITS, design.multiplier.width_b());
         let points: Vec<OperatingPoint> = behaviour.operating_points().collect();
+        let behaviour = behaviour.under(&stimulus);
         points.par_iter().enumerate().try_for_each(|(position, point)| {
-            let profile = behaviour.profile(design, &self.technology, position, &stimulus);
+            let profile = behaviour.profile(design, &self.technology, position);
             write_profile(&profile_path(&self.folder, design.name(), point.supply), &profile)
         })
     }

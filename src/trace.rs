@@ -89,13 +89,14 @@ impl Job<'_> {
         let points: Vec<OperatingPoint> = self.behaviour.operating_points().collect();
         let wmed = source.layer.is_some().then(|| self.weighted_error_distance(&source.stimulus));
         let gemms = source.layer.as_ref().map(|_| self.gemms());
+        let behaviour = self.behaviour.under(&source.stimulus);
         let write = |position: usize| {
             let point = points[position];
             let mut stem = file_stem(self.design, point);
             if let Some(layer) = &source.layer {
                 stem += &format!("_{}", file_name(&layer.layer().name));
             }
-            let profile = self.behaviour.profile(self.design, self.technology, position, &source.stimulus);
+            let profile = behaviour.profile(self.design, self.technology, position);
             let path = self.options.out.join(format!("{stem}.npz"));
             write_profile(&path, &profile)?;
             let mut summary = Summary::new(path, &profile);

@@ -87,7 +87,7 @@ fn main() {
         let operating_point = OperatingPoint { supply: Volts(0.9), clock_ps: design.minimum_clock_ps() };
         let metadata = ProfileMetadata::new(&design, &technology, operating_point, *window, &stimulus);
         let errors = &table.points()[point];
-        let build = || ErrorProfile::new(metadata.clone(), &design.product, &table, errors, &stimulus, 1.0);
+        let build = || ErrorProfile::new(metadata.clone(), &design.product, &table.under(&stimulus), errors, 1.0);
         let profile = build();
         println!("{window} of {}, {:.3} % wrong", design.critical(), 100.0 * profile.timing.error_rate());
         let functions = MassFunctions::new(&table, errors, &stimulus);

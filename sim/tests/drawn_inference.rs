@@ -149,7 +149,7 @@ fn errors_by_operands_are_those_of_a_profile() {
     let late = &table.points()[0];
     for stimulus in [measured, Stimulus::uniform(7, 8)] {
         let metadata = ProfileMetadata::new(design, technology, point, late.window(), &stimulus);
-        let profile = ErrorProfile::new(metadata, &design.product, table, late, &stimulus, 1.0);
+        let profile = ErrorProfile::new(metadata, &design.product, &table.under(&stimulus), late, 1.0);
         let errors = OperandErrors::new(table, late, &stimulus);
         assert!((errors.rate() - profile.timing.error_rate()).abs() < 1e-9);
         for (found, expected) in [(errors.mean(), &profile.error_mean), (errors.variance(), &profile.error_var)] {

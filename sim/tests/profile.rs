@@ -50,7 +50,7 @@ impl Bench {
 
     fn profile(&self, point: usize, stimulus: &Stimulus) -> ErrorProfile {
         let (metadata, errors) = (self.metadata(point, stimulus), &self.table.points()[point]);
-        ErrorProfile::new(metadata, &self.design.product, &self.table, errors, stimulus, 0.5)
+        ErrorProfile::new(metadata, &self.design.product, &self.table.under(stimulus), errors, 0.5)
     }
 }
 

@@ -58,7 +58,7 @@ impl Bench {
         let window = self.windows[point];
         let metadata = ProfileMetadata::new(&self.design, &self.technology, self.points[point], window, stimulus);
         let errors = &self.table.points()[point];
-        ErrorProfile::new(metadata, &self.design.product, &self.table, errors, stimulus, 1.0)
+        ErrorProfile::new(metadata, &self.design.product, &self.table.under(stimulus), errors, 1.0)
     }
 
     /// Errors of sums whose operations go through the gates, at each point.

@@ -100,7 +100,8 @@ impl TimingErrors {
             }
             TimingSampler::Sums => {
                 let metadata = self.metadata.clone();
-                let profile = ErrorProfile::new(metadata, &self.product, &self.transitions, errors, &stimulus, 1.0);
+                let profile =
+                    ErrorProfile::new(metadata, &self.product, &self.transitions.under(&stimulus), errors, 1.0);
                 LayerSampler::Sums(Box::new(AccumulatedMoments::new(&profile, convolution.shape(1).k)))
             }
         }

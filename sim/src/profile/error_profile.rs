@@ -2,7 +2,7 @@
 //! given which operands. `traces/README.md` lists the keys of its file.
 
 use super::mass_function::{MassFunction, MassSums};
-use super::{Design, ErrorTrace, OnTimingError, Operation, SampledErrors, Stimulus, TransitionTable};
+use super::{Design, ErrorTrace, OnTimingError, Operation, SampledErrors, StimulatedTransitions, Stimulus};
 use crate::multiplier::{NumberFormat, ProductTable, operand_value};
 use crate::technology::{OperatingPoint, Technology};
 use crate::units::Picoseconds;
@@ -123,25 +123,25 @@ impl ErrorProfile {
     /// Version of the format.
     pub const SCHEMA: &'static str = "axtrain/profile/3";
 
-    /// Condenses one operating point of a transition table. `switching_factor` carries energy from nominal to the
-    /// point's supply.
+    /// Condenses one operating point of a transition table under a stimulus. `switching_factor` carries energy from nominal
+    /// to the point's supply.
     ///
     /// # Panics
-    /// If the stimulus has operands of other widths than the table.
+    /// If the metadata say something else of late products than the table.
     pub fn new(
         metadata: ProfileMetadata,
         product: &ProductTable,
-        table: &TransitionTable,
+        transitions: &StimulatedTransitions<'_>,
         errors: &SampledErrors,
-        stimulus: &Stimulus,
         switching_factor: f64,
     ) -> Self {
-        let bits = [stimulus.activation_bits(), stimulus.weight_bits()];
-        assert_eq!(bits, [table.activation_bits(), table.weight_bits()], "a stimulus of the table's operands");
+        let &StimulatedTransitions { table, stimulus, ref mass, ref energy } = transitions;
         assert_eq!(metadata.on_timing_error, table.on_timing_error(), "what the metadata say of late products");
+        let bits = [stimulus.activation_bits(), stimulus.weight_bits()];
         let mut sums = ProfileSums::new(product, &metadata, bits, stimulus.weights());
+        sums.mass.copy_from_slice(mass);
+        sums.energy = energy.iter().map(|energy| energy * switching_factor).collect();
         let activations = 1usize << stimulus.activation_bits();
-        let quantum = table.energy_quantum() * switching_factor;
         for members in &sums.magnitudes() {
             for &activation in members {
                 for (previous, row) in stimulus.transitions().chunks_exact(activations).enumerate() {
@@ -149,13 +149,8 @@ impl ErrorProfile {
                     if probability == 0.0 {
                         continue;
                     }
-                    let pair = table.pair(previous as u8, activation as u8);
                     let cells = activation << stimulus.weight_bits();
-                    for (weight, &units) in table.energy_row(pair).iter().enumerate() {
-                        sums.mass[cells + weight] += probability;
-                        sums.energy[cells + weight] += probability * f64::from(units) * quantum;
-                    }
-                    let (weights, deltas) = errors.row(pair);
+                    let (weights, deltas) = errors.row(table.pair(previous as u8, activation as u8));
                     for (&weight, &delta) in weights.iter().zip(deltas) {
                         sums.error(cells + usize::from(weight), delta, probability);
                     }
