@@ -34,7 +34,7 @@ pub(super) struct OperandMap {
 impl OperandMap {
     /// A map from its values for the codes 0…; codes beyond them never occur.
     pub(super) fn new(values: Vec<i16>) -> Self {
-        let is_masked = |mask: u8| values.iter().zip(0..).all(|(&value, code)| value as u8 == code & mask);
+        let is_masked = |mask: u8| values.iter().zip(0..=u8::MAX).all(|(&value, code)| value as u8 == code & mask);
         Self { mask: (0..=255).find(|&mask| is_masked(mask)), values }
     }
 
