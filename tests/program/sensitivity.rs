@@ -1,13 +1,12 @@
 //! How much the hardware's errors raise the loss of trained networks.
-#![cfg(feature = "train")]
 
+use super::{axtrain, json, scratch};
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::multiplier::{Family, MultiplierSpec};
 use axtrain_sim::workload::{Dataset, Flow, Network, WeightsFile, pixel_code};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 const EXPERIMENT: &str = r#"
 name = "s"
@@ -42,24 +41,15 @@ parameters = { a = 4, b = 3 }
 signed = true
 "#;
 
-fn axtrain(folder: &Path, arguments: &[&str]) -> Output {
-    let program = env!("CARGO_BIN_EXE_axtrain");
-    Command::new(program).args(arguments).current_dir(folder).output().expect("the program starts")
-}
-
 fn folder(name: &str, experiment: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
+    let folder = scratch(name);
     fs::write(folder.join("e.toml"), experiment).unwrap();
     folder
 }
 
 fn measured(folder: &Path, more: &[&str]) -> Value {
     let arguments = [&["sensitivity", "e.toml", "--json"], more].concat();
-    let output = axtrain(folder, &arguments);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    json(&axtrain(folder, &arguments))
 }
 
 /// Mean of −ln of the right class's share of the softmax, layer after layer on its own multiplier.

@@ -1,6 +1,6 @@
 //! Ctrl-C while networks are trained.
-#![cfg(unix)]
 
+use super::{command, scratch, smoke, text};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,28 +8,15 @@ use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
-fn scratch(name: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
 /// Training of a network of two layers for so many epochs, its runs in `runs`.
 fn train(folder: &Path, runs: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_axtrain"));
-    command
-        .current_dir(folder)
-        .args(["train", "e.toml", "--runs", runs])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    command
+    let mut train = command(folder, &["train", "e.toml", "--runs", runs]);
+    train.stdout(Stdio::null()).stderr(Stdio::piped());
+    train
 }
 
 fn experiment(epochs: usize, more: &str) -> String {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let smoke = fs::read_to_string(root.join("hwconfigs/experiment/smoke.toml")).unwrap();
-    let text = smoke.replace("epochs = 5", &format!("epochs = {epochs}\n{more}"));
+    let text = smoke().replace("epochs = 5", &format!("epochs = {epochs}\n{more}"));
     let text = text.replace("methods = [\"plain\", \"passive\"]", "methods = [\"plain\"]");
     text.replace("seeds = [1, 2]", "seeds = [1]").replace("clean_epochs = 1\n", "")
 }
@@ -64,7 +51,7 @@ fn the_first_interrupt_keeps_what_is_done_and_the_next_run_ends_with_the_same_by
         }
         interrupt(&child);
         let output = child.wait_with_output().unwrap();
-        let message = String::from_utf8_lossy(&output.stderr);
+        let message = text(&output.stderr);
         assert_eq!(output.status.code(), Some(130), "{message}");
         assert_eq!(message.matches("run the same command again").count(), 1, "{message}");
         assert!(file(&folder, &parts, "safetensors").is_none(), "it was stopped before its end");

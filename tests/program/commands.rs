@@ -1,43 +1,8 @@
-//! The program as a user meets it.
+//! Every command.
 
+use super::{axtrain, json, root, scratch, smoke, succeed, text, unwrapped};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-fn axtrain(folder: &Path, arguments: &[&str]) -> Output {
-    let program = env!("CARGO_BIN_EXE_axtrain");
-    Command::new(program).args(arguments).current_dir(folder).output().expect("the program starts")
-}
-
-/// A fresh folder for one test.
-fn scratch(name: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// A message without its line breaks, margins and spaces, which depend on where lines are wrapped.
-fn unwrapped(message: &str) -> String {
-    message.chars().filter(|c| !c.is_whitespace() && *c != '│').collect()
-}
-
-fn smoke() -> String {
-    fs::read_to_string(root().join("hwconfigs/experiment/smoke.toml")).unwrap()
-}
-
-fn json(output: &Output) -> serde_json::Value {
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("one JSON document and nothing else")
-}
+use std::process::Command;
 
 #[test]
 fn a_design_in_three_lines_is_characterised() {
@@ -471,10 +436,7 @@ fn an_array_is_exported_with_a_bench_that_checks_itself() {
     write("d.toml", "[multiplier]\nfamily = \"truncated\"\nparameters = { columns = 4 }\nsigned = true\n");
     let options = "product_register = true\ndata_gating = true\noverflow = \"saturate\"\naccumulator_bits = 16\n";
     write("a.toml", &format!("[array]\nrows = 3\ncolumns = 2\ndataflow = \"os\"\n{options}"));
-    let program = |arguments: &[&str]| {
-        let output = axtrain(&folder, arguments);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    };
+    let program = |arguments: &[&str]| succeed(&folder, arguments);
     program(&["export", "d.toml", "--array", "a.toml", "--verilog", "a.v", "--bench", "t.v", "--gemm", "5x3x7"]);
     program(&["export", "--multiplier", "d.toml", "--array", "a.toml", "--verilog", "same.v"]);
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
@@ -513,12 +475,9 @@ fn an_array_is_exported_with_a_bench_that_checks_itself() {
 fn a_design_is_exported_as_verilog_blif_and_waveforms() {
     let folder = scratch("export");
     fs::write(folder.join("d.toml"), "[multiplier]\nfamily = \"dadda\"\nwidth = [6, 4]\nsigned = true\n").unwrap();
-    let succeed = |arguments: &[&str]| {
-        let output = axtrain(&folder, arguments);
-        assert!(output.status.success(), "{}", text(&output.stderr));
-    };
-    succeed(&["export", "d.toml", "--verilog", "d.v", "--blif", "d.blif"]);
-    succeed(&[
+    let program = |arguments: &[&str]| succeed(&folder, arguments);
+    program(&["export", "d.toml", "--verilog", "d.v", "--blif", "d.blif"]);
+    program(&[
         "export",
         "d.toml",
         "--verilog",
@@ -539,7 +498,7 @@ fn a_design_is_exported_as_verilog_blif_and_waveforms() {
 
     let pairs = [(-32, 7), (31, -8), (0, 0), (-1, -1), (-1, 5)];
     let list: Vec<String> = pairs.iter().map(|(a, b)| format!("{a},{b}")).collect();
-    succeed(&["export", "d.toml", "--vcd", "d.vcd", "--pairs", &list.join(":")]);
+    program(&["export", "d.toml", "--vcd", "d.vcd", "--pairs", &list.join(":")]);
     let products = settled_products(&read("d.vcd"));
     let expected: Vec<u32> = pairs.iter().map(|(a, b)| (a * b) as u32 & 0x3ff).collect();
     assert_eq!(products, expected);

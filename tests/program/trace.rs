@@ -1,30 +1,18 @@
 //! `axtrain trace` as a user meets it, and its files as NumPy reads them.
 
+use super::{axtrain, scratch, succeed, text};
 use axtrain_sim::workload::{
     Convolution, FloatLayer, Network, QuantizedLayer, Quantizer, Requantize, WeightsFile, Wiring,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-fn axtrain(folder: &Path, arguments: &[&str]) -> Output {
-    let program = env!("CARGO_BIN_EXE_axtrain");
-    Command::new(program).args(arguments).current_dir(folder).output().expect("the program starts")
-}
+use std::process::Command;
 
 /// A fresh folder with a small design.
-fn scratch(name: &str, design: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
+fn folder(name: &str, design: &str) -> PathBuf {
+    let folder = scratch(name);
     fs::write(folder.join("d.toml"), format!("[multiplier]\n{design}\n")).unwrap();
     folder
-}
-
-fn succeed(folder: &Path, arguments: &[&str]) -> String {
-    let output = axtrain(folder, arguments);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
 }
 
 /// A Python that has NumPy, if there is one.
@@ -43,14 +31,14 @@ fn python() -> Option<&'static str> {
 /// Runs a script in `folder`; its assertions are the test's.
 fn run_python(python: &str, folder: &Path, script: &str) {
     let output = Command::new(python).arg("-c").arg(script).current_dir(folder).output().expect("it starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
 const SMALL: &str = "family = \"operand-truncated\"\nparameters = { a = 1, b = 1 }\nwidth = [6, 5]\nname = \"small\"";
 
 #[test]
 fn operating_points_are_the_cross_product_a_file_each() {
-    let folder = scratch("trace-points", SMALL);
+    let folder = folder("trace-points", SMALL);
     let arguments = ["trace", "d.toml", "--supply", "0.8:1.1:0.15", "--clock-ps", "900,1000", "--out", "t", "--json"];
     let report: serde_json::Value = serde_json::from_str(&succeed(&folder, &arguments)).unwrap();
     let names: Vec<&str> =
@@ -71,7 +59,7 @@ fn operating_points_are_the_cross_product_a_file_each() {
 
 #[test]
 fn figures_are_drawn_and_fits_reported() {
-    let folder = scratch("trace-figures", SMALL);
+    let folder = folder("trace-figures", SMALL);
     let arguments = ["trace", "d.toml", "--supply", "0.8,1.1", "--clock-ps", "900", "--figures", "-q"];
     let report = succeed(&folder, &arguments);
     assert!(report.lines().all(|line| line.chars().count() <= 80), "{report}");
@@ -88,7 +76,7 @@ fn figures_are_drawn_and_fits_reported() {
 
 #[test]
 fn impossible_traces_are_refused() {
-    let folder = scratch("trace-wrong", SMALL);
+    let folder = folder("trace-wrong", SMALL);
     let cases: [(&[&str], &str); 6] = [
         (&["--supply", "9"], "9 V"),
         (&["--supply", "0.9", "--clock-ps", "0"], "a clock period of 0 ps"),
@@ -99,7 +87,7 @@ fn impossible_traces_are_refused() {
     ];
     for (arguments, expected) in cases {
         let output = axtrain(&folder, &[&["trace", "d.toml"], arguments].concat());
-        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        let message = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
         assert!(message.contains(expected), "{expected} is not in\n{message}");
         assert!(!folder.join("traces").exists());
@@ -108,7 +96,7 @@ fn impossible_traces_are_refused() {
 
 #[test]
 fn a_csv_trace_is_read_again_as_operands() {
-    let folder = scratch("trace-csv", SMALL);
+    let folder = folder("trace-csv", SMALL);
     let point = ["--supply", "0.8", "--clock-ps", "900"];
     let samples = ["trace", "d.toml", "--samples", "500", "--format", "csv", "--seed", "4"];
     let report = succeed(&folder, &[&samples[..], &point].concat());
@@ -128,7 +116,7 @@ fn a_csv_trace_is_read_again_as_operands() {
 
     fs::write(folder.join("o.csv"), "previous,activation,weight\n1,2,3\n1,2,99\n").unwrap();
     let output = axtrain(&folder, &["trace", "d.toml", "--operands", "o.csv"]);
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    let message = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2));
     for part in ["o.csv", "line 3", "weight", "99", "5 bits"] {
         assert!(message.contains(part), "{part} is not in\n{message}");
@@ -167,7 +155,7 @@ fn run_folder(folder: &Path) {
 
 #[test]
 fn a_network_is_traced_layer_by_layer() {
-    let folder = scratch("trace-network", "family = \"array\"\nsigned = true\nname = \"exact\"");
+    let folder = folder("trace-network", "family = \"array\"\nsigned = true\nname = \"exact\"");
     run_folder(&folder);
     let arguments = [
         "trace",
@@ -221,10 +209,10 @@ for layer in ["fc1", "fc2"]:
     for (arguments, expected) in [(["--from-run", "nowhere"], "nowhere"), (["--from-run", "."], "experiment.toml")] {
         let output = axtrain(&folder, &[&["trace", "d.toml"], &arguments[..]].concat());
         assert_eq!(output.status.code(), Some(2));
-        assert!(String::from_utf8_lossy(&output.stderr).contains(expected));
+        assert!(text(&output.stderr).contains(expected));
     }
     let output = axtrain(&folder, &["trace", "d.toml", "--from-run", "run", "--network", "passive_s9"]);
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    let message = text(&output.stderr);
     assert!(
         output.status.code() == Some(2) && message.contains("passive_s9") && message.contains("plain_s1"),
         "{message}"
@@ -234,7 +222,7 @@ for layer in ["fc1", "fc2"]:
 #[test]
 fn numpy_reads_a_profile() {
     let Some(python) = python() else { return };
-    let folder = scratch("trace-numpy", SMALL);
+    let folder = folder("trace-numpy", SMALL);
     succeed(&folder, &["trace", "d.toml", "--supply", "0.8", "--clock-ps", "900"]);
     let script = r#"
 import hashlib, json, numpy

@@ -1,35 +1,23 @@
 //! Inference at every level of fidelity, as a user asks for it.
-#![cfg(feature = "train")]
 
+use super::{axtrain, scratch, smoke, succeed, text};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-fn axtrain(folder: &Path, arguments: &[&str]) -> Output {
-    let program = env!("CARGO_BIN_EXE_axtrain");
-    Command::new(program).args(arguments).current_dir(folder).output().expect("the program starts")
-}
 
 fn json(folder: &Path, arguments: &[&str]) -> Value {
-    let output = axtrain(folder, arguments);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("one JSON document and nothing else")
+    super::json(&axtrain(folder, arguments))
 }
 
 /// A folder with a small experiment whose networks are trained; `changes` are made to its text.
 fn trained(name: &str, changes: &[(&str, &str)]) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    let smoke = Path::new(env!("CARGO_MANIFEST_DIR")).join("hwconfigs/experiment/smoke.toml");
-    let text = changes.iter().fold(fs::read_to_string(smoke).unwrap(), |text, (from, to)| {
+    let folder = scratch(name);
+    let text = changes.iter().fold(smoke(), |text, (from, to)| {
         assert!(text.contains(from), "{from}");
         text.replacen(from, to, 1)
     });
     fs::write(folder.join("e.toml"), text).unwrap();
-    let output = axtrain(&folder, &["train", "e.toml", "-q"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    succeed(&folder, &["train", "e.toml", "-q"]);
     folder
 }
 
@@ -138,8 +126,7 @@ fn wrong_fidelities_are_refused() {
     let folder = trained("fidelity-refused", &SMALL);
     let refused = |arguments: &[&str], parts: &[&str]| {
         let output = axtrain(&folder, arguments);
-        let message: String =
-            String::from_utf8_lossy(&output.stderr).chars().filter(|c| !c.is_whitespace() && *c != '│').collect();
+        let message: String = text(&output.stderr).chars().filter(|c| !c.is_whitespace() && *c != '│').collect();
         assert_eq!(output.status.code(), Some(2), "{message}");
         parts.iter().for_each(|part| assert!(message.contains(part), "{part} in {message}"));
         assert!(output.stdout.is_empty());

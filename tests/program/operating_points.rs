@@ -1,21 +1,14 @@
 //! Supply, clock, corner and temperature, as a user of `characterize` meets them.
 
+use super::{axtrain, json, scratch, text};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
-const TECHNOLOGY: &str = include_str!("../hwconfigs/technology/freepdk45.toml");
-
-fn axtrain(folder: &Path, arguments: &[&str]) -> Output {
-    let program = env!("CARGO_BIN_EXE_axtrain");
-    Command::new(program).args(arguments).current_dir(folder).output().expect("the program starts")
-}
+const TECHNOLOGY: &str = include_str!("../../hwconfigs/technology/freepdk45.toml");
 
 /// A fresh folder with a small signed multiplier in it.
-fn scratch(name: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
+fn folder(name: &str) -> PathBuf {
+    let folder = scratch(name);
     let design = "[multiplier]\nfamily = \"array\"\nwidth = 6\nsigned = true\nname = \"m\"\n";
     fs::write(folder.join("d.toml"), design).unwrap();
     folder
@@ -23,9 +16,7 @@ fn scratch(name: &str) -> PathBuf {
 
 /// What `characterize --json` says of it.
 fn characterize(folder: &Path, arguments: &[&str]) -> serde_json::Value {
-    let output = axtrain(folder, &[&["characterize", "d.toml", "--json"], arguments].concat());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("one JSON document and nothing else")
+    json(&axtrain(folder, &[&["characterize", "d.toml", "--json"], arguments].concat()))
 }
 
 fn error_rates(report: &serde_json::Value) -> Vec<f64> {
@@ -35,7 +26,7 @@ fn error_rates(report: &serde_json::Value) -> Vec<f64> {
 
 #[test]
 fn slow_corners_err_first_and_heat_leaks() {
-    let folder = scratch("corners");
+    let folder = folder("corners");
     let at = |condition: &[&str]| characterize(&folder, &[&["--supply", "0.9,1.1"], condition].concat());
     let (slow, typical, fast) = (at(&["--corner", "ss"]), at(&[]), at(&["--corner", "ff"]));
     assert_eq!(slow["corner"], "ss");
@@ -49,7 +40,7 @@ fn slow_corners_err_first_and_heat_leaks() {
     assert!(leakage(&hot) > 2.0 * leakage(&typical));
     for (arguments, part) in [(["--corner", "sf"], "ff, ss"), (["--temperature-c", "-80"], "-40 … 125 °C")] {
         let output = axtrain(&folder, &[&["characterize", "d.toml"], &arguments[..]].concat());
-        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        let message = text(&output.stderr);
         assert!(output.status.code() == Some(2) && message.contains(part), "{message}");
     }
 }
@@ -58,7 +49,7 @@ fn slow_corners_err_first_and_heat_leaks() {
 /// one simulation for all points finds, but for rounding to picoseconds at each supply.
 #[test]
 fn own_laws_that_are_the_shared_one_change_nothing() {
-    let folder = scratch("own-laws");
+    let folder = folder("own-laws");
     let law = "law = { model = \"ekv\", threshold_v = 0.322, slope_factor = 1.5, alpha = 1.3, minimum_v = 0.35, maximum_v = 1.2 }";
     let same = TECHNOLOGY.replace("[cells.full-adder]\n", &format!("[cells.full-adder]\n{law}\n"));
     fs::write(folder.join("same.toml"), &same).unwrap();
@@ -89,7 +80,7 @@ fn own_laws_that_are_the_shared_one_change_nothing() {
 /// Below half the critical path operations overlap: sequences are drawn, the same for one seed and any number of threads.
 #[test]
 fn points_where_operations_overlap_are_drawn() {
-    let folder = scratch("overlap");
+    let folder = folder("overlap");
     let supplies = ["--supply", "1.1,0.55,0.9"];
     let report = characterize(&folder, &supplies);
     let points = report["operating_points"].as_array().unwrap();
@@ -111,7 +102,7 @@ fn points_where_operations_overlap_are_drawn() {
 /// Virtual chips: their spread, their yield at two clocks, and the same for one seed and any number of threads.
 #[test]
 fn chips_spread_around_the_typical_one() {
-    let folder = scratch("chips");
+    let folder = folder("chips");
     let ask = ["--supply", "0.7,1.1", "--chips", "40"];
     let report = characterize(&folder, &ask);
     let variation = &report["variation"];
@@ -145,14 +136,14 @@ fn chips_spread_around_the_typical_one() {
     let end = TECHNOLOGY.find("# Corners of the same card").unwrap();
     fs::write(folder.join("flat.toml"), [&TECHNOLOGY[..start], &TECHNOLOGY[end..]].concat()).unwrap();
     let output = axtrain(&folder, &[&["characterize", "d.toml", "--technology", "flat.toml"], &ask[..]].concat());
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    let message = text(&output.stderr);
     assert!(output.status.code() == Some(2) && message.contains("[variation]"), "{message}");
 }
 
 /// Both operands changing, and operands too wide for all transitions: drawn, and between what each bound says.
 #[test]
 fn pairs_and_wide_operands_are_drawn() {
-    let folder = scratch("pairs");
+    let folder = folder("pairs");
     let supplies = ["--supply", "0.9,1.1"];
     let stationary = characterize(&folder, &supplies);
     let pair = characterize(&folder, &[&supplies[..], &["--stimulus", "pair"]].concat());
@@ -172,9 +163,7 @@ fn pairs_and_wide_operands_are_drawn() {
     let wide = "[multiplier]\nfamily = \"array\"\nwidth = 11\nname = \"wide\"\n";
     fs::write(folder.join("wide.toml"), wide).unwrap();
     let ask = ["characterize", "wide.toml", "--json", "--samples", "1000", "--supply", "0.8,1.1"];
-    let output = axtrain(&folder, &ask);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report = json(&axtrain(&folder, &ask));
     let rates = error_rates(&report);
     assert!(rates[1] == 0.0 && rates[0] > 0.0, "{rates:?}");
     assert!(report["critical_supply_v"].as_f64().unwrap() > 1.09, "its clock is the exact array's: its own");
@@ -193,7 +182,7 @@ fn pairs_and_wide_operands_are_drawn() {
         (&["d.toml", "--stimulus", "pair"], "--supply"),
     ] {
         let output = axtrain(&folder, &[&["characterize"], arguments].concat());
-        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        let message = text(&output.stderr);
         assert!(output.status.code() == Some(2) && message.contains(part), "{message}");
     }
 }
@@ -202,7 +191,7 @@ fn pairs_and_wide_operands_are_drawn() {
 /// where it stands.
 #[test]
 fn design_files_name_operating_points() {
-    let folder = scratch("design-operation");
+    let folder = folder("design-operation");
     let asked = characterize(
         &folder,
         &["--supply", "0.8,1.1", "--clock-ps", "1300", "--corner", "ss", "--temperature-c", "85"],
@@ -212,9 +201,7 @@ fn design_files_name_operating_points() {
         fs::write(folder.join("own.toml"), format!("{design}\n[operation]\n{operation}")).unwrap();
     };
     let own = |arguments: &[&str]| -> serde_json::Value {
-        let output = axtrain(&folder, &[&["characterize", "own.toml", "--json"], arguments].concat());
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
+        json(&axtrain(&folder, &[&["characterize", "own.toml", "--json"], arguments].concat()))
     };
     let operation = "supply_v = [0.8, 1.1]\nclock_ps = 1300\ncorner = \"ss\"\ntemperature_c = 85.0\n";
     write(operation);
@@ -239,7 +226,7 @@ fn design_files_name_operating_points() {
     ] {
         write(operation);
         let output = axtrain(&folder, &[verb, "own.toml"]);
-        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        let message = text(&output.stderr);
         let line = 7 + operation.lines().count();
         assert!(output.status.code() == Some(2) && message.contains(part), "{operation}: {message}");
         assert!(message.contains(&format!("own.toml:{line}")), "{operation} is at line {line}: {message}");
@@ -249,7 +236,7 @@ fn design_files_name_operating_points() {
 /// A whole multiply-accumulate: its stages, their intervals, and the clock that the slower stage needs.
 #[test]
 fn multiply_accumulates_are_drawn() {
-    let folder = scratch("multiply-accumulate");
+    let folder = folder("multiply-accumulate");
     let ask = ["--supply", "0.8,1.1", "--accumulator", "24"];
     let report = characterize(&folder, &ask);
     let whole = &report["multiply_accumulate"];
@@ -292,7 +279,7 @@ fn multiply_accumulates_are_drawn() {
     assert!(waiting > alone && waiting > Some(path), "{alone:?} {waiting:?}");
     for (arguments, part) in [(["--accumulator", "24"], "operating points"), (["--accumulator", "40"], "1..=32")] {
         let output = axtrain(&folder, &[&["characterize", "d.toml"], &arguments[..]].concat());
-        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        let message = text(&output.stderr);
         assert!(output.status.code() == Some(2) && message.contains(part), "{message}");
     }
 }
@@ -300,7 +287,7 @@ fn multiply_accumulates_are_drawn() {
 /// Tables of transitions in a folder: one simulation for `characterize` and `trace`, the same results, none from a damaged file.
 #[test]
 fn transitions_are_shared_through_a_folder() {
-    let folder = scratch("shared-transitions");
+    let folder = folder("shared-transitions");
     let supplies = ["--supply", "0.8,0.9"];
     let ask = [&supplies[..], &["--cache", "kept/tables"]].concat();
     let tables = || {
@@ -328,7 +315,7 @@ fn transitions_are_shared_through_a_folder() {
 /// Delays that a technology knows by edge and pin are simulated where the command line or the technology file asks for them.
 #[test]
 fn delays_by_pin_are_simulated_on_request() {
-    let folder = scratch("delay-models");
+    let folder = folder("delay-models");
     let clock = ["--supply", "0.9,1.1", "--clock-ps", "1250"];
     let with = |more: &[&str]| characterize(&folder, &[&clock[..], more].concat());
     let (plain, averaged) = (with(&[]), with(&["--delay-model", "averaged"]));
@@ -357,7 +344,7 @@ fn delays_by_pin_are_simulated_on_request() {
 /// A technology file that names a Liberty file beside it; a broken one is shown at its line.
 #[test]
 fn liberty_files_are_read_and_refused_by_line() {
-    let folder = scratch("liberty");
+    let folder = folder("liberty");
     let laws = &TECHNOLOGY[TECHNOLOGY.find("[delay_law]").unwrap()..TECHNOLOGY.find("[temperature_law]").unwrap()];
     let technology = format!("name = \"mine\"\n[liberty]\nfiles = [\"mine.lib\"]\n{laws}");
     fs::create_dir_all(folder.join("cells")).unwrap();
@@ -366,11 +353,11 @@ fn liberty_files_are_read_and_refused_by_line() {
                    capacitive_load_unit (1, furlong);\n}\n";
     let ask = ["check", "cells/mine.toml"];
     let output = axtrain(&folder, &ask);
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    let message = text(&output.stderr);
     assert!(output.status.code() == Some(2) && message.contains("mine.lib"), "no such file: {message}");
     fs::write(folder.join("cells/mine.lib"), library).unwrap();
     let output = axtrain(&folder, &ask);
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    let message = text(&output.stderr);
     assert!(output.status.code() == Some(2) && message.contains("mine.lib:5"), "{message}");
     assert!(message.contains("(1, pf)"), "{message}");
 }

@@ -1,5 +1,6 @@
 //! `axtrain cycles` from the outside.
 
+use super::text;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fs;
@@ -13,7 +14,7 @@ fn cycles(arguments: &[&str]) -> Output {
 
 fn stdout(arguments: &[&str]) -> String {
     let output = cycles(arguments);
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 

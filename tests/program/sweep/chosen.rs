@@ -1,6 +1,7 @@
 //! Sweeps that compute or report only some of their variations.
 
-use super::{assert_same, axtrain, edited, scratch, succeed, text, unwrapped};
+use super::{assert_same, edited};
+use crate::{axtrain, scratch, succeed, text, unwrapped};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;

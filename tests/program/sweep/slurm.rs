@@ -1,7 +1,8 @@
 //! Sweeps on a cluster of two nodes, one of which dies.
 
 use super::cluster::{Cluster, wait_for};
-use super::{assert_same, command, scratch, succeed, sweep, text, unwrapped};
+use super::{assert_same, sweep};
+use crate::{command, scratch, succeed, text, unwrapped};
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;

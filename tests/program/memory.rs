@@ -1,30 +1,12 @@
 //! Experiments on memories whose cells fail, as a user runs them.
 
+use super::{axtrain, scratch, smoke, text};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-fn axtrain(folder: &Path, arguments: &[&str]) -> Output {
-    let program = env!("CARGO_BIN_EXE_axtrain");
-    Command::new(program).args(arguments).current_dir(folder).output().expect("the program starts")
-}
-
-/// A fresh folder for one test.
-fn scratch(name: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
+use std::process::Output;
 
 /// The smoke experiment with one design, these methods, logic supplies, and a memory that fails.
 fn experiment(methods: &str, supplies: &str, faults: &str) -> String {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let smoke = fs::read_to_string(root.join("hwconfigs/experiment/smoke.toml")).unwrap();
+    let smoke = smoke();
     let truncated = smoke.find("[[designs]]\nname = \"truncated").unwrap();
     let text = smoke[..truncated]
         .replace("methods = [\"plain\", \"passive\"]", &format!("methods = {methods}"))

@@ -1,25 +1,13 @@
 //! Number formats and the detection of late products, as a user meets them.
 
+use super::{axtrain, json, scratch};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-fn axtrain(folder: &Path, arguments: &[&str]) -> Output {
-    let program = env!("CARGO_BIN_EXE_axtrain");
-    Command::new(program).args(arguments).current_dir(folder).output().expect("the program starts")
-}
-
-fn json(output: &Output) -> Value {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("one JSON document and nothing else")
-}
 
 /// A fresh folder with an exact multiplier in each format.
-fn scratch(name: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
+fn folder(name: &str) -> PathBuf {
+    let folder = scratch(name);
     let sign_magnitude = "[multiplier]\nfamily = \"array\"\nwidth = 8\nformat = \"sign-magnitude\"\n";
     fs::write(folder.join("sm.toml"), sign_magnitude).unwrap();
     fs::write(folder.join("tc.toml"), "[multiplier]\nfamily = \"array\"\nsigned = true\n").unwrap();
@@ -28,7 +16,7 @@ fn scratch(name: &str) -> PathBuf {
 
 #[test]
 fn formats_differ_in_gates_and_not_in_products() {
-    let folder = scratch("formats-characterize");
+    let folder = folder("formats-characterize");
     let reports = json(&axtrain(&folder, &["characterize", "sm.toml", "tc.toml", "--json", "--supply", "0.95"]));
     let [sm, tc] = [&reports[0], &reports[1]];
     assert_eq!(sm["design"]["format"], "sign-magnitude");
@@ -45,7 +33,7 @@ fn formats_differ_in_gates_and_not_in_products() {
 
 #[test]
 fn an_array_pays_for_conversion_and_for_detection() {
-    let folder = scratch("formats-cycles");
+    let folder = folder("formats-cycles");
     let drop = "edge-drop-32x32";
     let energy = |multiplier: &str, array: &str| {
         let arguments = ["--gemm", "64x64x64", "--energy", "--clock-ps", "1600", "--json"];
@@ -64,7 +52,7 @@ fn an_array_pays_for_conversion_and_for_detection() {
 
 #[test]
 fn operands_on_the_command_line_are_numbers_in_every_format() {
-    let folder = scratch("formats-export");
+    let folder = folder("formats-export");
     let exported =
         axtrain(&folder, &["export", "sm.toml", "--vcd", "w.vcd", "--pairs", "-3,5:100,-7", "--verilog", "m.v"]);
     assert!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
@@ -80,7 +68,7 @@ fn operands_on_the_command_line_are_numbers_in_every_format() {
 /// A small study on both arrays: the same networks and settled products, other sampled ones, and the profiles say which.
 #[test]
 fn an_experiment_takes_formats_and_drops_late_products() {
-    let folder = scratch("formats-run");
+    let folder = folder("formats-run");
     let text =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("hwconfigs/experiment/smoke.toml")).unwrap();
     let line = |key: &str| text.lines().find(|line| line.starts_with(key)).unwrap();

@@ -1,9 +1,8 @@
 //! Networks trained with late products.
-#![cfg(feature = "train")]
 
+use super::{scratch, succeed};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 /// Without clean epochs: errors reach the first step, which no scale is known before.
 const EXPERIMENT: &str = r#"
@@ -35,14 +34,9 @@ signed = true
 
 /// The network that is trained where an array does this with late products.
 fn trained(array: &str) -> Vec<u8> {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("late-{array}"));
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
+    let folder = scratch(&format!("late-{array}"));
     fs::write(folder.join("e.toml"), EXPERIMENT.replace("edge-32x32", array)).unwrap();
-    let program = env!("CARGO_BIN_EXE_axtrain");
-    let run = Command::new(program).args(["train", "e.toml"]).current_dir(&folder).output().unwrap();
-    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-    let weights = String::from_utf8(run.stdout).unwrap();
+    let weights = succeed(&folder, &["train", "e.toml"]);
     fs::read(folder.join(Path::new(weights.trim()))).unwrap()
 }
 

@@ -1,14 +1,8 @@
 //! Networks that start from weights of another program.
-#![cfg(feature = "train")]
 
+use super::{axtrain, json, root, scratch};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-fn axtrain(folder: &Path, arguments: &[&str]) -> Output {
-    let program = env!("CARGO_BIN_EXE_axtrain");
-    Command::new(program).args(arguments).current_dir(folder).output().expect("the program starts")
-}
+use std::path::PathBuf;
 
 const EXPERIMENT: &str = r#"
 name = "start"
@@ -45,10 +39,8 @@ signed = true
 "#;
 
 fn folder(name: &str, text: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("sim/tests/data/state_dict/digits.safetensors");
+    let folder = scratch(name);
+    let weights = root().join("sim/tests/data/state_dict/digits.safetensors");
     fs::copy(weights, folder.join("digits.safetensors")).unwrap();
     fs::write(folder.join("e.toml"), text).unwrap();
     folder
@@ -58,9 +50,7 @@ fn folder(name: &str, text: &str) -> PathBuf {
 #[test]
 fn weights_of_another_program_run_and_are_trained_further() {
     let folder = folder("start", EXPERIMENT);
-    let output = axtrain(&folder, &["run", "e.toml", "--json", "-q"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let records: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let records = json(&axtrain(&folder, &["run", "e.toml", "--json", "-q"]));
     let accuracy = |design: &str, method: &str| {
         let of =
             |record: &&serde_json::Value| record["point"]["design"] == design && record["point"]["method"] == method;
@@ -91,12 +81,10 @@ fn weights_of_another_program_run_and_are_trained_further() {
 /// The same weights rounded otherwise: fewer codes lose accuracy, better placed ones less of it.
 #[test]
 fn weights_are_rounded_as_the_experiment_says() {
-    let text = EXPERIMENT.replace(", \"passive\"", "");
+    let experiment = EXPERIMENT.replace(", \"passive\"", "");
     let accuracy = |name: &str, quantizer: &str| {
-        let folder = folder(name, &text.replace("[training]", &format!("{quantizer}\n[training]")));
-        let output = axtrain(&folder, &["run", "e.toml", "--json", "-q"]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let records: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let folder = folder(name, &experiment.replace("[training]", &format!("{quantizer}\n[training]")));
+        let records = json(&axtrain(&folder, &["run", "e.toml", "--json", "-q"]));
         let weights = fs::read(folder.join("runs/start/weights/post-training_s1.safetensors")).unwrap();
         let has = |text: &[u8]| weights.windows(text.len()).any(|window| window == text);
         (records[0]["accuracy"].as_f64().unwrap(), has(b"weights/4"))
@@ -145,7 +133,7 @@ fn networks_come_from_onnx_files() {
     text.replace_range(layers, "onnx = \"digits.onnx\"\n");
     let text = text.replace("[\"post-training\", \"passive\"]", "[\"post-training\"]");
     let from_onnx = folder("start-onnx", &text);
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("sim/tests/data/onnx/digits-dynamo.onnx");
+    let file = root().join("sim/tests/data/onnx/digits-dynamo.onnx");
     fs::copy(file, from_onnx.join("digits.onnx")).unwrap();
     let state_dict = EXPERIMENT.replace("[\"post-training\", \"passive\"]", "[\"post-training\"]");
     let from_state_dict = folder("start-onnx-state-dict", &state_dict);

@@ -1,48 +1,15 @@
 //! Sweeps as a user runs them: whole, in parts, interrupted, and after every kind of change.
-#![cfg(feature = "train")]
 
 mod chosen;
 mod cluster;
 mod slurm;
 
+use crate::{axtrain, command, scratch, succeed, text, unwrapped};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
-
-fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_axtrain"));
-    command.args(arguments).current_dir(folder);
-    command
-}
-
-fn axtrain(folder: &Path, arguments: &[&str]) -> Output {
-    command(folder, arguments).output().expect("the program starts")
-}
-
-fn succeed(folder: &Path, arguments: &[&str]) -> String {
-    let output = axtrain(folder, arguments);
-    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
-    text(&output.stdout)
-}
-
-/// A fresh folder for one test.
-fn scratch(name: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Without the line breaks and borders of messages.
-fn unwrapped(text: &str) -> String {
-    text.chars().filter(|c| !c.is_whitespace() && *c != '│').collect()
-}
 
 /// Two networks of one epoch on 200 digits, at two supplies, with one design beside the baseline.
 const SMALL: &str = r#"
