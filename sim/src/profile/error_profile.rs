@@ -229,8 +229,8 @@ struct ProfileSums<'a> {
     mean: Vec<f64>,
     square: Vec<f64>,
     energy: Vec<f64>,
-    /// By product bit: sampled 1 for 0, and 0 for 1.
-    flips: Vec<[f64; 2]>,
+    /// Probability that just these bits of the product are sampled 1 for 0, by their set, and 0 for 1.
+    flips: [Vec<f64>; 2],
     /// Settled − exact, by activation and weight.
     approximation: Vec<i32>,
     /// Bit length of each weight's magnitude.
@@ -269,7 +269,7 @@ impl<'a> ProfileSums<'a> {
             mean: vec![0.0; cells],
             square: vec![0.0; cells],
             energy: vec![0.0; cells],
-            flips: vec![[0.0; 2]; product_bits as usize],
+            flips: [(); 2].map(|()| vec![0.0; 1 << product_bits]),
             approximation: approximation.collect(),
             weight_class: weight_class.collect(),
             timing_sums: sums.clone(),
@@ -304,13 +304,11 @@ impl<'a> ProfileSums<'a> {
         let settled = self.product.product((cell / self.factor.len()) as u32, weight as u32);
         let sampled = settled.wrapping_add(delta);
         let [settled, sampled] = self.format.settled_and_sampled(settled, sampled, self.product_bits);
-        let flipped = settled ^ sampled;
-        for (bit, flips) in self.flips.iter_mut().enumerate() {
-            // No branches: which bits flip is hard to predict.
-            let [up, down] = [!settled, settled].map(|from| (flipped & from) >> bit & 1);
-            flips[0] += probability * f64::from(up);
-            flips[1] += probability * f64::from(down);
-        }
+        let [up, down] = &mut self.flips;
+        let set = |bits: u32| bits as usize & (up.len() - 1);
+        let [rises, falls] = [set(sampled & !settled), set(settled & !sampled)];
+        up[rises] += probability;
+        down[falls] += probability;
     }
 
     /// Ends the class of these activations: what made no error was right.
@@ -353,8 +351,8 @@ impl<'a> ProfileSums<'a> {
             error_rate: single(&self.rate),
             error_mean: single(&self.mean),
             energy_fj: single(&self.energy),
-            bit_flip_01: self.flips.iter().map(|[up, _]| up.min(1.0)).collect(),
-            bit_flip_10: self.flips.iter().map(|[_, down]| down.min(1.0)).collect(),
+            bit_flip_01: by_bit(&self.flips[0], self.product_bits),
+            bit_flip_10: by_bit(&self.flips[1], self.product_bits),
             timing: self.timing_sums.take(1.0),
             approximation: approximation_sums.take(1.0),
             total: self.total_sums.take(1.0),
@@ -362,6 +360,17 @@ impl<'a> ProfileSums<'a> {
             metadata,
         }
     }
+}
+
+/// Probability of each bit, given those of sets of bits.
+fn by_bit(sets: &[f64], bits: u32) -> Vec<f64> {
+    let mut sums = vec![0.0; bits as usize];
+    for (set, &probability) in sets.iter().enumerate().filter(|(_, probability)| **probability > 0.0) {
+        for (bit, sum) in sums.iter_mut().enumerate() {
+            *sum += if set >> bit & 1 == 1 { probability } else { 0.0 };
+        }
+    }
+    sums.iter().map(|sum: &f64| sum.min(1.0)).collect()
 }
 
 /// Bits that a magnitude needs; 0 for zero.
