@@ -11,7 +11,7 @@ use axtrain_sim::array::{
 };
 use axtrain_sim::engine::{DelayMode, StaticTiming};
 use axtrain_sim::kernel::TableGemm;
-use axtrain_sim::multiplier::{Family, Multiplier, MultiplierSpec};
+use axtrain_sim::multiplier::{Family, Multiplier, MultiplierSpec, NumberFormat};
 use axtrain_sim::netlist::Netlist;
 use axtrain_sim::profile::{Design, TransitionSpec, TransitionTable};
 use axtrain_sim::technology::{DelayModel, Physical, Technology};
@@ -155,6 +155,7 @@ fn against_looked_up(machine: &Machine, early: f64, mode: DelayMode) {
     let gemm = TableGemm::new(&design.product);
     let array = machine.gates(mode, ROWS);
     let bits = machine.accumulator.netlist.outputs()[0].width() as u32;
+    let format = design.multiplier.coding().format();
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     for network in networks(&mut rng) {
         let (codes, labels) = images(&mut rng, &network, 31);
@@ -175,6 +176,10 @@ fn against_looked_up(machine: &Machine, early: f64, mode: DelayMode) {
                 let limit = table.energy_quantum() * 0.5 * transitions as f64 + 1e-4 * expected;
                 assert!((found - expected).abs() <= limit, "{found} is not {expected} fJ");
                 assert!(gates.accumulator_fj > 0.0);
+                if format == NumberFormat::SignMagnitude {
+                    // Weights and activations keep their signs, so products do.
+                    assert_eq!(gates.multiplier.averages().bit_error_rate.last(), Some(&0.0));
+                }
             }
             let fails = gates.error_rate.iter().all(|&rate| rate > 0.001);
             assert_eq!(fails, share < 1.0, "{:?}", gates.error_rate);
