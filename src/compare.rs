@@ -76,7 +76,9 @@ fn points(
     console: &Console,
 ) -> Result<Vec<ComparedPoint>, Failure> {
     let mut pairs = pairings(study);
-    pairs.retain(|(_, job)| job.compensation == Compensation::default());
+    // Whatever becomes of them where they are deployed.
+    pairs.iter_mut().for_each(|(_, job)| job.compensation = Compensation::default());
+    pairs.dedup();
     let stage = console.stage("fidelity", (pairs.len() * Fidelity::ALL.len()) as u64);
     let codes = test_codes(study);
     // Networks one after the other, so that each has all threads and times mean something.

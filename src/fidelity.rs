@@ -5,15 +5,13 @@ use crate::behaviour::{Behaviour, Run};
 use crate::failure::Failure;
 use crate::study::Study;
 use axtrain_sim::array::{
-    Compensation, Compensator, DrawnErrors, DrawnInference, Fidelity, GateInference, GateSpec, OnTimingError,
-    PointRun, StageSpec, TransitionInference,
+    AccumulatorPasses, Compensation, Compensator, DrawnErrors, DrawnInference, Fidelity, GateInference, GateSpec,
+    PointRun, StageSpec, TransitionInference, Windows,
 };
 use axtrain_sim::engine::DelayMode;
 use axtrain_sim::kernel::TableGemm;
-use axtrain_sim::multiplier::NumberFormat;
-use axtrain_sim::profile::{Design, Pass, Stimulus};
+use axtrain_sim::profile::{Design, Stimulus};
 use axtrain_sim::technology::PointError;
-use axtrain_sim::units::Picoseconds;
 use axtrain_sim::workload::{Network, QuantizedLayer, pixel_code};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -43,8 +41,8 @@ pub(crate) struct Evaluator<'a> {
     pub(crate) gemm: TableGemm,
     /// One for each of the behaviour's simulations.
     gates: Vec<GateInference<'a>>,
-    /// Of the accumulator, at each of the behaviour's points.
-    windows: Vec<Picoseconds>,
+    /// At each of the behaviour's points.
+    windows: Vec<Windows>,
     seed: u64,
 }
 
@@ -74,39 +72,37 @@ impl<'a> Evaluator<'a> {
                 "fidelity gate times multiplier and accumulator apart, and this array has no register between";
             return Err(Failure::request(message, help));
         }
-        let unknown = [
-            (self.design.multiplier.coding().format() == NumberFormat::SignMagnitude, "sign-magnitude multipliers"),
-            (study.array.on_timing_error() == OnTimingError::Drop, "arrays that drop late products"),
-        ];
-        if let Some((_, what)) = unknown.into_iter().find(|(met, _)| *met) {
-            let help = "choose fidelity = \"transition\", which samples every product of this design as its gates do";
-            return Err(Failure::request(format!("fidelity gate does not simulate {what}"), help));
-        }
+        let mut passes = Vec::new();
         for point in self.behaviour.operating_points() {
             let refused = |error: &PointError| {
                 let help =
                     "leave out this supply or lengthen clock_ps; fidelity transition takes accumulators as right";
                 Failure::request(format!("the accumulator cannot be simulated: {error}"), help)
             };
-            let pass = study.accumulator_pass(self.design, point.supply).map_err(refused)?;
-            if pass.overlaps() {
-                return Err(refused(&pass.overlap()));
+            let of_point = study.accumulator_passes(self.design, point.supply).map_err(refused)?;
+            if let Some(overlap) = of_point.overlap() {
+                return Err(refused(&overlap));
             }
-            self.windows.push(pass.sampling().window);
+            passes.push(of_point);
         }
-        let stage = |netlist, physical| StageSpec { netlist, physical };
         for Run { physical, positions, .. } in self.behaviour.runs(self.design) {
+            let multiplier = StageSpec { netlist: self.design.multiplier.netlist(), physical };
+            let rows = study.array.rows() as usize;
+            let mut spec = GateSpec::new(multiplier, accumulator, DelayMode::Inertial, rows);
             // Positions that share a simulation of the multiplier share one of the accumulator.
-            let supply = self.behaviour.point(positions[0]).supply;
-            let own = study.accumulator_pass(self.design, supply).ok().and_then(Pass::own_physical);
-            self.gates.push(GateInference::new(GateSpec {
-                multiplier: stage(self.design.multiplier.netlist(), physical),
-                accumulator: stage(&accumulator.netlist, own.unwrap_or(&accumulator.physical)),
-                signed: self.design.multiplier.signed(),
-                mode: DelayMode::Inertial,
-                rows: study.array.rows() as usize,
-            }));
+            let AccumulatorPasses { element, column_adder } = passes[positions[0]];
+            for (stage, pass) in [(&mut spec.accumulator, element), (&mut spec.column_adder, column_adder)] {
+                stage.physical = pass.own_physical().unwrap_or(stage.physical);
+            }
+            self.gates.push(GateInference::new(spec));
         }
+        self.windows = (0..passes.len())
+            .map(|position| Windows {
+                product: self.behaviour.errors(position).window(),
+                sum: passes[position].element.sampling().window,
+                column: passes[position].column_adder.sampling().window,
+            })
+            .collect();
         Ok(())
     }
 
@@ -218,9 +214,8 @@ impl Inference<'_> {
             }
             Law::Gates => {
                 let (run, _) = behaviour.place(position);
-                let gates = &self.evaluator.gates[run];
-                let windows = [errors.window(), self.evaluator.windows[position]];
-                gates.run(windows, self.network, (&self.codes, self.labels), drawn.batch)
+                let windows = self.evaluator.windows[position];
+                self.evaluator.gates[run].run(windows, self.network, (&self.codes, self.labels), drawn.batch)
             }
         }
     }

@@ -11,12 +11,13 @@ use crate::progress::Console;
 use crate::shelf::{HashedDataset, HashedDesign, Shelf};
 use crate::start::{Start, network};
 use crate::transition_cache::TransitionCache;
-use axtrain_sim::array::{Accumulator, Dataflow, Memories, OnTimingError, Overflow, SystolicArray};
+use axtrain_sim::array::{
+    Accumulator, AccumulatorPasses, Dataflow, Memories, OnTimingError, Overflow, SystolicArray,
+};
 use axtrain_sim::config::{Axes, Experiment};
-use axtrain_sim::engine::StaticTiming;
 use axtrain_sim::memory::MemoryTechnology;
 use axtrain_sim::multiplier::{AnyMultiplier, Family, Multiplier, MultiplierSpec};
-use axtrain_sim::profile::{Design, ErrorProfile, Pass, Stimulus};
+use axtrain_sim::profile::{Design, ErrorProfile, Stimulus};
 use axtrain_sim::technology::{
     ConditionError, MissingCells, OperatingPoint, PointError, Technology, TechnologyError,
 };
@@ -58,7 +59,7 @@ pub(crate) struct Study {
     /// The accumulator behind each design.
     pub(crate) accumulators: Vec<Accumulator>,
     /// How each is simulated at each supply of the experiment.
-    accumulator_passes: Vec<Vec<Result<Pass, PointError>>>,
+    accumulator_passes: Vec<Vec<Result<AccumulatorPasses, PointError>>>,
     pub(crate) dataset: Arc<HashedDataset>,
     pub(crate) architecture: Architecture,
     /// What training starts from, if not from drawn weights.
@@ -134,12 +135,8 @@ pub(crate) fn prepare(
         .collect::<Result<_, _>>()
         .map_err(|error| Failure::request(error, "complete the technology file"))?;
     let clock_ps = experiment.operation.clock_ps.unwrap_or(designs[experiment.baseline].minimum_clock_ps());
-    let passes = |accumulator: &Accumulator| -> Vec<Result<Pass, PointError>> {
-        let Accumulator { netlist, physical, .. } = accumulator;
-        let critical = StaticTiming::with_delays(netlist, &physical.delay).critical_delay();
-        let at = |&supply: &Volts| {
-            Pass::new(&technology, netlist, physical, critical, OperatingPoint { supply, clock_ps })
-        };
+    let passes = |accumulator: &Accumulator| -> Vec<Result<AccumulatorPasses, PointError>> {
+        let at = |&supply: &Volts| accumulator.passes(&technology, OperatingPoint { supply, clock_ps });
         experiment.operation.supplies.iter().map(at).collect()
     };
     let accumulators: Vec<Accumulator> = accumulators;
@@ -321,11 +318,15 @@ impl Study {
 
     /// Whether the accumulator behind a design would itself fail at a supply.
     pub(crate) fn accumulator_fails(&self, design: &Design, supply: Volts) -> bool {
-        self.accumulator_pass(design, supply).map_or(true, |pass| !pass.settles())
+        self.accumulator_passes(design, supply).map_or(true, |passes| !passes.settles())
     }
 
     /// How the accumulator behind a design is simulated at one of the experiment's supplies.
-    pub(crate) fn accumulator_pass(&self, design: &Design, supply: Volts) -> Result<&Pass, &PointError> {
+    pub(crate) fn accumulator_passes(
+        &self,
+        design: &Design,
+        supply: Volts,
+    ) -> Result<&AccumulatorPasses, &PointError> {
         let place = self.experiment.operation.supplies.iter().position(|&own| own == supply);
         self.accumulator_passes[self.place(design)][place.expect("a supply of the experiment")].as_ref()
     }

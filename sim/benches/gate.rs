@@ -7,7 +7,7 @@
 mod cpu_clock;
 
 use axtrain_sim::array::{
-    Accumulator, DrawnErrors, DrawnInference, GateInference, GateSpec, StageSpec, TransitionInference,
+    Accumulator, DrawnErrors, DrawnInference, GateInference, GateSpec, StageSpec, TransitionInference, Windows,
 };
 use axtrain_sim::engine::{DelayMode, StaticTiming};
 use axtrain_sim::kernel::TableGemm;
@@ -46,13 +46,8 @@ fn gates(design: &Design, accumulator: &Accumulator) {
     let second = Convolution::new([6, 14, 14], 16, [5, 5], [1, 1], [0, 0], 1).expect("a geometry");
     let critical = StaticTiming::with_delays(&accumulator.netlist, &accumulator.physical.delay).critical_delay();
     for mode in [DelayMode::Transport, DelayMode::Inertial] {
-        let gates = GateInference::new(GateSpec {
-            multiplier: StageSpec { netlist: design.multiplier.netlist(), physical: &design.physical },
-            accumulator: StageSpec { netlist: &accumulator.netlist, physical: &accumulator.physical },
-            signed: true,
-            mode,
-            rows: 32,
-        });
+        let multiplier = StageSpec { netlist: design.multiplier.netlist(), physical: &design.physical };
+        let gates = GateInference::new(GateSpec::new(multiplier, accumulator, mode, 32));
         for (name, geometry, images) in [
             ("128 to 64, 511 images a batch", vec![connected(128, 64)], 511),
             ("128 to 64, 256 images a batch", vec![connected(128, 64)], 256),
@@ -66,7 +61,8 @@ fn gates(design: &Design, accumulator: &Accumulator) {
             let network = Network::new(layers).expect("a network");
             let codes = activations(&mut rng, images * network.inputs());
             let labels = vec![0; images];
-            let windows = [Picoseconds(design.critical().0 * 8 / 10), critical];
+            let product = Picoseconds(design.critical().0 * 8 / 10);
+            let windows = Windows { product, sum: critical, column: critical };
             let time = median(|| {
                 black_box(gates.run(windows, &network, (&codes, &labels), images));
             });

@@ -6,22 +6,38 @@ mod scalar_simulator;
 mod small_networks;
 
 use axtrain_sim::array::{
-    Accumulator, DrawnInference, GateInference, GateSpec, PointRun, StageErrors, StageSpec, TransitionInference,
+    Accumulator, Dataflow, DrawnInference, GateInference, GateSpec, Gates, OnTimingError, PointRun, StageErrors,
+    StageSpec, SystolicArray, TransitionInference, Windows,
 };
 use axtrain_sim::engine::{DelayMode, StaticTiming};
 use axtrain_sim::kernel::TableGemm;
-use axtrain_sim::multiplier::{Coding, Family, MultiplierSpec};
+use axtrain_sim::multiplier::{Family, Multiplier, MultiplierSpec, NumberFormat};
+use axtrain_sim::netlist::Netlist;
 use axtrain_sim::profile::{Design, TransitionSpec, TransitionTable};
-use axtrain_sim::technology::{Physical, Technology};
+use axtrain_sim::technology::{DelayModel, Physical, Technology};
 use axtrain_sim::units::Picoseconds;
 use axtrain_sim::workload::{Convolution, Network};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use scalar_array::{ScalarArray, ScalarStage};
+use scalar_array::{ScalarArray, ScalarStage, ScalarStages};
 use small_networks::{layer, networks};
 
 const FREEPDK45: &str = include_str!("../../hwconfigs/technology/freepdk45.toml");
 const ROWS: usize = 16;
+
+/// What elements are made of.
+#[derive(Clone, Copy, Debug)]
+struct Kind {
+    /// Bits of magnitudes; two's complement of 8 bits without.
+    magnitude: Option<u32>,
+    on_timing_error: OnTimingError,
+    delay_model: DelayModel,
+}
+
+const PLAIN: Kind =
+    Kind { magnitude: None, on_timing_error: OnTimingError::Capture, delay_model: DelayModel::Averaged };
+const DROPPING: Kind = Kind { on_timing_error: OnTimingError::Drop, ..PLAIN };
+const MAGNITUDES: Kind = Kind { magnitude: Some(7), ..PLAIN };
 
 struct Machine {
     design: Design,
@@ -29,35 +45,61 @@ struct Machine {
 }
 
 impl Machine {
-    fn new(family: Family, accumulator_bits: u32) -> Self {
-        let technology = Technology::from_toml(FREEPDK45).unwrap();
-        let spec = MultiplierSpec::new("m", family, 8, 8, true).unwrap();
-        let design = Design::new(spec.into(), &technology).unwrap();
-        Self {
-            design,
-            accumulator: Accumulator::new(accumulator_bits, Coding::plain(8, 8, true), &technology).unwrap(),
-        }
+    fn new(family: Family, accumulator_bits: u32, kind: Kind) -> Self {
+        let technology = Technology::from_toml(FREEPDK45).unwrap().with_delay_model(kind.delay_model);
+        let multiplier = match kind.magnitude {
+            None => Multiplier::from(MultiplierSpec::new("m", family, 8, 8, true).unwrap()),
+            Some(bits) => {
+                let unsigned = MultiplierSpec::new("m", family, bits, bits, false).unwrap();
+                Multiplier::from(unsigned).sign_magnitude("m").unwrap()
+            }
+        };
+        let array = SystolicArray::new(ROWS as u32, 1, Dataflow::WeightStationary).unwrap();
+        let array = array.with_product_register(true).with_accumulator_bits(accumulator_bits).unwrap();
+        let array = array.with_on_timing_error(kind.on_timing_error).unwrap();
+        let accumulator = Accumulator::of(&array, multiplier.coding(), &technology).unwrap();
+        Self { design: Design::new(multiplier, &technology).unwrap(), accumulator }
     }
 
     fn gates(&self, mode: DelayMode, rows: usize) -> GateInference<'_> {
         let multiplier = StageSpec { netlist: self.design.multiplier.netlist(), physical: &self.design.physical };
-        let Accumulator { netlist, physical, .. } = &self.accumulator;
-        let accumulator = StageSpec { netlist, physical };
-        GateInference::new(GateSpec { multiplier, accumulator, signed: true, mode, rows })
+        GateInference::new(GateSpec::new(multiplier, &self.accumulator, mode, rows))
     }
 
-    /// Shares of both critical paths, and a picosecond.
-    fn windows(&self, [multiplier, accumulator]: [f64; 2]) -> [Picoseconds; 2] {
-        let Accumulator { netlist, physical, .. } = &self.accumulator;
-        [self.window(multiplier), window(accumulator, physical, netlist)]
+    /// Shares of the critical paths of multiplier and of both adders, and a picosecond.
+    fn windows(&self, [multiplier, adder]: [f64; 2]) -> Windows {
+        let Accumulator { netlist, physical, column_adder: below, .. } = &self.accumulator;
+        Windows {
+            product: self.window(multiplier),
+            sum: window(adder, physical, netlist),
+            column: window(adder, &below.physical, &below.netlist),
+        }
     }
 
     fn window(&self, share: f64) -> Picoseconds {
         window(share, &self.design.physical, self.design.multiplier.netlist())
     }
+
+    /// Every transition, sampled at shares of the critical path, late products being dropped where they are.
+    fn transitions(&self, shares: [f64; 2], mode: DelayMode) -> TransitionTable {
+        let windows = shares.map(|share| self.window(share));
+        let spec = TransitionSpec {
+            netlist: self.design.multiplier.netlist(),
+            physical: &self.design.physical,
+            coding: self.design.multiplier.coding(),
+            activation_bits: 7,
+            mode,
+            windows: &windows,
+        };
+        let table = TransitionTable::build(spec, &|| ()).unwrap();
+        match self.accumulator.detector {
+            Some(_) => table.dropping_late_products(&self.design.product),
+            None => table,
+        }
+    }
 }
 
-fn window(share: f64, physical: &Physical, netlist: &axtrain_sim::netlist::Netlist) -> Picoseconds {
+fn window(share: f64, physical: &Physical, netlist: &Netlist) -> Picoseconds {
     let critical = StaticTiming::with_delays(netlist, &physical.delay).critical_delay().0;
     Picoseconds((f64::from(critical) * share) as u32 + 1)
 }
@@ -76,26 +118,49 @@ fn integers(run: &PointRun) -> PointRun {
 
 #[test]
 fn gates_equal_looked_up_products_while_the_accumulator_has_slack() {
-    let machine = Machine::new(Family::OperandTruncated { a: 2, b: 1 }, 20);
-    let design = &machine.design;
-    let (share, mode, batch) = (0.6, DelayMode::Inertial, 9);
-    let windows = [machine.window(share), machine.window(1.0)];
-    let spec = TransitionSpec {
-        netlist: design.multiplier.netlist(),
-        physical: &design.physical,
-        coding: Coding::plain(8, 8, true),
-        activation_bits: 7,
-        mode,
-        windows: &windows,
-    };
-    let table = TransitionTable::build(spec, &|| ()).unwrap();
+    let family = Family::OperandTruncated { a: 2, b: 1 };
+    against_looked_up(&Machine::new(family, 20, PLAIN), 0.6, DelayMode::Inertial);
+}
+
+#[test]
+fn gates_equal_looked_up_products_in_sign_magnitude() {
+    let family = Family::OperandTruncated { a: 2, b: 1 };
+    against_looked_up(&Machine::new(family, 20, MAGNITUDES), 0.5, DelayMode::Inertial);
+    let wide = Kind { magnitude: Some(8), ..PLAIN };
+    against_looked_up(&Machine::new(Family::Array, 24, wide), 0.5, DelayMode::Transport);
+}
+
+#[test]
+fn gates_equal_looked_up_products_where_late_ones_are_dropped() {
+    let family = Family::OperandTruncated { a: 2, b: 1 };
+    against_looked_up(&Machine::new(family, 20, DROPPING), 0.6, DelayMode::Inertial);
+    let magnitudes = Kind { on_timing_error: OnTimingError::Drop, ..MAGNITUDES };
+    against_looked_up(&Machine::new(family, 20, magnitudes), 0.5, DelayMode::Transport);
+}
+
+#[test]
+fn gates_equal_looked_up_products_with_delays_by_pin() {
+    let by_pin = Kind { delay_model: DelayModel::ByPin, ..PLAIN };
+    let machine = Machine::new(Family::OperandTruncated { a: 3, b: 3 }, 20, by_pin);
+    let averaged = Machine::new(Family::OperandTruncated { a: 3, b: 3 }, 20, PLAIN);
+    assert_ne!(machine.design.physical.delay, averaged.design.physical.delay);
+    against_looked_up(&machine, 0.6, DelayMode::Inertial);
+}
+
+/// All levels at a share of the multiplier's critical path and above it, the accumulator having slack.
+fn against_looked_up(machine: &Machine, early: f64, mode: DelayMode) {
+    let (design, batch) = (&machine.design, 9);
+    let shares = [early, 1.0];
+    let table = machine.transitions(shares, mode);
     let gemm = TableGemm::new(&design.product);
     let array = machine.gates(mode, ROWS);
+    let bits = machine.accumulator.netlist.outputs()[0].width() as u32;
+    let format = design.multiplier.coding().format();
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     for network in networks(&mut rng) {
         let (codes, labels) = images(&mut rng, &network, 31);
-        let looked_up = TransitionInference::new(&network, &table, &gemm, (codes.clone(), &labels), batch, 20);
-        for (share, errors) in [share, 1.0].into_iter().zip(table.points()) {
+        let looked_up = TransitionInference::new(&network, &table, &gemm, (codes.clone(), &labels), batch, bits);
+        for (share, errors) in shares.into_iter().zip(table.points()) {
             let gates = array.run(machine.windows([share, 1.0]), &network, (&codes, &labels), batch);
             let expected = looked_up.run(errors);
             assert_eq!(integers(&gates), integers(&expected));
@@ -111,11 +176,15 @@ fn gates_equal_looked_up_products_while_the_accumulator_has_slack() {
                 let limit = table.energy_quantum() * 0.5 * transitions as f64 + 1e-4 * expected;
                 assert!((found - expected).abs() <= limit, "{found} is not {expected} fJ");
                 assert!(gates.accumulator_fj > 0.0);
+                if format == NumberFormat::SignMagnitude {
+                    // Weights and activations keep their signs, so products do.
+                    assert_eq!(gates.multiplier.averages().bit_error_rate.last(), Some(&0.0));
+                }
             }
-            let fails = gates.error_rate.iter().all(|&rate| rate > 0.01);
+            let fails = gates.error_rate.iter().all(|&rate| rate > 0.001);
             assert_eq!(fails, share < 1.0, "{:?}", gates.error_rate);
             if !fails {
-                let settled = DrawnInference { gemm: &gemm, table: &table, batch, accumulator_bits: 20, seed: 1 };
+                let settled = DrawnInference { gemm: &gemm, table: &table, batch, accumulator_bits: bits, seed: 1 };
                 let settled = settled.run(&network, &codes, &labels, None);
                 assert_eq!(integers(&gates), integers(&settled));
             }
@@ -128,11 +197,23 @@ fn gates_equal_looked_up_products_while_the_accumulator_has_slack() {
 fn gates_equal_a_scalar_array_where_both_stages_fail() {
     // Rows beyond the inputs of the last fold, batches that are not full, several folds; then columns that fill more than a
     // block of lanes, together and alone.
-    [(5, 3, 4, 5, 3), (2, 9, 2, 100, 100), (3, 1, 2, 520, 520)].into_iter().for_each(against_scalar_array);
+    let shapes = [(5, 3, 4, 5, 3), (2, 9, 2, 100, 100), (3, 1, 2, 520, 520)];
+    shapes.into_iter().for_each(|shape| against_scalar_array(shape, PLAIN));
 }
 
-fn against_scalar_array((inputs, outputs, rows, count, batch): (usize, usize, usize, usize, usize)) {
-    let machine = Machine::new(Family::OperandTruncated { a: 1, b: 3 }, 16);
+#[test]
+fn other_elements_equal_a_scalar_array_where_both_stages_fail() {
+    let both = Kind { on_timing_error: OnTimingError::Drop, ..MAGNITUDES };
+    let by_pin = Kind { delay_model: DelayModel::ByPin, ..both };
+    for kind in [MAGNITUDES, DROPPING, both, by_pin] {
+        [(5, 3, 4, 5, 3), (2, 9, 2, 60, 60)].into_iter().for_each(|shape| against_scalar_array(shape, kind));
+    }
+    against_scalar_array((3, 1, 2, 520, 520), both);
+}
+
+fn against_scalar_array((inputs, outputs, rows, count, batch): (usize, usize, usize, usize, usize), kind: Kind) {
+    let machine = Machine::new(Family::OperandTruncated { a: 1, b: 3 }, 16, kind);
+    let Accumulator { netlist, physical, detector, column_adder, .. } = &machine.accumulator;
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let geometry = Convolution::connected([inputs, 1, 1], outputs).unwrap();
     let network = Network::new(vec![layer(&mut rng, "only", geometry, None)]).unwrap();
@@ -146,19 +227,25 @@ fn against_scalar_array((inputs, outputs, rows, count, batch): (usize, usize, us
         let gates = machine.gates(mode, rows).run(windows, &network, (&codes, &labels), batch);
         let stage =
             |netlist, physical, share| ScalarStage::new(netlist, physical, window(share, physical, netlist), mode);
-        let netlist = machine.design.multiplier.netlist();
-        let mut array = ScalarArray::new(
-            [rows, outputs],
-            stage(netlist, &machine.design.physical, shares[0]),
-            stage(&machine.accumulator.netlist, &machine.accumulator.physical, shares[1]),
-        );
+        let stages = ScalarStages {
+            multiplier: stage(machine.design.multiplier.netlist(), &machine.design.physical, shares[0]),
+            accumulator: stage(netlist, physical, shares[1]),
+            detector: detector.as_ref().map(|Gates { netlist, physical }| stage(netlist, physical, 1.0)),
+            column_adder: stage(&column_adder.netlist, &column_adder.physical, shares[1]),
+            format: machine.design.multiplier.coding().format(),
+        };
+        let mut array = ScalarArray::new([rows, outputs], stages);
         let weights = |input: usize, output: usize| only.weights[output * inputs + input];
         for (number, images) in codes.chunks(batch * inputs).enumerate() {
             let sums = array.product(images, inputs, weights);
             for (place, sum) in sums.into_iter().enumerate() {
                 let (image, output) = (number * batch + place / outputs, place % outputs);
                 let found = gates.scores[image * outputs + output];
-                assert_eq!(found, sum.wrapping_add(only.bias[output]), "{mode:?}, image {image}, output {output}");
+                assert_eq!(
+                    found,
+                    sum.wrapping_add(only.bias[output]),
+                    "{kind:?}, {mode:?}, image {image}, output {output}"
+                );
             }
         }
         let gate = &gates.gates[0];
@@ -179,7 +266,7 @@ fn against_scalar_array((inputs, outputs, rows, count, batch): (usize, usize, us
 
 #[test]
 fn results_do_not_depend_on_threads_or_on_what_shares_lanes() {
-    let machine = Machine::new(Family::Array, 20);
+    let machine = Machine::new(Family::Array, 20, PLAIN);
     let (gates, windows) = (machine.gates(DelayMode::Inertial, ROWS), machine.windows([0.6, 0.55]));
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     let network = &networks(&mut rng)[0];

@@ -2,7 +2,7 @@
 //! from one settled state to the next, and against what must hold at a slow clock.
 
 use axtrain_sim::array::{
-    Accumulator, GateInference, GateSpec, MultiplyAccumulate, MultiplyAccumulateSpec, StageErrors, StageSpec,
+    Accumulator, GateInference, GateSpec, MultiplyAccumulate, MultiplyAccumulateSpec, StageErrors, StageSpec, Windows,
 };
 use axtrain_sim::engine::{DelayMode, StaticTiming};
 use axtrain_sim::multiplier::{Family, Multiplier, MultiplierSpec};
@@ -98,15 +98,10 @@ fn drawn_columns_err_and_cost_as_those_of_an_array() {
     let network = Network::new(vec![layer]).unwrap();
     let images = 1500;
     let codes: Vec<u8> = (0..images * ROWS).map(|_| rng.random_range(0..128)).collect();
-    let stage = |netlist, physical| StageSpec { netlist, physical };
-    let gates = GateInference::new(GateSpec {
-        multiplier: stage(element.multiplier.netlist(), &element.physical),
-        accumulator: stage(&element.accumulator.netlist, &element.accumulator.physical),
-        signed: true,
-        mode: DelayMode::Inertial,
-        rows: ROWS,
-    });
-    let windows = passes.each_ref().map(|pass| pass.sampling().window);
+    let multiplier = StageSpec { netlist: element.multiplier.netlist(), physical: &element.physical };
+    let gates = GateInference::new(GateSpec::new(multiplier, &element.accumulator, DelayMode::Inertial, ROWS));
+    let [product, sum] = passes.each_ref().map(|pass| pass.sampling().window);
+    let windows = Windows { product, sum, column: sum };
     let run = gates.run(windows, &network, (&codes, &vec![0; images]), images);
     let layer = &run.gates[0];
     let alike = |found: &DrawnTiming, expected: &StageErrors, what: &str| {

@@ -191,7 +191,8 @@ pub(crate) struct SimulateOptions {
     pub(crate) experiment: ExperimentOptions,
     #[command(flatten)]
     pub(crate) fidelity: FidelityOptions,
-    /// Run every level of fidelity on the same images and say how far each is from gate; leaves the run's records as they are
+    /// Run every level of fidelity on the same images, networks being as they are trained and memories sound, and say how far each
+    /// is from gate (in fidelity.json of the run too); leaves the run's records as they are
     #[arg(long, conflicts_with = "fidelity")]
     pub(crate) compare: bool,
     /// Write each chip's map of failing weight cells into this folder, NPZ files that `chip_maps` of an experiment takes

@@ -3,9 +3,11 @@
 
 use super::element::mean_switching;
 use super::{OnTimingError, SystolicArray};
+use crate::engine::StaticTiming;
 use crate::multiplier::{Coding, FinalAdder, NumberFormat, adder_netlist, sum_and_carry};
 use crate::netlist::{NetId, Netlist, NetlistBuilder};
-use crate::technology::{MissingCells, Physical, Technology};
+use crate::profile::Pass;
+use crate::technology::{MissingCells, OperatingPoint, Physical, PointError, Technology};
 use crate::units::Nanowatts;
 
 /// The stage of a processing element behind its product register, around a Kogge–Stone adder of the accumulator's width.
@@ -20,16 +22,52 @@ pub struct Accumulator {
     pub netlist: Netlist,
     /// Its delays and energies at nominal supply.
     pub physical: Physical,
-    detector: Option<Detector>,
+    /// Compares the product register with its shadow where late products are dropped: inputs `sampled` and `shadow`, output `late`.
+    pub detector: Option<Gates>,
+    /// The adder below a column of elements, which adds their sum to what earlier folds left: a plain one whatever products are.
+    pub column_adder: Gates,
     coding: Coding,
     bits: u32,
 }
 
-/// Compares the product register with its shadow: inputs `sampled` and `shadow`, output `late`.
+/// A netlist and what it weighs at nominal supply.
 #[derive(Clone, Debug, PartialEq)]
-struct Detector {
-    netlist: Netlist,
-    physical: Physical,
+pub struct Gates {
+    /// The gates.
+    pub netlist: Netlist,
+    /// Their delays and energies.
+    pub physical: Physical,
+}
+
+/// How what stands behind the product registers is simulated at an operating point.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccumulatorPasses {
+    /// The stage of every element.
+    pub element: Pass,
+    /// The adder below every column.
+    pub column_adder: Pass,
+}
+
+impl AccumulatorPasses {
+    /// Whether every sum settles before the sampling edge, whatever the operands.
+    pub fn settles(&self) -> bool {
+        self.each().all(Pass::settles)
+    }
+
+    /// What to say if additions are [in flight together](Pass::overlaps).
+    pub fn overlap(&self) -> Option<PointError> {
+        self.each().find(|pass| pass.overlaps()).map(Pass::overlap)
+    }
+
+    fn each(&self) -> impl Iterator<Item = &Pass> {
+        [&self.element, &self.column_adder].into_iter()
+    }
+}
+
+impl Gates {
+    fn new(netlist: Netlist, technology: &Technology) -> Result<Self, MissingCells> {
+        Ok(Self { physical: technology.weigh(&netlist)?, netlist })
+    }
 }
 
 /// One addition: the codes of the operands, the numbers they stand for, the product and the sum it is added to.
@@ -60,12 +98,26 @@ impl Accumulator {
         let dropping = on_timing_error == OnTimingError::Drop;
         let netlist = stage(bits, coding, dropping);
         let physical = technology.weigh(&netlist)?;
-        let detector = || {
-            let netlist = detector(coding.product_bits() as usize);
-            Ok(Detector { physical: technology.weigh(&netlist)?, netlist })
-        };
+        let detector = || Gates::new(detector(coding.product_bits() as usize), technology);
         let detector = dropping.then(detector).transpose()?;
-        Ok(Self { netlist, physical, detector, coding, bits })
+        let column_adder = Gates::new(adder(bits), technology)?;
+        Ok(Self { netlist, physical, detector, column_adder, coding, bits })
+    }
+
+    /// How it is simulated at an operating point.
+    ///
+    /// # Errors
+    /// If it cannot be simulated there.
+    pub fn passes(&self, technology: &Technology, point: OperatingPoint) -> Result<AccumulatorPasses, PointError> {
+        let pass = |netlist: &Netlist, physical: &Physical| {
+            let critical = StaticTiming::with_delays(netlist, &physical.delay).critical_delay();
+            Pass::new(technology, netlist, physical, critical, point)
+        };
+        let Gates { netlist, physical } = &self.column_adder;
+        Ok(AccumulatorPasses {
+            element: pass(&self.netlist, &self.physical)?,
+            column_adder: pass(netlist, physical)?,
+        })
     }
 
     /// Leakage of all its gates at nominal supply.
@@ -133,10 +185,15 @@ pub(super) fn product_bit(format: NumberFormat, product_bits: usize, bit: usize)
     }
 }
 
+/// An adder of two words of `bits` and nothing else.
+fn adder(bits: u32) -> Netlist {
+    adder_netlist(FinalAdder::KoggeStone, bits, "accumulator")
+}
+
 /// The gates between the registers.
 fn stage(bits: u32, coding: Coding, dropping: bool) -> Netlist {
     if coding.format() != NumberFormat::SignMagnitude && !dropping {
-        return adder_netlist(FinalAdder::KoggeStone, bits, "accumulator");
+        return adder(bits);
     }
     let mut circuit = NetlistBuilder::new("accumulator");
     let width = bits as usize;
@@ -153,7 +210,7 @@ fn stage(bits: u32, coding: Coding, dropping: bool) -> Netlist {
             operand.resize(width, sign);
             sum_and_carry(&mut circuit, &sum, &operand, sign)
         }
-        _ => circuit.embed(&adder_netlist(FinalAdder::KoggeStone, bits, "adder"), &[&sum, &product]).remove(0),
+        _ => circuit.embed(&adder(bits), &[&sum, &product]).remove(0),
     };
     let output = match late[..] {
         [late] => added.iter().zip(&sum).map(|(&added, &sum)| circuit.mux(late, sum, added)).collect(),

@@ -17,7 +17,7 @@ pub struct ElementMeans {
     pub accumulate_fj: f64,
     /// Bits of the activation register that change.
     pub activation_toggles: f64,
-    /// Bits of the product register that change.
+    /// Bits of the product register that change; where it has a shadow, the mean of both.
     pub product_toggles: f64,
     /// Bits of the partial-sum register that change.
     pub partial_sum_toggles: f64,

@@ -92,7 +92,7 @@ mod tiling;
 pub mod topology;
 
 pub use crate::profile::OnTimingError;
-pub use accumulator::Accumulator;
+pub use accumulator::{Accumulator, AccumulatorPasses, Gates};
 pub use activity::{Activity, ElementShares, RegisterWrites};
 pub use assignment::{Alternative, LayerOption, MixedInference, UsualRun, assign};
 pub use compensation::{Compensation, Compensator, Correction, UnknownCompensation};
@@ -107,7 +107,7 @@ pub use energy::{
 pub use failing_memory::FailingInference;
 pub use fidelity::{Fidelity, UnknownFidelity};
 pub use file::{ArrayConfig, ArrayFile, BUILT_IN_ARRAYS};
-pub use gate::{GateInference, GateLayer, GateSpec, StageErrors, StageSpec};
+pub use gate::{GateInference, GateLayer, GateSpec, StageErrors, StageSpec, Windows};
 pub use gemm::{Gemm, Layer};
 pub use inference::TransitionInference;
 pub use layer_noise::LayerNoise;

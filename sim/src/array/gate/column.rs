@@ -1,12 +1,13 @@
 //! Columns of elements at work on one block of rows.
 
 use super::super::accumulator::product_bit;
-use super::GateInference;
+use super::detector::Detector;
 use super::stage::{Stage, StageTally};
 use super::stream::{Layout, delayed};
+use super::{GateInference, Windows};
+use crate::energy::SwitchingActivity;
 use crate::engine::{LANES, Lanes, lane_values};
-use crate::multiplier::NumberFormat;
-use crate::units::Picoseconds;
+use crate::multiplier::Coding;
 
 /// Steps of a column from which on it has lanes of its own; shorter columns share theirs.
 const LONG: usize = LANES / 2;
@@ -20,19 +21,23 @@ pub(super) struct Work<'a> {
     outputs: usize,
     rows: usize,
     layout: Layout,
-    /// Bit planes of the activations, `[input][bit][block]`.
+    coding: Coding,
+    /// Bit planes of the activations' port, `[input][bit][block]`.
     planes: Vec<Vec<Vec<Lanes>>>,
 }
 
 impl<'a> Work<'a> {
-    /// Rows come in batches of `batch`; activation codes have `bits` bits.
-    pub(super) fn new(activations: &[u8], weights: &'a [i8], inputs: usize, batch: usize, bits: usize) -> Self {
+    /// Rows come in batches of `batch`.
+    pub(super) fn new(activations: &[u8], weights: &'a [i8], inputs: usize, batch: usize, coding: Coding) -> Self {
         let (rows, outputs) = (activations.len() / inputs, weights.len() / inputs);
         let steps = Layout::steps_of(rows, batch);
         let columns = if steps >= LONG { 1 } else { (SHARED / steps).clamp(1, outputs) };
         let layout = Layout::new(rows, batch, columns);
-        let planes = (0..inputs).map(|input| layout.planes(activations, (input, inputs), bits)).collect();
-        Self { weights, inputs, outputs, rows, layout, planes }
+        let bits = coding.operand_bits()[0] as usize;
+        let planes =
+            |input: usize| layout.planes(|row| coding.operand(0, activations[row * inputs + input].into()), bits);
+        let planes = (0..inputs).map(planes).collect();
+        Self { weights, inputs, outputs, rows, layout, coding, planes }
     }
 
     /// First output of each set of columns that are simulated together.
@@ -50,8 +55,14 @@ impl<'a> Work<'a> {
         self.outputs
     }
 
+    /// Code of a weight.
     fn weight(&self, output: usize, input: usize) -> u8 {
         self.weights[output * self.inputs + input].cast_unsigned()
+    }
+
+    /// Whether the port of the weight carries a 1 at bit `bit`.
+    fn weight_bit(&self, output: usize, input: usize, bit: usize) -> bool {
+        self.coding.operand(1, self.weight(output, input).into()) >> bit & 1 == 1
     }
 }
 
@@ -59,28 +70,56 @@ impl<'a> Work<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Tally {
     pub(super) multiplier: StageTally,
+    /// Toggles of what notices late products, if anything does.
+    pub(super) detector: Option<SwitchingActivity>,
     /// Additions of products.
     pub(super) accumulator: StageTally,
-    /// Additions in rows without work and below the columns.
+    /// Additions in rows without work.
     pub(super) passing: StageTally,
-    /// Bits of sum registers that changed, and sums they held.
-    pub(super) sum_toggles: u64,
+    /// Additions below the columns.
+    pub(super) below: StageTally,
+    pub(super) sums: SumRegisters,
+}
+
+/// What sum registers did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SumRegisters {
+    /// Bits that changed.
+    pub(super) toggles: u64,
+    /// Sums that they held.
     pub(super) sums: u64,
+}
+
+impl SumRegisters {
+    fn merge(&mut self, other: &SumRegisters) {
+        self.toggles += other.toggles;
+        self.sums += other.sums;
+    }
 }
 
 impl Tally {
     pub(super) fn new(gates: &GateInference<'_>) -> Self {
-        let adder = StageTally::new(gates.spec.accumulator.netlist);
-        let multiplier = StageTally::new(gates.spec.multiplier.netlist);
-        Self { multiplier, passing: adder.clone(), accumulator: adder, sum_toggles: 0, sums: 0 }
+        let spec = &gates.spec;
+        let adder = StageTally::new(spec.accumulator.netlist);
+        Self {
+            multiplier: StageTally::new(spec.multiplier.netlist),
+            detector: spec.detector.map(|detector| SwitchingActivity::new(detector.netlist)),
+            passing: adder.clone(),
+            accumulator: adder,
+            below: StageTally::new(spec.column_adder.netlist),
+            sums: SumRegisters::default(),
+        }
     }
 
     pub(super) fn merge(&mut self, other: &Tally) {
         self.multiplier.merge(&other.multiplier);
+        if let (Some(mine), Some(theirs)) = (&mut self.detector, &other.detector) {
+            mine.merge(theirs);
+        }
         self.accumulator.merge(&other.accumulator);
         self.passing.merge(&other.passing);
-        self.sum_toggles += other.sum_toggles;
-        self.sums += other.sums;
+        self.below.merge(&other.below);
+        self.sums.merge(&other.sums);
     }
 }
 
@@ -106,18 +145,25 @@ impl Set {
     }
 }
 
-/// The two stages of an element, which is every element of some columns in turn.
+/// The two stages of an element, which is every element of some columns in turn, and the adder below.
 pub(super) struct Element<'g, 'a> {
     gates: &'g GateInference<'a>,
     multiplier: Stage<'a>,
+    detector: Option<Detector<'a>>,
     accumulator: Stage<'a>,
+    column_adder: Stage<'a>,
 }
 
 impl<'g, 'a> Element<'g, 'a> {
-    pub(super) fn new(gates: &'g GateInference<'a>, windows: [Picoseconds; 2]) -> Self {
-        let spec = &gates.spec;
-        let multiplier = Stage::new(spec.multiplier, spec.mode, windows[0], spec.signed);
-        Self { gates, multiplier, accumulator: Stage::new(spec.accumulator, spec.mode, windows[1], true) }
+    pub(super) fn new(gates: &'g GateInference<'a>, windows: Windows) -> Self {
+        let stages = &gates.stages;
+        Self {
+            gates,
+            multiplier: stages.multiplier.capturing(windows.product),
+            detector: stages.detector.clone(),
+            accumulator: stages.accumulator.capturing(windows.sum),
+            column_adder: stages.column_adder.capturing(windows.column),
+        }
     }
 
     /// Sums of the set of columns from output `first` on, `[column][row]`, as the memory below the array gets them.
@@ -156,51 +202,72 @@ impl<'g, 'a> Element<'g, 'a> {
             true => &self.gates.plans.any_weight,
             false => &self.gates.plans.of_weight[usize::from(work.weight(set.first, input))],
         });
-        let product_bits = self.multiplier.captured.len();
-        let bits = self.accumulator.captured.len();
-        let format = if self.gates.spec.signed { NumberFormat::TwosComplement } else { NumberFormat::Unsigned };
+        let (product_bits, bits) = (self.multiplier.captured.len(), self.accumulator.captured.len());
+        let format = work.coding.format();
         let mut product = vec![Lanes::ZERO; product_bits];
         let (mut above, mut below) = (vec![Lanes::ZERO; bits], vec![Lanes::ZERO; bits]);
+        let mut late_before = Lanes::ZERO;
+        if let Some(detector) = &mut self.detector {
+            detector.reset();
+        }
         for (block, (&present, &counted)) in set.present.iter().zip(&set.counted).enumerate() {
             for (bit, plane) in work.planes[input].iter().enumerate() {
                 let before = if block > 0 { plane[block - 1] & set.present[block - 1] } else { Lanes::ZERO };
                 self.multiplier.stream(0, bit, plane[block] & present, before);
             }
             if shared {
-                for bit in 0..self.multiplier.spec.netlist.inputs()[1].width() {
+                for bit in 0..self.multiplier.width(1) {
                     let set = |column: usize| {
                         let output = set.first + column;
-                        output < work.outputs && work.weight(output, input) >> bit & 1 == 1
+                        output < work.outputs && work.weight_bit(output, input, bit)
                     };
                     self.multiplier.keep(1, bit, work.layout.of_columns(block, set));
                 }
             }
-            self.multiplier.run(counted, &mut tally.multiplier);
+            let late = self.multiply(counted, tally);
             for bit in 0..bits {
                 self.accumulator.stream(0, bit, sums[block][bit], above[bit]);
+            }
+            for bit in 0..self.accumulator.width(1) {
                 // A bubble's product is zero.
                 let source = product_bit(format, product_bits, bit);
                 let lanes = source.map_or(Lanes::ZERO, |source| self.multiplier.captured[source] & counted);
                 let before = source.map_or(Lanes::ZERO, |source| product[source]);
                 self.accumulator.stream(1, bit, lanes, before);
             }
+            if let Some(late) = late {
+                self.accumulator.stream(2, 0, late, late_before);
+                late_before = late;
+            }
             for (product, &captured) in product.iter_mut().zip(&self.multiplier.captured) {
                 *product = captured & counted;
             }
             above.copy_from_slice(&sums[block]);
-            self.accumulator.run(counted, &mut tally.accumulator);
-            self.capture(&mut sums[block], &mut below, counted, tally);
+            self.accumulator.run_counted(counted, &mut tally.accumulator);
+            self.capture(&mut sums[block], &mut below, counted, &mut tally.sums);
         }
     }
 
+    /// Multiplies one block; lanes whose product is late, if that is noticed.
+    fn multiply(&mut self, counted: Lanes, tally: &mut Tally) -> Option<Lanes> {
+        let Some((detector, activity)) = self.detector.as_mut().zip(tally.detector.as_mut()) else {
+            self.multiplier.run_counted(counted, &mut tally.multiplier);
+            return None;
+        };
+        self.multiplier.run(&mut tally.multiplier.activity);
+        let late = detector.late((&self.multiplier.captured, &self.multiplier.settled), counted, activity);
+        self.multiplier.look_at(counted, late, &mut tally.multiplier.errors);
+        Some(late)
+    }
+
     /// Takes what the sum registers captured; a bubble's sum counts as zero. `before` is that of the block before.
-    fn capture(&self, sums: &mut [Lanes], before: &mut [Lanes], counted: Lanes, tally: &mut Tally) {
+    fn capture(&self, sums: &mut [Lanes], before: &mut [Lanes], counted: Lanes, registers: &mut SumRegisters) {
         for ((sum, before), &captured) in sums.iter_mut().zip(before).zip(&self.accumulator.captured) {
             *sum = captured & counted;
-            tally.sum_toggles += u64::from((*sum ^ delayed(*sum, *before)).count_ones());
+            registers.toggles += u64::from((*sum ^ delayed(*sum, *before)).count_ones());
             *before = *sum;
         }
-        tally.sums += u64::from(counted.count_ones());
+        registers.sums += u64::from(counted.count_ones());
     }
 
     /// Sums go on through `rows` rows of elements without work, which add nothing to them.
@@ -210,37 +277,39 @@ impl<'g, 'a> Element<'g, 'a> {
         let mut left = rows;
         while left > 0 {
             let arriving = sums.clone();
-            let mut row = Tally::new(self.gates);
+            let (mut row, mut registers) = (StageTally::new(self.accumulator.spec.netlist), SumRegisters::default());
             let (mut above, mut below) = (vec![Lanes::ZERO; bits], vec![Lanes::ZERO; bits]);
             for (block, &counted) in set.counted.iter().enumerate() {
                 for bit in 0..bits {
                     self.accumulator.stream(0, bit, arriving[block][bit], above[bit]);
                 }
                 above.copy_from_slice(&arriving[block]);
-                self.accumulator.run(counted, &mut row.passing);
-                self.capture(&mut sums[block], &mut below, counted, &mut row);
+                self.accumulator.run_counted(counted, &mut row);
+                self.capture(&mut sums[block], &mut below, counted, &mut registers);
             }
             // Where a row changes nothing, those below it do the same.
             let alike = if *sums == arriving { left } else { 1 };
-            (0..alike).for_each(|_| tally.merge(&row));
+            for _ in 0..alike {
+                tally.passing.merge(&row);
+                tally.sums.merge(&registers);
+            }
             left -= alike;
         }
     }
 
     /// The adders below the columns add to what earlier folds have left in memory.
     fn add_below(&mut self, set: &Set, sums: &Sums, memory: &mut Sums, tally: &mut Tally) {
-        self.accumulator.follow(&self.gates.plans.adding);
-        let bits = self.accumulator.captured.len();
+        let bits = self.column_adder.captured.len();
         let (mut sum_before, mut memory_before) = (vec![Lanes::ZERO; bits], vec![Lanes::ZERO; bits]);
         for (block, &counted) in set.counted.iter().enumerate() {
             for bit in 0..bits {
-                self.accumulator.stream(0, bit, memory[block][bit], memory_before[bit]);
-                self.accumulator.stream(1, bit, sums[block][bit], sum_before[bit]);
+                self.column_adder.stream(0, bit, memory[block][bit], memory_before[bit]);
+                self.column_adder.stream(1, bit, sums[block][bit], sum_before[bit]);
             }
             sum_before.copy_from_slice(&sums[block]);
             memory_before.copy_from_slice(&memory[block]);
-            self.accumulator.run(counted, &mut tally.passing);
-            for (memory, &captured) in memory[block].iter_mut().zip(&self.accumulator.captured) {
+            self.column_adder.run_counted(counted, &mut tally.below);
+            for (memory, &captured) in memory[block].iter_mut().zip(&self.column_adder.captured) {
                 *memory = captured & counted;
             }
         }

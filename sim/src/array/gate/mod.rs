@@ -5,6 +5,9 @@
 //! register captured and what the element above captured, after what both held before. Wrong products and wrong sums are
 //! added, travel down the column, through rows without work too, into the accumulator memory and on to the next layer.
 //!
+//! Where late products are dropped, the gates that compare product register and shadow see what both really hold, and say which sums
+//! go on unchanged; `late` changes at the accumulator's port together with the product.
+//!
 //! Lanes are consecutive operands of one element, whose weight is folded into the schedule of its multiplier. Where few
 //! rows stream through a fold, several columns share the lanes, and weights are operands.
 //!
@@ -13,6 +16,7 @@
 //! taken as cleared; many bubbles follow before the next batch.
 
 mod column;
+mod detector;
 mod stage;
 mod statistics;
 mod stream;
@@ -20,15 +24,17 @@ mod stream;
 pub use stage::StageSpec;
 pub use statistics::StageErrors;
 
-use super::ElementMeans;
 use super::element::weight_toggles;
 use super::inference::for_each_block;
 use super::layers::{LayerSums, PointRun, through_layers};
+use super::{Accumulator, ElementMeans};
+use crate::energy::SwitchingActivity;
 use crate::engine::{DelayMode, HeldInputs};
-use crate::multiplier::Coding;
+use crate::multiplier::{Coding, NumberFormat};
 use crate::units::Picoseconds;
 use crate::workload::{Network, QuantizedLayer};
 use column::{Element, Tally, Work};
+use detector::Detector;
 use rayon::prelude::*;
 use stage::Stage;
 use std::sync::Mutex;
@@ -38,26 +44,57 @@ use std::sync::Mutex;
 pub struct GateSpec<'a> {
     /// Activation, weight and product.
     pub multiplier: StageSpec<'a>,
-    /// Sum from above, product and sum.
+    /// Sum from above, product, whether it is late where that is noticed, and sum.
     pub accumulator: StageSpec<'a>,
-    /// Whether operands and products are two's complement; sums always are.
-    pub signed: bool,
+    /// What notices late products, if they are dropped: product register, its shadow, and whether they differ.
+    pub detector: Option<StageSpec<'a>>,
+    /// Sum that earlier folds left, sum of the column above, and their sum.
+    pub column_adder: StageSpec<'a>,
+    /// What the multiplier's ports carry; sums are two's complement.
+    pub coding: Coding,
     /// What cells do with short pulses.
     pub mode: DelayMode,
     /// Rows of the array: products that meet in one pass.
     pub rows: usize,
 }
 
+impl<'a> GateSpec<'a> {
+    /// Elements of a multiplier and the accumulator made for it, all at the speed of nominal supply.
+    pub fn new(multiplier: StageSpec<'a>, accumulator: &'a Accumulator, mode: DelayMode, rows: usize) -> Self {
+        let Accumulator { netlist, physical, .. } = accumulator;
+        Self {
+            multiplier,
+            accumulator: StageSpec { netlist, physical },
+            detector: accumulator.detector.as_ref().map(StageSpec::of),
+            column_adder: StageSpec::of(&accumulator.column_adder),
+            coding: accumulator.coding(),
+            mode,
+            rows,
+        }
+    }
+}
+
+/// When registers capture: so long after the operands before them change, at nominal speed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// The product registers.
+    pub product: Picoseconds,
+    /// The sum registers.
+    pub sum: Picoseconds,
+    /// The memory below the columns.
+    pub column: Picoseconds,
+}
+
 /// What happened in a layer's elements.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GateLayer {
-    /// Errors of products.
+    /// Errors of products; zero stands for those that are dropped.
     pub multiplier: StageErrors,
     /// Errors of their additions, given the operands that the adder got.
     pub accumulator: StageErrors,
     /// Errors of additions in rows without work and in the adders below the columns.
     pub passing: StageErrors,
-    /// Switching energy of all additions over all images, fJ at nominal supply.
+    /// Switching energy of all additions over all images, and of noticing late products, fJ at nominal supply.
     pub accumulator_fj: f64,
     /// Means over multiply-accumulates, counted, not sampled; additions without a product are shared out among them.
     pub means: ElementMeans,
@@ -67,7 +104,17 @@ pub struct GateLayer {
 #[derive(Debug)]
 pub struct GateInference<'a> {
     spec: GateSpec<'a>,
+    stages: Stages<'a>,
     plans: Plans,
+}
+
+/// Stages whose registers are yet to be told when to capture.
+#[derive(Debug)]
+struct Stages<'a> {
+    multiplier: Stage<'a>,
+    detector: Option<Detector<'a>>,
+    accumulator: Stage<'a>,
+    column_adder: Stage<'a>,
 }
 
 /// Which operands are held when.
@@ -85,33 +132,56 @@ impl<'a> GateInference<'a> {
     /// Plans the simulation of `spec`.
     ///
     /// # Panics
-    /// If the multiplier's weight has more than 8 bits, the accumulator's operands and sum are not of one width of at most
-    /// 32, or there are no rows.
+    /// If weight codes have more than 8 bits, the multiplier's ports are not those of the coding, sums have more than 32 bits, or
+    /// there are no rows.
     pub fn new(spec: GateSpec<'a>) -> Self {
-        let adder = spec.accumulator.netlist;
-        let widths: Vec<usize> = adder.inputs().iter().chain(adder.outputs()).map(|port| port.width()).collect();
-        assert!(matches!(widths[..], [a, b, sum] if a == b && b == sum && sum <= 32), "an adder of at most 32 bits");
-        let weight_bits = spec.multiplier.netlist.inputs()[1].width();
-        assert!(weight_bits <= 8, "weights of at most 8 bits");
+        let GateSpec { coding, mode, .. } = spec;
+        let ports = |stage: StageSpec<'_>| -> Vec<u32> {
+            let (inputs, outputs) = (stage.netlist.inputs(), stage.netlist.outputs());
+            inputs.iter().chain(outputs).map(|port| port.width() as u32).collect()
+        };
+        let [activation, weight] = coding.operand_bits();
+        assert_eq!(
+            ports(spec.multiplier),
+            [activation, weight, coding.product_bits()],
+            "a multiplier of this coding"
+        );
+        let bits = spec.column_adder.netlist.outputs()[0].width() as u32;
+        assert!(bits <= 32 && ports(spec.column_adder) == [bits; 3], "an adder of at most 32 bits");
+        let product = if coding.format() == NumberFormat::SignMagnitude { coding.product_bits() } else { bits };
+        let late = spec.detector.map(|_| 1);
+        let expected: Vec<u32> = [bits, product].into_iter().chain(late).chain([bits]).collect();
+        assert_eq!(ports(spec.accumulator), expected, "the accumulator of this multiplier");
+        assert!(coding.code_bits()[1] <= 8, "weights of at most 8 bits");
         assert!(spec.rows > 0, "an array has rows");
-        let never = Picoseconds(u32::MAX);
-        let stage = || Stage::new(spec.multiplier, spec.mode, never, spec.signed);
-        let codes = (0..1u32 << weight_bits).into_par_iter();
-        let of_weight = codes.map_init(stage, |stage, code| stage.plan(code)).collect();
-        let mut adder = Stage::new(spec.accumulator, spec.mode, never, true);
-        let adding = adder.free_plan();
-        let passing = adder.plan(0);
-        Self { spec, plans: Plans { of_weight, any_weight: stage().free_plan(), adding, passing } }
+        let sums = NumberFormat::TwosComplement;
+        let stages = Stages {
+            multiplier: Stage::new(spec.multiplier, mode, coding.format()),
+            detector: spec.detector.map(|detector| Detector::new(detector, mode)),
+            accumulator: Stage::new(spec.accumulator, mode, sums),
+            column_adder: Stage::new(spec.column_adder, mode, sums),
+        };
+        let codes = (0..1u32 << coding.code_bits()[1]).into_par_iter();
+        let of_weight = codes
+            .map_init(|| stages.multiplier.clone(), |stage, code| stage.plan(&[coding.operand(1, code)]))
+            .collect();
+        let plans = Plans {
+            of_weight,
+            any_weight: stages.multiplier.clone().plan(&[]),
+            adding: stages.accumulator.clone().plan(&[]),
+            // No product, and none that is late.
+            passing: stages.accumulator.clone().plan(&[0, 0][..expected.len() - 2]),
+        };
+        Self { spec, stages, plans }
     }
 
-    /// Runs images (`[image][channel][row][column]`, a label an image) in batches of `batch` consecutive ones; products and
-    /// sums are captured `windows` after the operands change, at nominal speed.
+    /// Runs images (`[image][channel][row][column]`, a label an image) in batches of `batch` consecutive ones.
     ///
     /// # Panics
     /// If the codes are not `labels.len()` images of the network's inputs, or `batch` is zero.
     pub fn run(
         &self,
-        windows: [Picoseconds; 2],
+        windows: Windows,
         network: &Network,
         (codes, labels): (&[u8], &[u8]),
         batch: usize,
@@ -128,21 +198,14 @@ impl<'a> GateInference<'a> {
     }
 
     /// One layer over all images.
-    fn layer(
-        &self,
-        windows: [Picoseconds; 2],
-        layer: &QuantizedLayer,
-        codes: &[u8],
-        batch: usize,
-    ) -> (LayerSums, GateLayer) {
+    fn layer(&self, windows: Windows, layer: &QuantizedLayer, codes: &[u8], batch: usize) -> (LayerSums, GateLayer) {
         let mut sums = vec![0; codes.len() / layer.inputs() * layer.outputs()];
         let geometry = &layer.convolution;
         let inputs = geometry.shape(1).k;
-        let bits = self.spec.multiplier.netlist.inputs()[0].width();
         let total = Mutex::new(Tally::new(self));
         for_each_block(layer, codes, batch, |image, group, activations| {
             let rows = batch.saturating_mul(geometry.positions());
-            let work = Work::new(activations, layer.group_weights(group), inputs, rows, bits);
+            let work = Work::new(activations, layer.group_weights(group), inputs, rows, self.spec.coding);
             let sets = work.sets();
             let columns: Vec<Vec<i32>> = sets
                 .par_iter()
@@ -169,36 +232,45 @@ impl<'a> GateInference<'a> {
     }
 
     fn summary(&self, layer: &QuantizedLayer, tally: Tally, sums: Vec<i32>) -> (LayerSums, GateLayer) {
-        let GateSpec { multiplier, accumulator, .. } = self.spec;
+        let GateSpec { multiplier, accumulator, detector, column_adder, coding, .. } = self.spec;
         let operations = tally.multiplier.errors.operations();
         let of = |toggles: u64, count: u64| toggles as f64 / count.max(1) as f64;
-        let port = |port: usize, bits: usize| -> u64 {
-            let (netlist, activity) = match port {
-                0 => (multiplier.netlist, &tally.multiplier.activity),
-                _ => (accumulator.netlist, &tally.accumulator.activity),
-            };
-            let nets = netlist.inputs()[port].nets();
-            nets.iter().take(bits).map(|&net| activity.toggles(net)).sum()
+        let port = |stage: StageSpec<'_>, activity: &SwitchingActivity, port: usize, bits: u32| -> u64 {
+            let nets = stage.netlist.inputs()[port].nets();
+            nets.iter().take(bits as usize).map(|&net| activity.toggles(net)).sum()
         };
-        let energy = &accumulator.physical.transition_energy;
-        let width = |port: usize| multiplier.netlist.inputs()[port].width() as u32;
-        let coding = Coding::plain(width(0), width(1), self.spec.signed);
-        let accumulator_fj =
-            tally.accumulator.activity.switching(energy).0 + tally.passing.activity.switching(energy).0;
+        let switching = |stage: StageSpec<'_>, activity: &SwitchingActivity| {
+            activity.switching(&stage.physical.transition_energy).0
+        };
+        let detecting = detector.zip(tally.detector.as_ref());
+        let accumulator_fj = switching(accumulator, &tally.accumulator.activity)
+            + switching(accumulator, &tally.passing.activity)
+            + switching(column_adder, &tally.below.activity)
+            + detecting.map_or(0.0, |(detector, activity)| switching(detector, activity));
+        let (activation_bits, product_bits) = (coding.operand_bits()[0], coding.product_bits());
+        let product_toggles = match detecting {
+            Some((detector, activity)) => {
+                let registers = [0, 1].map(|register| port(detector, activity, register, product_bits));
+                of(registers.iter().sum(), 2 * operations)
+            }
+            None => of(port(accumulator, &tally.accumulator.activity, 1, product_bits), operations),
+        };
+        let mut passing = tally.passing.errors;
+        passing.merge(&tally.below.errors);
+        let multiplier_fj = switching(multiplier, &tally.multiplier.activity);
         let layer = GateLayer {
             accumulator_fj,
             means: ElementMeans {
                 accumulate_fj: accumulator_fj / operations.max(1) as f64,
-                activation_toggles: of(port(0, usize::MAX), operations),
-                product_toggles: of(port(1, multiplier.netlist.outputs()[0].width()), operations),
-                partial_sum_toggles: of(tally.sum_toggles, tally.sums),
+                activation_toggles: of(port(multiplier, &tally.multiplier.activity, 0, activation_bits), operations),
+                product_toggles,
+                partial_sum_toggles: of(tally.sums.toggles, tally.sums.sums),
                 weight_toggles: weight_toggles(layer, coding),
             },
             multiplier: tally.multiplier.errors,
             accumulator: tally.accumulator.errors,
-            passing: tally.passing.errors,
+            passing,
         };
-        let multiplier_fj = tally.multiplier.activity.switching(&multiplier.physical.transition_energy).0;
         (LayerSums { sums, multiplier_fj, error_rate: layer.multiplier.error_rate() }, layer)
     }
 }

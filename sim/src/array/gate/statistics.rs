@@ -1,6 +1,7 @@
 //! What a pipeline stage got wrong.
 
 use crate::engine::{Lanes, lane_values};
+use crate::multiplier::NumberFormat;
 use crate::profile::TimingErrors;
 
 /// Errors of many operations of one pipeline stage: what its register captured against what its gates settled to.
@@ -23,14 +24,18 @@ impl StageErrors {
         Self { bit_flips: vec![[0; 2]; bits], ..Self::default() }
     }
 
-    /// Adds the operations of the lanes in `counted`; numbers are two's complement if `signed`.
-    pub(super) fn record(&mut self, captured: &[Lanes], settled: &[Lanes], counted: Lanes, signed: bool) {
+    /// Adds the operations of the lanes in `counted`. Two codes of zero are the same number.
+    pub(super) fn record(&mut self, captured: &[Lanes], settled: &[Lanes], counted: Lanes, format: NumberFormat) {
         self.operations += u64::from(counted.count_ones());
         let mut wrong = Lanes::ZERO;
         for (&captured, &settled) in captured.iter().zip(settled) {
             wrong |= captured ^ settled;
         }
         wrong &= counted;
+        if format == NumberFormat::SignMagnitude && !wrong.is_zero() {
+            let magnitudes = captured.iter().zip(settled).take(captured.len() - 1);
+            wrong &= magnitudes.fold(Lanes::ZERO, |nonzero, (&captured, &settled)| nonzero | captured | settled);
+        }
         if wrong.is_zero() {
             return;
         }
@@ -39,14 +44,11 @@ impl StageErrors {
             flips[0] += u64::from((wrong & captured & !settled).count_ones());
             flips[1] += u64::from((wrong & settled & !captured).count_ones());
         }
-        let unused = 32 - captured.len();
-        let value = |code: u32| match signed {
-            true => i64::from((code << unused) as i32 >> unused),
-            false => i64::from(code),
-        };
+        let bits = captured.len() as u32;
         let [captured, settled] = [captured, settled].map(lane_values);
         for lane in wrong.set_lanes() {
-            let error = value(captured[lane]) - value(settled[lane]);
+            let [captured, settled] = [captured, settled].map(|codes| i64::from(format.value(codes[lane], bits)));
+            let error = captured - settled;
             self.sum += i128::from(error);
             self.absolute += u128::from(error.unsigned_abs());
             self.squares += u128::from(error.unsigned_abs()).pow(2);
@@ -104,17 +106,31 @@ mod tests {
         let [captured, settled]: [Vec<Lanes>; 2] = [[7, 0b1101, 5, 1], [7, 5, 0b1101, 0]]
             .map(|codes| (0..4).map(|bit| Lanes::gather(&codes, bit)).collect());
         let mut errors = StageErrors::new(4);
-        errors.record(&captured, &settled, Lanes::first(3), true);
-        errors.record(&settled, &settled, Lanes::first(1), true);
+        errors.record(&captured, &settled, Lanes::first(3), NumberFormat::TwosComplement);
+        errors.record(&settled, &settled, Lanes::first(1), NumberFormat::TwosComplement);
         let averages = errors.averages();
         assert_eq!((errors.operations(), errors.wrong()), (4, 2));
         assert_eq!((averages.error_rate, averages.mean_error), (0.5, 0.0));
         assert_eq!((averages.mae, averages.mse), (4.0, 32.0));
         assert_eq!(averages.bit_error_rate, [0.0, 0.0, 0.0, 0.5]);
         let mut unsigned = StageErrors::new(4);
-        unsigned.record(&captured, &settled, Lanes::first(2), false);
+        unsigned.record(&captured, &settled, Lanes::first(2), NumberFormat::Unsigned);
         assert_eq!(unsigned.averages().mean_error, (13.0 - 5.0) / 2.0);
         unsigned.merge(&errors);
         assert_eq!((unsigned.operations(), unsigned.wrong()), (6, 3));
+    }
+
+    /// −0 for 0 in lane 0, which is right; 0 for −5 in lane 1, −5 for 5 in lane 2.
+    #[test]
+    fn magnitudes_have_two_codes_of_zero() {
+        let [captured, settled]: [Vec<Lanes>; 2] = [[0b1000, 0b1000, 0b1101], [0, 0b1101, 0b0101]]
+            .map(|codes| (0..4).map(|bit| Lanes::gather(&codes, bit)).collect());
+        let mut errors = StageErrors::new(4);
+        errors.record(&captured, &settled, Lanes::first(3), NumberFormat::SignMagnitude);
+        let averages = errors.averages();
+        assert_eq!((errors.operations(), errors.wrong()), (3, 2));
+        assert_eq!((averages.mean_error, averages.mae), ((5.0 - 10.0) / 3.0, 15.0 / 3.0));
+        let third = 1.0 / 3.0;
+        assert_eq!(averages.bit_error_rate, [third, 0.0, third, third]);
     }
 }

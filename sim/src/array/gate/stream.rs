@@ -84,11 +84,11 @@ impl Layout {
         lanes
     }
 
-    /// Bit planes of one input's activations, `[bit][block]`; `activations` are `[row][input]`.
-    pub(super) fn planes(&self, activations: &[u8], (input, inputs): (usize, usize), bits: usize) -> Vec<Vec<Lanes>> {
+    /// Bit planes of what a port of `bits` bits carries row by row, `[bit][block]`.
+    pub(super) fn planes(&self, port: impl Fn(usize) -> u32, bits: usize) -> Vec<Vec<Lanes>> {
         let mut planes = vec![vec![0u64; self.steps.div_ceil(64)]; bits];
         for (step, row) in self.rows.iter().enumerate() {
-            let code = row.map_or(0, |row| activations[row * inputs + input]);
+            let code = row.map_or(0, &port);
             for (bit, plane) in planes.iter_mut().enumerate() {
                 plane[step / 64] |= u64::from(code >> bit & 1) << (step % 64);
             }
@@ -138,7 +138,7 @@ mod tests {
             let layout = Layout::new(rows, batch, columns);
             let inputs = 3;
             let codes: Vec<u8> = (0..rows * inputs).map(|place| (place * 89 % 251) as u8).collect();
-            let planes = layout.planes(&codes, (1, inputs), 8);
+            let planes = layout.planes(|row| codes[row * inputs + 1].into(), 8);
             let steps = Layout::steps_of(rows, batch);
             assert_eq!(layout.blocks(), (steps * columns).div_ceil(LANES));
             let mut met = 0;
