@@ -35,6 +35,7 @@ mod tests;
 
 pub use accumulated_moments::AccumulatedMoments;
 pub use plan::{Candidate, Method, Plan};
+pub(crate) use planes::transpose_bytes;
 pub use rows::RowGemm;
 
 use crate::multiplier::{ProductTable, operand_value};

@@ -192,7 +192,7 @@ struct Sums {
 /// Rows of eight bytes become columns: blocks of four, two and one are exchanged (Warren, *Hacker's Delight*, 2nd ed., §7-3,
 /// on bytes).
 #[inline]
-fn transpose_bytes(mut rows: [u64; 8]) -> [u64; 8] {
+pub(crate) fn transpose_bytes(mut rows: [u64; 8]) -> [u64; 8] {
     for (distance, mask) in [(4, 0xffff_ffff), (2, 0x0000_ffff_0000_ffff), (1, 0x00ff_00ff_00ff_00ff)] {
         for pair in 0..4 {
             let first = pair / distance * 2 * distance + pair % distance;
