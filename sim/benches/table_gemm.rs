@@ -107,7 +107,7 @@ fn wide(rng: &mut ChaCha8Rng) {
                 out,
             )
         });
-        let row_speed = speed(shape, |out| gemm.run(&activations, &weights, shape, out));
+        let row_speed = speed(shape, |out| gemm.by_rows(&activations, &weights, shape, out));
         println!(
             "  {name}: AdaPT's loop {loop_speed:.2}, rows {row_speed:.2} GMAC/s ({:.1}×)",
             row_speed / loop_speed

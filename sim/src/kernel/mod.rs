@@ -165,7 +165,8 @@ impl TableGemm {
     }
 
     /// As [`Self::run`], by a given method; [`Method::Terms`] falls back to [`Method::Columns`] if the table has no
-    /// low-rank form, the error planes if its errors fit no byte, register look-ups if the CPU does not permute bytes.
+    /// low-rank form, the error planes if its errors fit no byte, register look-ups if the CPU does not permute bytes;
+    /// [`Method::Rows`] is for wider tables and does so always.
     ///
     /// # Panics
     /// If a matrix does not have the size of `shape`.
@@ -186,7 +187,7 @@ impl TableGemm {
                 let in_registers = method == Method::ErrorRegisters;
                 errors.multiply(instructions, in_registers, activations, &weight_codes, shape.k, out);
             }
-            (Method::Terms | Method::Columns | Method::ErrorColumns | Method::ErrorRegisters, _, _) => {
+            (Method::Terms | Method::Columns | Method::ErrorColumns | Method::ErrorRegisters | Method::Rows, ..) => {
                 columns.multiply(instructions, activations, &weight_codes, shape.k, out);
             }
             (Method::Registers, _, _) => {

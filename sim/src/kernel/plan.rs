@@ -20,6 +20,8 @@ pub enum Method {
     ErrorColumns,
     /// The same with a weight's errors held in registers.
     ErrorRegisters,
+    /// Look-ups of many activations in a weight's row of a table too wide for vectors.
+    Rows,
     /// Vectors of products from small tables gathered for a few weights at a time.
     Columns,
     /// Vectors of rows' products from a weight's part of the table held in registers.
@@ -35,6 +37,7 @@ impl fmt::Display for Method {
             Self::Terms => "integer matrix products",
             Self::ErrorColumns => "matrix product plus looked-up errors",
             Self::ErrorRegisters => "matrix product plus errors in registers",
+            Self::Rows => "row look-ups",
             Self::Columns => "vector look-ups",
             Self::Registers => "register look-ups",
             Self::ExchangedRegisters => "exchanged register look-ups",
@@ -59,8 +62,17 @@ pub struct Plan {
     shape: Shape,
     activation_codes: usize,
     instructions: InstructionSet,
-    structure: Structure,
+    table: Table,
     candidates: Vec<Candidate>,
+}
+
+/// What a plan is for.
+#[derive(Clone, Debug, PartialEq)]
+enum Table {
+    /// Operands of at most 8 bits.
+    Narrow(Structure),
+    /// Wider ones, bits of the activation and of the weight.
+    Wide([u32; 2]),
 }
 
 /// What the costs depend on besides the shape.
@@ -232,6 +244,45 @@ impl Costs {
     }
 }
 
+/// Picoseconds of one core for the steps of row look-ups, measured on an AMD EPYC of the third generation.
+struct RowCosts {
+    /// A look-up in the whole table.
+    scalar: f64,
+    /// A look-up in a row that is in a cache.
+    look_up: f64,
+    /// Bringing a cache line of a row there.
+    line: f64,
+    /// Starting on a weight's row.
+    row: f64,
+    /// Cache lines of a row.
+    lines: usize,
+}
+
+impl RowCosts {
+    fn of([activation, weight]: [u32; 2]) -> Self {
+        const KIB: u64 = 1 << 10;
+        let (row, table) = (4u64 << activation, 4u64 << (activation + weight));
+        // Tables in the second-level cache, in the third, in memory.
+        let (scalar, line, start) = match table {
+            _ if table <= 1024 * KIB => (2_900.0, 1_200.0, 7_000.0),
+            _ if table <= 16 * 1024 * KIB => (5_000.0, 2_500.0, 7_000.0),
+            _ => (34_000.0, 14_000.0, 45_000.0),
+        };
+        let fits = super::rows::WEIGHTS as u64 * row <= 32 * KIB;
+        let look_up = if fits { 1_200.0 } else { 2_000.0 };
+        Self { scalar, look_up, line, row: start, lines: row.div_ceil(64) as usize }
+    }
+
+    fn scalar(&self, shape: Shape) -> f64 {
+        shape.multiply_accumulates() as f64 * self.scalar
+    }
+
+    fn rows(&self, shape: Shape) -> f64 {
+        let fetched = (shape.m.min(self.lines)) as f64 * self.line;
+        shape.multiply_accumulates() as f64 * self.look_up + (shape.k * shape.n) as f64 * (fetched + self.row)
+    }
+}
+
 impl Plan {
     pub(super) fn new(
         shape: Shape,
@@ -268,7 +319,22 @@ impl Plan {
         let candidate = |(method, picoseconds)| Candidate { method, seconds: picoseconds * 1e-12 };
         let mut candidates: Vec<Candidate> = picoseconds.into_iter().map(candidate).collect();
         candidates.sort_by(|left, right| left.seconds.total_cmp(&right.seconds));
-        Self { shape, activation_codes, instructions, structure, candidates }
+        Self { shape, activation_codes, instructions, table: Table::Narrow(structure), candidates }
+    }
+
+    /// For a table of wider operands, the activation's and the weight's bits given.
+    pub(super) fn of_rows(shape: Shape, widths: [u32; 2]) -> Self {
+        let costs = RowCosts::of(widths);
+        let picoseconds = [(Method::Scalar, costs.scalar(shape)), (Method::Rows, costs.rows(shape))];
+        let mut candidates = picoseconds.map(|(method, time)| Candidate { method, seconds: time * 1e-12 }).to_vec();
+        candidates.sort_by(|left, right| left.seconds.total_cmp(&right.seconds));
+        Self {
+            shape,
+            activation_codes: 1 << widths[0],
+            instructions: InstructionSet::Portable,
+            table: Table::Wide(widths),
+            candidates,
+        }
     }
 
     /// The method chosen.
@@ -293,7 +359,10 @@ impl Plan {
 
     /// Integer matrix products that the table is the sum of, if it is one of few.
     pub fn rank(&self) -> Option<usize> {
-        self.structure.terms.as_ref().map(Vec::len)
+        match &self.table {
+            Table::Narrow(structure) => structure.terms.as_ref().map(Vec::len),
+            Table::Wide(_) => None,
+        }
     }
 
     /// The methods that the table allows, the fastest first.
@@ -306,7 +375,23 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shape { m, k, n } = self.shape;
         writeln!(f, "{m}×{k} activations below {} by {k}×{n} weights, {}", self.activation_codes, self.instructions)?;
-        match self.structure.terms.as_deref() {
+        match &self.table {
+            Table::Narrow(structure) => write!(f, "{structure}")?,
+            Table::Wide([activation, weight]) => {
+                writeln!(f, "table: {activation}×{weight} bits, too wide for vectors; one product after the other")?;
+            }
+        }
+        for (index, Candidate { method, seconds }) in self.candidates.iter().enumerate() {
+            let mark = if index == 0 { "→" } else { " " };
+            writeln!(f, "{mark} {method}: {:.3} ms", seconds * 1e3)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Structure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.terms.as_deref() {
             None => writeln!(f, "table: no exact form of low rank")?,
             Some([]) => writeln!(f, "table: no term depends on both operands")?,
             Some(terms) => {
@@ -314,16 +399,12 @@ impl fmt::Display for Plan {
                 writeln!(f, "table: rank {}, {bytes} of its terms in bytes", terms.len())?;
             }
         }
-        if let Some(ErrorStructure { slopes, shift, .. }) = &self.structure.errors {
+        if let Some(ErrorStructure { slopes, shift, .. }) = &self.errors {
             let product = match slopes {
                 Slopes::Weights => "product of the operands",
                 Slopes::Fitted => "multiple of the activation for each weight",
             };
             writeln!(f, "table: {product} plus errors of one byte, times {}", 1u64 << shift)?;
-        }
-        for (index, Candidate { method, seconds }) in self.candidates.iter().enumerate() {
-            let mark = if index == 0 { "→" } else { " " };
-            writeln!(f, "{mark} {method}: {:.3} ms", seconds * 1e3)?;
         }
         Ok(())
     }
