@@ -11,7 +11,7 @@ use crate::progress::Console;
 use crate::transition_cache::TransitionCache;
 use axtrain_sim::array::{Accumulator, Gemm, MultiplyAccumulate, MultiplyAccumulateSpec};
 use axtrain_sim::engine::{DelayMode, StaticTiming};
-use axtrain_sim::kernel::{Plan, Shape, TableGemm};
+use axtrain_sim::kernel::{Plan, RowGemm, Shape, TableGemm};
 use axtrain_sim::multiplier::{AnyMultiplier, Multiplier, NumberFormat, ProductTable, TabulatedMultiplier};
 use axtrain_sim::profile::{
     Changing, Design, ErrorMetrics, MetricOptions, Normaliser, OperandDistribution, Pass, Sampled, SampledMetrics,
@@ -123,8 +123,8 @@ fn check_points(options: &CharacterizeOptions, supplies: &[Volts]) -> Result<(),
 fn plan(given: &AnyMultiplier, gemm: Gemm) -> Result<Plan, Failure> {
     let too_wide = || {
         Failure::request(
-            format!("{} has operands of more than 8 bits", given.name()),
-            "--explain takes operands of at most 8 bits; wider tables are looked up row by row",
+            format!("{} has operands of more than {} bits together", given.name(), ProductTable::MAX_INPUT_BITS),
+            "--explain takes multipliers whose products fit a table, such as 12×12 bits; leave it away",
         )
     };
     let size = |value: u64| usize::try_from(value).ok().filter(|&value| value <= 1 << 20);
@@ -136,8 +136,9 @@ fn plan(given: &AnyMultiplier, gemm: Gemm) -> Result<Plan, Failure> {
         AnyMultiplier::Gates(multiplier) if multiplier.is_tabulable() => product_table(multiplier),
         AnyMultiplier::Gates(_) => return Err(too_wide()),
     };
-    if table.width_a().max(table.width_b()) > TableGemm::MAX_WIDTH {
-        return Err(too_wide());
+    let widths = [table.width_a(), table.width_b()];
+    if widths.into_iter().any(|width| width > TableGemm::MAX_WIDTH) {
+        return Ok(RowGemm::plan(widths, Shape { m, k, n }));
     }
     let bits = table.width_a() - u32::from(table.signed() && table.width_a() > 1);
     Ok(TableGemm::new(&table).plan(Shape { m, k, n }, ((1u32 << bits) - 1) as u8))

@@ -25,20 +25,39 @@ const SHAPES: [(&str, Shape); 8] = [
 ];
 
 /// All but the look-ups one by one, which the loop stands for.
-const METHODS: [Method; 4] = [Method::Terms, Method::Columns, Method::Registers, Method::ExchangedRegisters];
+const METHODS: [Method; 6] = [
+    Method::Terms,
+    Method::ErrorColumns,
+    Method::ErrorRegisters,
+    Method::Columns,
+    Method::Registers,
+    Method::ExchangedRegisters,
+];
 
 fn main() {
     let only = std::env::args().nth(1).filter(|argument| !argument.starts_with('-'));
     let exact = ProductTable::exact(8, 8, true);
     let truncated = ProductTable::from_fn(8, 8, true, |a, b| exact.product(a & !3, b & !3));
-    // Signed multiplier without its two lowest columns: rank 3 (EvoApproxLib's mul8s_1KVA but for a constant).
-    let columns = ProductTable::from_fn(8, 8, true, |a, b| {
-        exact.product(a, b) - ((a & 1) * (b & 3) + (a >> 1 & 1) * 2 * (b & 1)) as i32
-    });
+    // Signed multipliers without their lowest columns: rank 3 (EvoApproxLib's mul8s_1KVA but for a constant) and 4.
+    let without_columns = |columns: u32| {
+        let dropped = |a: u32, b: u32| {
+            (0..columns).map(|i| ((a >> i & 1) << i) * (b & ((1 << (columns - i)) - 1))).sum::<u32>()
+        };
+        ProductTable::from_fn(8, 8, true, |a, b| exact.product(a, b) - dropped(a, b) as i32)
+    };
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let noise: Vec<i32> = (0..1 << 16).map(|_| rng.random_range(-300..=300)).collect();
-    let noisy = ProductTable::from_fn(8, 8, true, |a, b| exact.product(a, b) * 9 / 10 + noise[(a << 8 | b) as usize]);
-    let tables = [("exact", exact), ("low 2 bits cleared", truncated), ("rank 3", columns), ("unstructured", noisy)];
+    let noise_at = |a: u32, b: u32| noise[(a << 8 | b) as usize];
+    let small_errors = ProductTable::from_fn(8, 8, true, |a, b| exact.product(a, b) + noise_at(a, b) / 3);
+    let noisy = ProductTable::from_fn(8, 8, true, |a, b| exact.product(a, b) * 9 / 10 + noise_at(a, b));
+    let tables = [
+        ("exact", &exact),
+        ("low 2 bits cleared", &truncated),
+        ("rank 3", &without_columns(2)),
+        ("rank 4", &without_columns(3)),
+        ("errors of a byte", &small_errors),
+        ("unstructured", &noisy),
+    ];
 
     for largest_activation in [127, 255] {
         println!("activations up to {largest_activation}, half of them 0");
@@ -47,9 +66,9 @@ fn main() {
                 continue;
             }
             let (activations, weights) = operands(&mut rng, shape, largest_activation);
-            let loop_speed = speed(shape, |out| adapt_loop(&tables[3].1, &activations, &weights, shape, out));
+            let loop_speed = speed(shape, |out| adapt_loop(&noisy, &activations, &weights, shape, out));
             println!("  {name}: AdaPT's loop {loop_speed:.2} GMAC/s");
-            for (table, products) in &tables {
+            for (table, products) in tables {
                 let gemm = TableGemm::new(products);
                 let mut line = format!("    {table:20}");
                 for method in METHODS {
@@ -88,7 +107,7 @@ fn wide(rng: &mut ChaCha8Rng) {
                 out,
             )
         });
-        let row_speed = speed(shape, |out| gemm.run(&activations, &weights, shape, out));
+        let row_speed = speed(shape, |out| gemm.by_rows(&activations, &weights, shape, out));
         println!(
             "  {name}: AdaPT's loop {loop_speed:.2}, rows {row_speed:.2} GMAC/s ({:.1}×)",
             row_speed / loop_speed

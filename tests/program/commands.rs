@@ -143,6 +143,22 @@ fn a_table_of_products_is_a_design_without_a_circuit() {
     let shown = text(&axtrain(&folder, &["characterize", "d.toml", "--explain", "2000x128x784"]).stdout);
     assert!(shown.contains("rank 1") && shown.contains("→ integer matrix products"), "{shown}");
 
+    // Products of more than 8 bits are looked up row by row; more than 24 bits together fit no table.
+    for (width, expected) in [(10, Some("row look-ups")), (16, None)] {
+        let wide = format!("[multiplier]\nfamily = \"array\"\nwidth = {width}\n");
+        fs::write(folder.join("w.toml"), wide).unwrap();
+        let arguments = ["characterize", "w.toml", "--samples", "1000", "--json", "--explain", "2000x128x784"];
+        match expected {
+            Some(method) => assert_eq!(json(&axtrain(&folder, &arguments))["kernel"]["methods"][0]["method"], method),
+            None => {
+                let output = axtrain(&folder, &arguments);
+                let message = unwrapped(&text(&output.stderr));
+                assert_eq!(output.status.code(), Some(2), "{message}");
+                assert!(message.contains("24bitstogether") && message.contains("leaveitaway"), "{message}");
+            }
+        }
+    }
+
     // The same numbers from gates.
     let family = "[multiplier]\nfamily = \"operand-truncated\"\nparameters = { a = 1, b = 1 }\nsigned = true\n";
     fs::write(folder.join("f.toml"), family).unwrap();

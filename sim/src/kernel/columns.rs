@@ -5,8 +5,9 @@
 //! table columns and costs less the more rows follow.
 
 use super::aligned::Aligned;
+use super::gather::{gather_bytes, gather_words};
 use super::instructions::InstructionSet;
-use super::look_up::{AddProducts, Code, add_eight, add_sixteen, add_thirty_two};
+use super::look_up::{AddProducts, Summing, add_eight, add_sixteen, add_thirty_two, halves_mut};
 use super::planes::BytePlanes;
 
 /// Activation rows for which one gathered table is used: enough to make gathering cheap, few enough that their sums
@@ -22,6 +23,9 @@ pub(super) const fn depth(codes: usize, outputs: usize) -> usize {
 /// Number of the table column of a weight that is not there: one behind those of all weights.
 const NO_WEIGHT: u16 = 256;
 
+/// Bytes whose sum fits 16 bits.
+const MOST_BYTES: usize = 256;
+
 /// A product table prepared for look-ups of activations below `codes`.
 #[derive(Clone, Debug)]
 pub(super) struct Columns {
@@ -32,20 +36,28 @@ pub(super) struct Columns {
 /// `product[a][b] = Σ over planes (residual[b][a] + centre[b]) · 2^shift`, modulo 2^32.
 #[derive(Clone, Debug)]
 struct Plane {
-    /// `[weight][activation]`, and zeros for [`NO_WEIGHT`].
-    residual: Vec<i16>,
+    residual: Residual,
     centre: Vec<i32>,
     shift: u32,
-    /// Residuals whose sum always fits 16 bits: 4, 2 or 1.
-    group: usize,
     /// The residuals as bytes, where the CPU looks them up in registers.
     bytes: Option<BytePlanes>,
+}
+
+/// Numbers `[weight][activation]`, and zeros for [`NO_WEIGHT`].
+#[derive(Clone, Debug)]
+enum Residual {
+    Words {
+        numbers: Vec<i16>,
+        /// Numbers whose sum always fits 16 bits: 4, 2 or 1.
+        group: usize,
+    },
+    Bytes(Vec<u8>),
 }
 
 impl Plane {
     /// `None` if some weight's products spread over more than 16 bits.
     fn new(columns: &[Vec<i32>], shift: u32, instructions: InstructionSet) -> Option<Self> {
-        let mut residual = Vec::with_capacity(columns.len() * columns[0].len());
+        let mut numbers = Vec::with_capacity(columns.len() * columns[0].len());
         let mut centres = Vec::with_capacity(columns.len());
         for column in columns {
             let (low, high) = column.iter().fold((i64::MAX, i64::MIN), |(low, high), &product| {
@@ -53,15 +65,30 @@ impl Plane {
             });
             let centre = (low + high + 1).div_euclid(2);
             for &product in column {
-                residual.push(i16::try_from(i64::from(product) - centre).ok()?);
+                numbers.push(i16::try_from(i64::from(product) - centre).ok()?);
             }
             centres.push(centre as i32);
         }
-        let largest = residual.iter().map(|value| value.unsigned_abs()).max()?;
+        let largest = numbers.iter().map(|value| value.unsigned_abs()).max()?;
         let group = [4, 2].into_iter().find(|group| group * u32::from(largest) <= 32767).unwrap_or(1) as usize;
-        let bytes = instructions.permutes_bytes().then(|| BytePlanes::new(&residual, columns[0].len()));
-        residual.resize(residual.len() + columns[0].len(), 0);
-        Some(Self { residual, centre: centres, shift, group, bytes })
+        let bytes = instructions.permutes_bytes().then(|| BytePlanes::new(&numbers, columns[0].len()));
+        numbers.resize(numbers.len() + columns[0].len(), 0);
+        Some(Self { residual: Residual::Words { numbers, group }, centre: centres, shift, bytes })
+    }
+
+    fn summing(&self) -> Summing {
+        match self.residual {
+            Residual::Words { group, .. } => Summing::Words(group),
+            Residual::Bytes(_) => Summing::Bytes,
+        }
+    }
+
+    /// Outputs at a place of a gathered table.
+    fn outputs_a_place(&self) -> usize {
+        match self.residual {
+            Residual::Words { .. } => 1,
+            Residual::Bytes(_) => 2,
+        }
     }
 }
 
@@ -84,9 +111,17 @@ impl Columns {
         Self { codes, planes }
     }
 
-    /// For each plane the products that are added in 16 bits.
-    pub(super) fn groups(&self) -> Vec<usize> {
-        self.planes.iter().map(|plane| plane.group).collect()
+    /// From `(number[weight][activation] + centre[weight]) · 2^shift` of 256 weights and 128 or 256 activation codes.
+    pub(super) fn of_bytes(mut numbers: Vec<u8>, centre: Vec<i32>, shift: u32, instructions: InstructionSet) -> Self {
+        let codes = numbers.len() / centre.len();
+        let bytes = instructions.permutes_bytes().then(|| BytePlanes::of_bytes(&numbers, codes));
+        numbers.resize(numbers.len() + codes, 0);
+        Self { codes, planes: vec![Plane { residual: Residual::Bytes(numbers), centre, shift, bytes }] }
+    }
+
+    /// How each plane's numbers are summed.
+    pub(super) fn summings(&self) -> Vec<Summing> {
+        self.planes.iter().map(Plane::summing).collect()
     }
 
     /// `out[row][column] = Σ product[activations[row][k]][weights[column][k]]`, activations below the number of codes, by
@@ -175,88 +210,125 @@ impl Outputs<'_> {
             columns: Vec::new(),
             codes: Vec::new(),
         };
+        let a_place = self.plane.outputs_a_place();
         for (activations, out) in blocks {
             interleave(activations, self.k, &mut memory.codes);
-            for first in (0..self.columns).step_by(most) {
-                let left = self.columns - first;
-                // Even outputs are summed before odd ones.
-                let halves = |place: usize| place % 2 * 16 + place / 2;
-                if left > 16 && most == 32 {
-                    self.add_columns(add_thirty_two::<CODES, DEPTH>, halves, first, &mut memory, out);
-                } else if left > 8 {
-                    self.add_columns(add_sixteen::<CODES, DEPTH>, |place| place, first, &mut memory, out);
+            for first in (0..self.columns).step_by(most * a_place) {
+                let places = (self.columns - first).div_ceil(a_place);
+                if places > 16 && most == 32 {
+                    self.add_columns(add_thirty_two::<CODES, DEPTH>, first, &mut memory, out);
+                } else if places > 8 {
+                    self.add_columns(add_sixteen::<CODES, DEPTH>, first, &mut memory, out);
                 } else {
-                    self.add_columns(add_eight::<CODES, DEPTH>, |place| place, first, &mut memory, out);
+                    self.add_columns(add_eight::<CODES, DEPTH>, first, &mut memory, out);
                 }
             }
         }
     }
 
-    /// Adds to up to `OUTPUTS` columns of `out`, from column `first`, by the look-up for so many; `output` says which output
-    /// stands at a place of the gathered tables.
-    fn add_columns<const CODES: usize, const DEPTH: usize, const OUTPUTS: usize>(
+    /// Adds to the columns of `out` from `first` on that `PLACES` places of a gathered table hold, by the look-up for so many.
+    fn add_columns<const CODES: usize, const DEPTH: usize, const PLACES: usize>(
         &self,
-        add_products: AddProducts<CODES, DEPTH, OUTPUTS>,
-        output: impl Fn(usize) -> usize,
+        add_products: AddProducts<CODES, DEPTH, PLACES>,
         first: usize,
-        memory: &mut Memory<CODES, DEPTH>,
+        memory: &mut Memory<DEPTH>,
         out: &mut [i32],
     ) {
         let rows = out.len() / self.columns;
-        let count = OUTPUTS.min(self.columns - first);
-        let groups = self.k.div_ceil(DEPTH);
-        let sums: &mut [[i32; OUTPUTS]] = memory.sums.first(rows * OUTPUTS).as_chunks_mut().0;
-        sums.as_flattened_mut().fill(0);
-        let table = memory.table.first(DEPTH * CODES * OUTPUTS).as_chunks_mut().0;
-        let table: &mut [[[i16; OUTPUTS]; CODES]] = table.as_chunks_mut().0;
+        let width = PLACES * self.plane.outputs_a_place();
+        let count = width.min(self.columns - first);
+        let sums: &mut [[i32; PLACES]] = memory.sums.first(rows * PLACES).as_chunks_mut().0;
+        let table = memory.table.first(DEPTH * CODES * PLACES).as_chunks_mut().0;
+        let table: &mut [[[i16; PLACES]; CODES]] = table.as_chunks_mut().0;
         let table: &mut [_; DEPTH] = table.first_chunk_mut().expect("a table for each depth");
         memory.columns.clear();
-        memory.columns.resize(groups * DEPTH * OUTPUTS, NO_WEIGHT);
-        let places: &mut [[u16; OUTPUTS]] = memory.columns.as_chunks_mut().0;
-        for place in (0..OUTPUTS).filter(|&place| output(place) < count) {
-            let weights = &self.weights[(first + output(place)) * self.k..][..self.k];
-            for (columns, &weight) in places.iter_mut().zip(weights) {
+        memory.columns.resize(self.k.div_ceil(DEPTH) * DEPTH * width, NO_WEIGHT);
+        // Sums of words lie in the order of the outputs then.
+        let even_first = self.instructions.sums_even_places_first(PLACES) && self.plane.outputs_a_place() == 1;
+        for output in 0..count {
+            let place = if even_first { output % (PLACES / 2) * 2 + output / (PLACES / 2) } else { output };
+            let weights = &self.weights[(first + output) * self.k..][..self.k];
+            for (columns, &weight) in memory.columns.chunks_exact_mut(width).zip(weights) {
                 columns[place] = weight.into();
             }
         }
-        for (places, codes) in places.chunks_exact(DEPTH).zip(memory.codes.chunks_exact(rows)) {
-            for (products, places) in table.iter_mut().zip(places) {
-                gather(self.instructions, products, &self.plane.residual, places);
+        let groups = memory.columns.chunks_exact(DEPTH * width).zip(memory.codes.chunks_exact(rows));
+        let mut groups = groups.peekable();
+        let at_once = match self.plane.residual {
+            Residual::Words { .. } => usize::MAX,
+            Residual::Bytes(_) => MOST_BYTES / DEPTH,
+        };
+        while groups.peek().is_some() {
+            sums.as_flattened_mut().fill(0);
+            for (columns, codes) in groups.by_ref().take(at_once) {
+                for (products, columns) in table.iter_mut().zip(columns.chunks_exact(width)) {
+                    self.gather(products, columns);
+                }
+                add_products(self.instructions, self.plane.summing(), table, codes, sums);
             }
-            add_products(self.instructions, self.plane.group, table, codes, sums);
+            for (out, sums) in out.chunks_exact_mut(self.columns).zip(sums.iter_mut()) {
+                self.finish(sums, &mut out[first..][..count]);
+            }
         }
-        for (out, sums) in out.chunks_exact_mut(self.columns).zip(sums.iter()) {
-            for (out, &sum) in out[first..][..count].iter_mut().zip(sums) {
-                *out = out.wrapping_add(sum << self.plane.shift);
+    }
+
+    /// A table of the products of each code at each place, of weights whose table columns are given.
+    fn gather<const CODES: usize, const PLACES: usize>(&self, table: &mut [[i16; PLACES]; CODES], columns: &[u16]) {
+        match &self.plane.residual {
+            Residual::Words { numbers, .. } => {
+                let numbers: &[[i16; CODES]] = numbers.as_chunks().0;
+                gather_words(self.instructions, table, |place| &numbers[usize::from(columns[place])]);
+            }
+            Residual::Bytes(numbers) => {
+                let numbers: &[[u8; CODES]] = numbers.as_chunks().0;
+                gather_bytes(self.instructions, table, |output| &numbers[usize::from(columns[output])]);
+            }
+        }
+    }
+
+    /// Adds a row's sums to its outputs.
+    fn finish<const PLACES: usize>(&self, sums: &mut [i32; PLACES], out: &mut [i32]) {
+        let shift = self.plane.shift;
+        match self.plane.residual {
+            Residual::Words { .. } => {
+                for (out, &sum) in out.iter_mut().zip(&*sums) {
+                    *out = out.wrapping_add(sum << shift);
+                }
+            }
+            Residual::Bytes(_) => {
+                let (whole, second) = halves_mut(sums).split_at(PLACES);
+                for (out, (whole, second)) in out.chunks_mut(2).zip(whole.iter().zip(second)) {
+                    // A sum of whole pairs, modulo 2¹⁶, less the second bytes' part.
+                    let first = i32::from(whole.wrapping_sub(second << 8));
+                    for (out, sum) in out.iter_mut().zip([first, i32::from(*second)]) {
+                        *out = out.wrapping_add(sum << shift);
+                    }
+                }
             }
         }
     }
 }
 
 /// What additions to a block of rows work in.
-struct Memory<const CODES: usize, const DEPTH: usize> {
-    /// `[row][output]`.
+struct Memory<const DEPTH: usize> {
+    /// `[row][place]`.
     sums: Aligned<i32>,
-    /// `[depth][code][output]`.
+    /// `[depth][code][place]`.
     table: Aligned<i16>,
     /// Table column of each output's weight, `[k][output]`.
     columns: Vec<u16>,
     /// `[k / DEPTH][row][DEPTH]`.
-    codes: Vec<[Code<CODES>; DEPTH]>,
+    codes: Vec<[u8; DEPTH]>,
 }
 
 /// Activations as `[k / DEPTH][row][DEPTH]`, the last group filled up with code 0.
-fn interleave<const CODES: usize, const DEPTH: usize>(
-    activations: &[u8],
-    k: usize,
-    codes: &mut Vec<[Code<CODES>; DEPTH]>,
-) {
+fn interleave<const DEPTH: usize>(activations: &[u8], k: usize, codes: &mut Vec<[u8; DEPTH]>) {
     /// Rows written side by side, a cache line of codes.
     const ROWS: usize = 8;
     let rows = activations.len() / k;
     codes.clear();
-    codes.resize(k.div_ceil(DEPTH) * rows, [Code::ZERO; DEPTH]);
-    for (block, activations) in Code::all(activations).chunks(ROWS * k).enumerate() {
+    codes.resize(k.div_ceil(DEPTH) * rows, [0; DEPTH]);
+    for (block, activations) in activations.chunks(ROWS * k).enumerate() {
         for (group, codes) in codes.chunks_exact_mut(rows).enumerate() {
             for (codes, activations) in codes[block * ROWS..].iter_mut().zip(activations.chunks_exact(k)) {
                 let rest = &activations[group * DEPTH..];
@@ -267,91 +339,4 @@ fn interleave<const CODES: usize, const DEPTH: usize>(
             }
         }
     }
-}
-
-/// Transposes the table column at each place into the products of each code; columns are numbered in `residual`.
-fn gather<const CODES: usize, const OUTPUTS: usize>(
-    instructions: InstructionSet,
-    table: &mut [[i16; OUTPUTS]; CODES],
-    residual: &[i16],
-    columns: &[u16; OUTPUTS],
-) {
-    let residual: &[[i16; CODES]] = residual.as_chunks().0;
-    let columns: [&[i16; CODES]; OUTPUTS] = columns.map(|column| &residual[usize::from(column)]);
-    #[cfg(target_arch = "x86_64")]
-    if let (Ok(columns), 32) = (<&[&[i16; CODES]; 32]>::try_from(&columns[..]), instructions.looked_up()) {
-        let rows: &mut [[i16; 32]] = table.as_flattened_mut().as_chunks_mut().0;
-        // SAFETY: thirty-two outputs are looked up by AVX-512 only, and the instruction set exists on CPUs that have it.
-        return unsafe { gather_avx512(rows, columns) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = instructions;
-    for (first, columns) in columns.chunks_exact(8).enumerate() {
-        for (block, rows) in table.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-            let square = std::array::from_fn(|output| columns[output].as_chunks().0[block]);
-            for (row, products) in rows.iter_mut().zip(transpose(square)) {
-                row[8 * first..][..8].copy_from_slice(&products);
-            }
-        }
-    }
-}
-
-/// [`gather`] of thirty-two outputs: four squares of eight are transposed side by side.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw")]
-fn gather_avx512<const CODES: usize>(table: &mut [[i16; 32]], columns: &[&[i16; CODES]; 32]) {
-    use std::arch::x86_64::*;
-    assert!(CODES.is_multiple_of(8) && table.len() == CODES, "a row for each code");
-    for (block, rows) in table.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-        // Lane l holds eight products of output 8·l + place.
-        let mut r = [_mm512_setzero_si512(); 8];
-        for (place, row) in r.iter_mut().enumerate() {
-            // SAFETY: each column has eight products of this block, which are read whole; that needs no alignment.
-            unsafe {
-                let load = |place: usize| _mm_loadu_si128(columns[place].as_ptr().add(8 * block).cast());
-                *row = _mm512_castsi128_si512(load(place));
-                *row = _mm512_inserti32x4::<1>(*row, load(place + 8));
-                *row = _mm512_inserti32x4::<2>(*row, load(place + 16));
-                *row = _mm512_inserti32x4::<3>(*row, load(place + 24));
-            }
-        }
-        // Interleave neighbours three times: pairs, quadruples, whole columns.
-        let pairs = |i: usize| (_mm512_unpacklo_epi16(r[i], r[i + 1]), _mm512_unpackhi_epi16(r[i], r[i + 1]));
-        let ((a0, a4), (b0, b4), (c0, c4), (d0, d4)) = (pairs(0), pairs(2), pairs(4), pairs(6));
-        let quads = |l, h| (_mm512_unpacklo_epi32(l, h), _mm512_unpackhi_epi32(l, h));
-        let ((ab0, ab2), (ab4, ab6)) = (quads(a0, b0), quads(a4, b4));
-        let ((cd0, cd2), (cd4, cd6)) = (quads(c0, d0), quads(c4, d4));
-        let whole = |l, h| [_mm512_unpacklo_epi64(l, h), _mm512_unpackhi_epi64(l, h)];
-        let codes = [whole(ab0, cd0), whole(ab2, cd2), whole(ab4, cd4), whole(ab6, cd6)];
-        for (row, code) in rows.iter_mut().zip(codes.as_flattened()) {
-            // SAFETY: the row is written whole, which needs no alignment.
-            unsafe { _mm512_storeu_si512(row.as_mut_ptr().cast(), *code) };
-        }
-    }
-}
-
-/// Rows become columns.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-fn transpose(square: [[i16; 8]; 8]) -> [[i16; 8]; 8] {
-    use std::arch::x86_64::*;
-    // SAFETY: SSE2 is part of x86-64; arrays of eight 16-bit integers and vectors are plain bytes of equal size.
-    unsafe {
-        let r: [__m128i; 8] = std::mem::transmute(square);
-        // Interleave neighbours three times: pairs, quadruples, whole columns.
-        let pairs = |i: usize| (_mm_unpacklo_epi16(r[i], r[i + 1]), _mm_unpackhi_epi16(r[i], r[i + 1]));
-        let ((a0, a4), (b0, b4), (c0, c4), (d0, d4)) = (pairs(0), pairs(2), pairs(4), pairs(6));
-        let quads = |l, h| (_mm_unpacklo_epi32(l, h), _mm_unpackhi_epi32(l, h));
-        let ((ab0, ab2), (ab4, ab6)) = (quads(a0, b0), quads(a4, b4));
-        let ((cd0, cd2), (cd4, cd6)) = (quads(c0, d0), quads(c4, d4));
-        let whole = |l, h| [_mm_unpacklo_epi64(l, h), _mm_unpackhi_epi64(l, h)];
-        std::mem::transmute([whole(ab0, cd0), whole(ab2, cd2), whole(ab4, cd4), whole(ab6, cd6)])
-    }
-}
-
-/// Rows become columns.
-#[cfg(not(target_arch = "x86_64"))]
-#[inline(always)]
-fn transpose(square: [[i16; 8]; 8]) -> [[i16; 8]; 8] {
-    std::array::from_fn(|row| square.map(|column| column[row]))
 }

@@ -63,6 +63,11 @@ impl InstructionSet {
         }
     }
 
+    /// Whether 32-bit sums of so many numbers of 16 bits lie even numbers first, then odd ones.
+    pub(super) fn sums_even_places_first(self, places: usize) -> bool {
+        self != Self::Portable && places == self.looked_up()
+    }
+
     /// Whether bytes can be looked up in registers.
     pub(super) fn permutes_bytes(self) -> bool {
         match self {

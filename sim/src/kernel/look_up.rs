@@ -2,34 +2,14 @@
 
 use super::instructions::InstructionSet;
 
-/// An activation code below `CODES`.
-#[derive(Clone, Copy, Debug)]
-#[repr(transparent)]
-pub(super) struct Code<const CODES: usize>(u8);
-
-impl<const CODES: usize> Code<CODES> {
-    /// Code 0.
-    pub(super) const ZERO: Self = Self(0);
-
-    /// Codes that are all below `CODES`, a power of two.
-    ///
-    /// # Panics
-    /// If one is not.
-    pub(super) fn all(codes: &[u8]) -> &[Self] {
-        const { assert!(CODES.is_power_of_two()) };
-        let any = codes.iter().fold(0, |any, code| any | code);
-        assert!(usize::from(any) < CODES, "activation codes below {CODES}");
-        // SAFETY: a code is nothing but a byte, and each of these is below `CODES`.
-        unsafe { std::slice::from_raw_parts(codes.as_ptr().cast(), codes.len()) }
-    }
-
-    #[inline(always)]
-    fn index(self) -> usize {
-        let index = usize::from(self.0);
-        // SAFETY: no code is made otherwise. It saves the inner loop a mask or a check.
-        unsafe { std::hint::assert_unchecked(index < CODES) };
-        index
-    }
+/// How products are summed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Summing {
+    /// As numbers of 16 bits; so many of them, 4, 2 or 1, never exceed 16 bits together.
+    Words(usize),
+    /// As pairs of bytes, both from 0 to 255. A row's sums are two 16-bit numbers a pair, modulo 2¹⁶: those of whole pairs, then
+    /// those of the second bytes alone.
+    Bytes,
 }
 
 /// Sums of `OUTPUTS` outputs side by side.
@@ -45,47 +25,38 @@ trait SumUnit<const OUTPUTS: usize> {
     unsafe fn add(partial: Self::Partial, products: &[i16; OUTPUTS]) -> Self::Partial;
     unsafe fn load(sums: &[i32; OUTPUTS]) -> Self::Total;
     unsafe fn widen(total: Self::Total, partial: Self::Partial) -> Self::Total;
+    /// Adds pairs of bytes, as of [`Summing::Bytes`].
+    unsafe fn add_pairs(total: Self::Total, pairs: Self::Partial) -> Self::Total;
     unsafe fn store(total: Self::Total, sums: &mut [i32; OUTPUTS]);
 }
 
-/// `sums[row] += Σ over depth of table[depth][codes[row][depth]]`, where `group` (4, 2 or 1) products never exceed 16
-/// bits together.
+/// `sums[row] += Σ over depth of table[depth][codes[row][depth]]`, codes taken modulo `CODES`.
 pub(super) type AddProducts<const CODES: usize, const DEPTH: usize, const OUTPUTS: usize> = fn(
     instructions: InstructionSet,
-    group: usize,
+    summing: Summing,
     table: &[[[i16; OUTPUTS]; CODES]; DEPTH],
-    codes: &[[Code<CODES>; DEPTH]],
+    codes: &[[u8; DEPTH]],
     sums: &mut [[i32; OUTPUTS]],
 );
 
 macro_rules! add_products {
-    ($(#[$doc:meta])* $name:ident, $outputs:literal, $add_groups_avx512:ident) => {
+    ($(#[$doc:meta])* $name:ident, $outputs:literal, $add_avx512:ident) => {
         $(#[$doc])*
         pub(super) fn $name<const CODES: usize, const DEPTH: usize>(
             instructions: InstructionSet,
-            group: usize,
+            summing: Summing,
             table: &[[[i16; $outputs]; CODES]; DEPTH],
-            codes: &[[Code<CODES>; DEPTH]],
+            codes: &[[u8; DEPTH]],
             sums: &mut [[i32; $outputs]],
         ) {
             // SAFETY: the portable unit needs no particular CPU; an `InstructionSet` exists only where the CPU has it.
             unsafe {
-                match (instructions, group) {
-                    (InstructionSet::Portable, 4) => add_groups::<Portable, _, _, $outputs, 4>(table, codes, sums),
-                    (InstructionSet::Portable, 2) => add_groups::<Portable, _, _, $outputs, 2>(table, codes, sums),
-                    (InstructionSet::Portable, _) => add_groups::<Portable, _, _, $outputs, 1>(table, codes, sums),
+                match instructions {
+                    InstructionSet::Portable => add::<Portable, _, _, $outputs>(summing, table, codes, sums),
                     #[cfg(target_arch = "x86_64")]
-                    (InstructionSet::Avx2, 4) => add_groups_avx2::<_, _, $outputs, 4>(table, codes, sums),
+                    InstructionSet::Avx2 => add_avx2(summing, table, codes, sums),
                     #[cfg(target_arch = "x86_64")]
-                    (InstructionSet::Avx2, 2) => add_groups_avx2::<_, _, $outputs, 2>(table, codes, sums),
-                    #[cfg(target_arch = "x86_64")]
-                    (InstructionSet::Avx2, _) => add_groups_avx2::<_, _, $outputs, 1>(table, codes, sums),
-                    #[cfg(target_arch = "x86_64")]
-                    (InstructionSet::Avx512 | InstructionSet::Avx512Vbmi, 4) => $add_groups_avx512::<_, _, $outputs, 4>(table, codes, sums),
-                    #[cfg(target_arch = "x86_64")]
-                    (InstructionSet::Avx512 | InstructionSet::Avx512Vbmi, 2) => $add_groups_avx512::<_, _, $outputs, 2>(table, codes, sums),
-                    #[cfg(target_arch = "x86_64")]
-                    (InstructionSet::Avx512 | InstructionSet::Avx512Vbmi, _) => $add_groups_avx512::<_, _, $outputs, 1>(table, codes, sums),
+                    InstructionSet::Avx512 | InstructionSet::Avx512Vbmi => $add_avx512(summing, table, codes, sums),
                 }
             }
         }
@@ -96,65 +67,81 @@ add_products!(
     /// [`AddProducts`] for eight outputs.
     add_eight,
     8,
-    add_groups_avx2
+    add_avx2
 );
 add_products!(
     /// [`AddProducts`] for sixteen outputs.
     add_sixteen,
     16,
-    add_groups_avx512
+    add_avx512
 );
 
-/// [`AddProducts`] for thirty-two outputs, even ones of a sum before odd ones; AVX-512 only.
+/// [`AddProducts`] for thirty-two outputs; AVX-512 only.
 ///
 /// # Panics
 /// On another instruction set.
 #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
 pub(super) fn add_thirty_two<const CODES: usize, const DEPTH: usize>(
     instructions: InstructionSet,
-    group: usize,
+    summing: Summing,
     table: &[[[i16; 32]; CODES]; DEPTH],
-    codes: &[[Code<CODES>; DEPTH]],
+    codes: &[[u8; DEPTH]],
     sums: &mut [[i32; 32]],
 ) {
     #[cfg(target_arch = "x86_64")]
     if matches!(instructions, InstructionSet::Avx512 | InstructionSet::Avx512Vbmi) {
         // SAFETY: an `InstructionSet` exists only where the CPU has it.
-        return unsafe {
-            match group {
-                4 => add_groups_avx512::<_, _, 32, 4>(table, codes, sums),
-                2 => add_groups_avx512::<_, _, 32, 2>(table, codes, sums),
-                _ => add_groups_avx512::<_, _, 32, 1>(table, codes, sums),
-            }
-        };
+        return unsafe { add_avx512(summing, table, codes, sums) };
     }
     unreachable!("{instructions} adds at most 16 outputs at once")
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn add_groups_avx2<const CODES: usize, const DEPTH: usize, const OUTPUTS: usize, const GROUP: usize>(
+fn add_avx2<const CODES: usize, const DEPTH: usize, const OUTPUTS: usize>(
+    summing: Summing,
     table: &[[[i16; OUTPUTS]; CODES]; DEPTH],
-    codes: &[[Code<CODES>; DEPTH]],
+    codes: &[[u8; DEPTH]],
     sums: &mut [[i32; OUTPUTS]],
 ) where
     avx2::Avx2: SumUnit<OUTPUTS>,
 {
     // SAFETY: this function has AVX2.
-    unsafe { add_groups::<avx2::Avx2, CODES, DEPTH, OUTPUTS, GROUP>(table, codes, sums) }
+    unsafe { add::<avx2::Avx2, CODES, DEPTH, OUTPUTS>(summing, table, codes, sums) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
-fn add_groups_avx512<const CODES: usize, const DEPTH: usize, const OUTPUTS: usize, const GROUP: usize>(
+fn add_avx512<const CODES: usize, const DEPTH: usize, const OUTPUTS: usize>(
+    summing: Summing,
     table: &[[[i16; OUTPUTS]; CODES]; DEPTH],
-    codes: &[[Code<CODES>; DEPTH]],
+    codes: &[[u8; DEPTH]],
     sums: &mut [[i32; OUTPUTS]],
 ) where
     avx512::Avx512: SumUnit<OUTPUTS>,
 {
     // SAFETY: this function has AVX-512.
-    unsafe { add_groups::<avx512::Avx512, CODES, DEPTH, OUTPUTS, GROUP>(table, codes, sums) }
+    unsafe { add::<avx512::Avx512, CODES, DEPTH, OUTPUTS>(summing, table, codes, sums) }
+}
+
+/// # Safety
+/// The CPU has the unit's instructions.
+#[inline(always)]
+unsafe fn add<U: SumUnit<OUTPUTS>, const CODES: usize, const DEPTH: usize, const OUTPUTS: usize>(
+    summing: Summing,
+    table: &[[[i16; OUTPUTS]; CODES]; DEPTH],
+    codes: &[[u8; DEPTH]],
+    sums: &mut [[i32; OUTPUTS]],
+) {
+    // SAFETY: the caller has the unit's instructions.
+    unsafe {
+        match summing {
+            Summing::Words(4) => add_groups::<U, CODES, DEPTH, OUTPUTS, 4, false>(table, codes, sums),
+            Summing::Words(2) => add_groups::<U, CODES, DEPTH, OUTPUTS, 2, false>(table, codes, sums),
+            Summing::Words(_) => add_groups::<U, CODES, DEPTH, OUTPUTS, 1, false>(table, codes, sums),
+            Summing::Bytes => add_groups::<U, CODES, DEPTH, OUTPUTS, 1, true>(table, codes, sums),
+        }
+    }
 }
 
 /// # Safety
@@ -166,13 +153,17 @@ unsafe fn add_groups<
     const DEPTH: usize,
     const OUTPUTS: usize,
     const GROUP: usize,
+    const PAIRS: bool,
 >(
     table: &[[[i16; OUTPUTS]; CODES]; DEPTH],
-    codes: &[[Code<CODES>; DEPTH]],
+    codes: &[[u8; DEPTH]],
     sums: &mut [[i32; OUTPUTS]],
 ) {
+    const { assert!(CODES.is_power_of_two() && CODES <= 256 && DEPTH <= 8) };
     for (sums, codes) in sums.iter_mut().zip(codes) {
-        let products = |depth: usize| &table[depth][codes[depth].index()];
+        // All codes are one load: shifts and masks make places of them without asking the load ports again.
+        let word = u64::from_le_bytes(std::array::from_fn(|depth| codes.get(depth).copied().unwrap_or(0)));
+        let products = |depth: usize| &table[depth][(word >> (8 * depth)) as usize & (CODES - 1)];
         // SAFETY: the caller has the unit's instructions.
         unsafe {
             let mut total = U::load(sums);
@@ -181,11 +172,17 @@ unsafe fn add_groups<
                 for depth in first + 1..first + GROUP {
                     partial = U::add(partial, products(depth));
                 }
-                total = U::widen(total, partial);
+                total = if PAIRS { U::add_pairs(total, partial) } else { U::widen(total, partial) };
             }
             U::store(total, sums);
         }
     }
+}
+
+/// A row's sums of pairs of bytes as they lie in memory, see [`Summing::Bytes`].
+pub(super) fn halves_mut(sums: &mut [i32]) -> &mut [u16] {
+    // SAFETY: each number is two of 16 bits, of which any value is valid, and they need less alignment.
+    unsafe { std::slice::from_raw_parts_mut(sums.as_mut_ptr().cast(), 2 * sums.len()) }
 }
 
 /// Any CPU.
@@ -217,6 +214,16 @@ impl<const OUTPUTS: usize> SumUnit<OUTPUTS> for Portable {
     unsafe fn widen(mut total: [i32; OUTPUTS], partial: [i16; OUTPUTS]) -> [i32; OUTPUTS] {
         for (total, partial) in total.iter_mut().zip(&partial) {
             *total = total.wrapping_add((*partial).into());
+        }
+        total
+    }
+
+    #[inline(always)]
+    unsafe fn add_pairs(mut total: [i32; OUTPUTS], pairs: [i16; OUTPUTS]) -> [i32; OUTPUTS] {
+        let (whole, second) = halves_mut(&mut total).split_at_mut(OUTPUTS);
+        for ((whole, second), pair) in whole.iter_mut().zip(second).zip(pairs.map(i16::cast_unsigned)) {
+            *whole = whole.wrapping_add(pair);
+            *second = second.wrapping_add(pair >> 8);
         }
         total
     }
@@ -260,6 +267,11 @@ mod avx2 {
         }
 
         #[inline(always)]
+        unsafe fn add_pairs(total: __m256i, pairs: __m128i) -> __m256i {
+            unsafe { _mm256_add_epi16(total, _mm256_set_m128i(_mm_srli_epi16(pairs, 8), pairs)) }
+        }
+
+        #[inline(always)]
         unsafe fn store(total: __m256i, sums: &mut [i32; 8]) {
             unsafe { _mm256_storeu_si256(sums.as_mut_ptr().cast(), total) }
         }
@@ -285,21 +297,27 @@ mod avx2 {
             unsafe { [_mm256_loadu_si256(sums.as_ptr().cast()), _mm256_loadu_si256(sums[8..].as_ptr().cast())] }
         }
 
+        /// Dot products with (1, 0) and (0, 1) widen without crossing lanes: even outputs first, then odd ones.
         #[inline(always)]
-        unsafe fn widen([low, high]: [__m256i; 2], partial: __m256i) -> [__m256i; 2] {
+        unsafe fn widen([even, odd]: [__m256i; 2], partial: __m256i) -> [__m256i; 2] {
             unsafe {
                 [
-                    _mm256_add_epi32(low, _mm256_cvtepi16_epi32(_mm256_castsi256_si128(partial))),
-                    _mm256_add_epi32(high, _mm256_cvtepi16_epi32(_mm256_extracti128_si256(partial, 1))),
+                    _mm256_add_epi32(even, _mm256_madd_epi16(partial, _mm256_set1_epi32(1))),
+                    _mm256_add_epi32(odd, _mm256_madd_epi16(partial, _mm256_set1_epi32(1 << 16))),
                 ]
             }
         }
 
         #[inline(always)]
-        unsafe fn store([low, high]: [__m256i; 2], sums: &mut [i32; 16]) {
+        unsafe fn add_pairs([whole, second]: [__m256i; 2], pairs: __m256i) -> [__m256i; 2] {
+            unsafe { [_mm256_add_epi16(whole, pairs), _mm256_add_epi16(second, _mm256_srli_epi16(pairs, 8))] }
+        }
+
+        #[inline(always)]
+        unsafe fn store([first, second]: [__m256i; 2], sums: &mut [i32; 16]) {
             unsafe {
-                _mm256_storeu_si256(sums.as_mut_ptr().cast(), low);
-                _mm256_storeu_si256(sums[8..].as_mut_ptr().cast(), high);
+                _mm256_storeu_si256(sums.as_mut_ptr().cast(), first);
+                _mm256_storeu_si256(sums[8..].as_mut_ptr().cast(), second);
             }
         }
     }
@@ -335,6 +353,14 @@ mod avx512 {
         #[inline(always)]
         unsafe fn widen(total: __m512i, partial: __m256i) -> __m512i {
             unsafe { _mm512_add_epi32(total, _mm512_cvtepi16_epi32(partial)) }
+        }
+
+        #[inline(always)]
+        unsafe fn add_pairs(total: __m512i, pairs: __m256i) -> __m512i {
+            unsafe {
+                let second = _mm256_srli_epi16(pairs, 8);
+                _mm512_add_epi16(total, _mm512_inserti64x4::<1>(_mm512_castsi256_si512(pairs), second))
+            }
         }
 
         #[inline(always)]
@@ -375,10 +401,15 @@ mod avx512 {
         }
 
         #[inline(always)]
-        unsafe fn store([even, odd]: [__m512i; 2], sums: &mut [i32; 32]) {
+        unsafe fn add_pairs([whole, second]: [__m512i; 2], pairs: __m512i) -> [__m512i; 2] {
+            unsafe { [_mm512_add_epi16(whole, pairs), _mm512_add_epi16(second, _mm512_srli_epi16::<8>(pairs))] }
+        }
+
+        #[inline(always)]
+        unsafe fn store([first, second]: [__m512i; 2], sums: &mut [i32; 32]) {
             unsafe {
-                _mm512_storeu_si512(sums.as_mut_ptr().cast(), even);
-                _mm512_storeu_si512(sums[16..].as_mut_ptr().cast(), odd);
+                _mm512_storeu_si512(sums.as_mut_ptr().cast(), first);
+                _mm512_storeu_si512(sums[16..].as_mut_ptr().cast(), second);
             }
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! `out[m][n] = Σ_k product[activation[m][k]][weight[n][k]]` modulo 2^32. A table is a matrix: the exact product is of
 //! rank 1, clearing operand bits keeps it so, and many approximate multipliers are exact integer matrices of low rank.
-//! For these the sum is a few integer matrix products; any other table is looked up, a vector of outputs at a time. A
-//! [`Plan`] says which way is fastest for a shape; all ways give the bits of [`TableGemm::reference`]. Tables of operands
+//! For these the sum is a few integer matrix products; any other table is looked up, a vector of outputs at a time, whole or,
+//! where its errors fit a byte, its errors beside one integer matrix product. A [`Plan`] says which way is fastest for a shape; all ways give the bits of [`TableGemm::reference`]. Tables of operands
 //! wider than 8 bits are looked up row by row ([`RowGemm`]).
 //!
 //! ```
@@ -20,7 +20,9 @@ mod accumulated_moments;
 mod aligned;
 mod columns;
 mod dot;
+mod error_plane;
 mod factorise;
+mod gather;
 mod gemm;
 mod instructions;
 mod look_up;
@@ -33,10 +35,12 @@ mod tests;
 
 pub use accumulated_moments::AccumulatedMoments;
 pub use plan::{Candidate, Method, Plan};
+pub(crate) use planes::transpose_bytes;
 pub use rows::RowGemm;
 
-use crate::multiplier::ProductTable;
+use crate::multiplier::{ProductTable, operand_value};
 use columns::Columns;
+use error_plane::ErrorPlane;
 use instructions::InstructionSet;
 use plan::Structure;
 use rayon::prelude::*;
@@ -91,6 +95,7 @@ pub struct TableGemm {
 #[derive(Clone, Debug)]
 struct Prepared {
     terms: Option<Terms>,
+    errors: Option<ErrorPlane>,
     columns: Columns,
 }
 
@@ -111,9 +116,18 @@ impl TableGemm {
         let width = table.width_a().max(table.width_b());
         assert!(width <= Self::MAX_WIDTH, "operands of {width} bits; at most {} are supported", Self::MAX_WIDTH);
         let products: Vec<i32> = (0..1 << 16).map(|codes| table.product(codes >> 8, codes & 0xff)).collect();
+        let values = |width: u32| -> Vec<i32> {
+            let value = |code: u32| operand_value(code & ((1 << width) - 1), width, table.signed()) as i32;
+            (0..256).map(value).collect()
+        };
+        let (activations, weights) = (values(table.width_a()), values(table.width_b()));
         let prepared = CODE_LIMITS.map(|limit| {
             let products = &products[..limit * 256];
-            Prepared { terms: Terms::new(products, instructions), columns: Columns::new(products, instructions) }
+            Prepared {
+                terms: Terms::new(products, instructions),
+                errors: ErrorPlane::new(products, &activations[..limit], &weights, instructions),
+                columns: Columns::new(products, instructions),
+            }
         });
         let exchanged = instructions.permutes_bytes().then(|| {
             let transposed: Vec<i32> = (0..1 << 16).map(|codes| products[(codes & 0xff) << 8 | codes >> 8]).collect();
@@ -125,12 +139,13 @@ impl TableGemm {
     /// What [`Self::run`] does for activations up to `largest_activation`, and why.
     pub fn plan(&self, shape: Shape, largest_activation: u8) -> Plan {
         let range = range_of(largest_activation);
-        let Prepared { terms, columns } = &self.prepared[range];
+        let Prepared { terms, errors, columns } = &self.prepared[range];
         let structure = Structure {
             terms: terms.as_ref().map(Terms::structure),
-            planes: columns.groups(),
+            errors: errors.as_ref().map(ErrorPlane::structure),
+            planes: columns.summings(),
             registers: columns.has_bytes(),
-            exchanged: self.exchanged.as_ref().map(|columns| columns.groups().len()),
+            exchanged: self.exchanged.as_ref().map(|columns| columns.summings().len()),
         };
         Plan::new(shape, CODE_LIMITS[range], self.instructions, structure)
     }
@@ -150,7 +165,8 @@ impl TableGemm {
     }
 
     /// As [`Self::run`], by a given method; [`Method::Terms`] falls back to [`Method::Columns`] if the table has no
-    /// low-rank form, register look-ups if the CPU does not permute bytes.
+    /// low-rank form, the error planes if its errors fit no byte, register look-ups if the CPU does not permute bytes;
+    /// [`Method::Rows`] is for wider tables and does so always.
     ///
     /// # Panics
     /// If a matrix does not have the size of `shape`.
@@ -160,30 +176,35 @@ impl TableGemm {
             return out.fill(0);
         }
         let weight_codes: Vec<u8> = weights.iter().map(|weight| weight.cast_unsigned()).collect();
-        let Prepared { terms, columns } = &self.prepared[range_of(any_bits(activations))];
-        match (method, terms) {
-            (Method::Scalar, _) => self.reference(activations, weights, shape, out),
-            (Method::Terms, Some(terms)) => {
-                terms.multiply(self.instructions, activations, &weight_codes, shape.k, out);
+        let Prepared { terms, errors, columns } = &self.prepared[range_of(any_bits(activations))];
+        let instructions = self.instructions;
+        match (method, terms, errors) {
+            (Method::Scalar, _, _) => self.reference(activations, weights, shape, out),
+            (Method::Terms, Some(terms), _) => {
+                terms.multiply(instructions, activations, &weight_codes, shape.k, out);
             }
-            (Method::Terms, None) | (Method::Columns, _) => {
-                columns.multiply(self.instructions, activations, &weight_codes, shape.k, out);
+            (Method::ErrorColumns | Method::ErrorRegisters, _, Some(errors)) => {
+                let in_registers = method == Method::ErrorRegisters;
+                errors.multiply(instructions, in_registers, activations, &weight_codes, shape.k, out);
             }
-            (Method::Registers, _) => {
-                columns.multiply_in_registers(self.instructions, activations, &weight_codes, shape.k, out);
+            (Method::Terms | Method::Columns | Method::ErrorColumns | Method::ErrorRegisters | Method::Rows, ..) => {
+                columns.multiply(instructions, activations, &weight_codes, shape.k, out);
             }
-            (Method::ExchangedRegisters, _) => match &self.exchanged {
+            (Method::Registers, _, _) => {
+                columns.multiply_in_registers(instructions, activations, &weight_codes, shape.k, out);
+            }
+            (Method::ExchangedRegisters, _, _) => match &self.exchanged {
                 Some(columns) => {
                     let mut transposed = vec![0; out.len()];
                     let (first, second) = (&weight_codes, activations);
-                    columns.multiply_in_registers(self.instructions, first, second, shape.k, &mut transposed);
+                    columns.multiply_in_registers(instructions, first, second, shape.k, &mut transposed);
                     for (m, out) in out.chunks_exact_mut(shape.n).enumerate() {
                         out.iter_mut()
                             .zip(transposed[m..].iter().step_by(shape.m))
                             .for_each(|(out, sum)| *out = *sum);
                     }
                 }
-                None => columns.multiply(self.instructions, activations, &weight_codes, shape.k, out),
+                None => columns.multiply(instructions, activations, &weight_codes, shape.k, out),
             },
         }
     }

@@ -2,8 +2,10 @@
 
 use super::Shape;
 use super::columns;
+use super::error_plane::Slopes;
 use super::gemm::Packing;
 use super::instructions::InstructionSet;
+use super::look_up::Summing;
 use std::fmt;
 
 /// A way to compute a matrix product over a product table. All give the same bits.
@@ -13,6 +15,13 @@ pub enum Method {
     Scalar,
     /// Integer matrix products, one for each term of the table's exact low-rank form.
     Terms,
+    /// One integer matrix product, and vectors of its errors, a byte each, from small tables gathered for a few weights at a
+    /// time.
+    ErrorColumns,
+    /// The same with a weight's errors held in registers.
+    ErrorRegisters,
+    /// Look-ups of many activations in a weight's row of a table too wide for vectors.
+    Rows,
     /// Vectors of products from small tables gathered for a few weights at a time.
     Columns,
     /// Vectors of rows' products from a weight's part of the table held in registers.
@@ -26,6 +35,9 @@ impl fmt::Display for Method {
         f.write_str(match self {
             Self::Scalar => "scalar look-ups",
             Self::Terms => "integer matrix products",
+            Self::ErrorColumns => "matrix product plus looked-up errors",
+            Self::ErrorRegisters => "matrix product plus errors in registers",
+            Self::Rows => "row look-ups",
             Self::Columns => "vector look-ups",
             Self::Registers => "register look-ups",
             Self::ExchangedRegisters => "exchanged register look-ups",
@@ -50,8 +62,17 @@ pub struct Plan {
     shape: Shape,
     activation_codes: usize,
     instructions: InstructionSet,
-    structure: Structure,
+    table: Table,
     candidates: Vec<Candidate>,
+}
+
+/// What a plan is for.
+#[derive(Clone, Debug, PartialEq)]
+enum Table {
+    /// Operands of at most 8 bits.
+    Narrow(Structure),
+    /// Wider ones, bits of the activation and of the weight.
+    Wide([u32; 2]),
 }
 
 /// What the costs depend on besides the shape.
@@ -59,12 +80,27 @@ pub struct Plan {
 pub(super) struct Structure {
     /// Each term's matrix product, or `None` if the table has no low-rank form.
     pub(super) terms: Option<Vec<TermStructure>>,
-    /// For each plane of the vector look-ups, the products that are added in 16 bits: 4, 2 or 1.
-    pub(super) planes: Vec<usize>,
+    /// A plain product beside errors of a byte, if the table has that form.
+    pub(super) errors: Option<ErrorStructure>,
+    /// How each plane of the vector look-ups is summed.
+    pub(super) planes: Vec<Summing>,
     /// Whether the CPU looks bytes up in registers.
     pub(super) registers: bool,
     /// Planes of the same with operands exchanged, if it does.
     pub(super) exchanged: Option<usize>,
+}
+
+/// What the costs of a plane of errors depend on.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ErrorStructure {
+    /// What activations are multiplied by.
+    pub(super) slopes: Slopes,
+    /// Binary logarithm of what the errors are multiples of, but for a constant a weight.
+    pub(super) shift: u32,
+    /// The matrix product.
+    pub(super) product: Vec<TermStructure>,
+    /// Whether the CPU looks the errors up in registers.
+    pub(super) registers: bool,
 }
 
 /// What a term's costs depend on.
@@ -78,10 +114,8 @@ pub(super) struct TermStructure {
 
 /// Picoseconds of one core for each step.
 ///
-/// Measured by `cargo bench -p axtrain-sim --bench table_gemm`: portable code and AVX2 on an AMD EPYC of the first generation
-/// at 2.46 GHz, whose 256-bit instructions are two micro-operations and whose only integer multiplier takes one a cycle, so
-/// that no multiply-accumulate of bytes can take less than 25 ps and none of halves less than 51 ps; AVX-512 on an Intel Xeon
-/// of the fourth generation at 2.6 GHz nominal.
+/// Measured by `cargo bench -p axtrain-sim --bench table_gemm`: portable code on an AMD EPYC of the first generation at 2.46 GHz,
+/// AVX2 on one of the third, AVX-512 on an Intel Xeon of the fourth generation at 2.6 GHz nominal.
 struct Costs {
     /// A look-up in the whole table.
     scalar: f64,
@@ -99,8 +133,10 @@ struct Costs {
     store: f64,
     /// A multiply-accumulate by vector look-up, where 4, 2 and 1 products are added in 16 bits.
     columns: [f64; 3],
-    /// One product of a gathered table.
-    gather: f64,
+    /// One by a look-up of a byte.
+    column_bytes: f64,
+    /// One product of a gathered table, of 16 bits and of a byte.
+    gather: [f64; 2],
     /// Sorting an activation code for look-up.
     interleave: f64,
     /// Adding a finished sum of looked-up products to its output, by vector and by register look-ups.
@@ -122,7 +158,8 @@ impl Costs {
             row: 5_000.0,
             store: 700.0,
             columns: [155.0, 180.0, 230.0],
-            gather: 150.0,
+            column_bytes: 110.0,
+            gather: [150.0, 100.0],
             interleave: 300.0,
             finish: [700.0, 1_800.0],
             // Not without byte permutations.
@@ -132,7 +169,15 @@ impl Costs {
         match instructions {
             InstructionSet::Portable => portable,
             #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx2 => Self { bytes: 43.5, halves: 56.0, columns: [62.0, 82.0, 104.0], ..portable },
+            InstructionSet::Avx2 => Self {
+                scalar: 560.0,
+                bytes: 13.0,
+                halves: 28.0,
+                columns: [29.0, 33.0, 42.0],
+                column_bytes: 17.0,
+                gather: [75.0, 70.0],
+                ..portable
+            },
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx512 | InstructionSet::Avx512Vbmi => Self {
                 scalar: 740.0,
@@ -142,7 +187,9 @@ impl Costs {
                 map: [if instructions.permutes_bytes() { 220.0 } else { 600.0 }, 600.0],
                 store: 170.0,
                 columns: [20.0, 23.0, 30.0],
-                gather: 55.0,
+                // Not measured: three in four of the instructions for twice as many outputs.
+                column_bytes: 15.0,
+                gather: [55.0, 40.0],
                 interleave: 200.0,
                 registers: [1_800.0, 3_200.0],
                 fetch: [1_000.0, 1_500.0],
@@ -169,30 +216,70 @@ impl Costs {
     }
 
     /// Vector look-ups in all planes.
-    fn columns(&self, shape: Shape, activation_codes: usize, planes: &[usize], outputs: usize) -> f64 {
+    fn columns(&self, shape: Shape, activation_codes: usize, planes: &[Summing], outputs: usize) -> f64 {
         let Shape { m, k, n } = shape;
-        let n = n.next_multiple_of(8);
         let depth = k.next_multiple_of(columns::depth(activation_codes, outputs));
-        let gathered = (m.div_ceil(columns::BLOCK_ROWS) * n * depth * activation_codes) as f64;
-        let plane = |&group: &usize| {
-            let add = self.columns[match group {
-                4 => 0,
-                2 => 1,
-                _ => 2,
-            }];
+        let plane = |summing: &Summing| {
+            let (add, gather, places) = match summing {
+                Summing::Words(4) => (self.columns[0], self.gather[0], 8),
+                Summing::Words(2) => (self.columns[1], self.gather[0], 8),
+                Summing::Words(_) => (self.columns[2], self.gather[0], 8),
+                Summing::Bytes => (self.column_bytes, self.gather[1], 16),
+            };
+            let n = n.next_multiple_of(places);
+            let gathered = (m.div_ceil(columns::BLOCK_ROWS) * n * depth * activation_codes) as f64;
             let row = n as f64 * (depth as f64 * add + self.finish[0]) + k as f64 * self.interleave;
-            gathered * self.gather + m as f64 * row
+            gathered * gather + m as f64 * row
         };
         planes.iter().map(plane).sum()
     }
 
     /// Register look-ups in all planes.
-    fn registers(&self, shape: Shape, activation_codes: usize, planes: usize) -> f64 {
+    fn registers(&self, shape: Shape, activation_codes: usize, planes: f64) -> f64 {
         let Shape { m, k, n } = shape;
         let range = usize::from(activation_codes > 128);
         let (vectors, blocks) = (m.div_ceil(64) as f64, m.div_ceil(256) as f64);
         let look_ups = (k * n) as f64 * (vectors * self.registers[range] + blocks * self.fetch[range]);
-        planes as f64 * (look_ups + (m * n) as f64 * self.finish[1] + (m * k) as f64 * self.interleave)
+        planes * (look_ups + (m * n) as f64 * self.finish[1] + (m * k) as f64 * self.interleave)
+    }
+}
+
+/// Picoseconds of one core for the steps of row look-ups, measured on an AMD EPYC of the third generation.
+struct RowCosts {
+    /// A look-up in the whole table.
+    scalar: f64,
+    /// A look-up in a row that is in a cache.
+    look_up: f64,
+    /// Bringing a cache line of a row there.
+    line: f64,
+    /// Starting on a weight's row.
+    row: f64,
+    /// Cache lines of a row.
+    lines: usize,
+}
+
+impl RowCosts {
+    fn of([activation, weight]: [u32; 2]) -> Self {
+        const KIB: u64 = 1 << 10;
+        let (row, table) = (4u64 << activation, 4u64 << (activation + weight));
+        // Tables in the second-level cache, in the third, in memory.
+        let (scalar, line, start) = match table {
+            _ if table <= 1024 * KIB => (2_900.0, 1_200.0, 7_000.0),
+            _ if table <= 16 * 1024 * KIB => (5_000.0, 2_500.0, 7_000.0),
+            _ => (34_000.0, 14_000.0, 45_000.0),
+        };
+        let fits = super::rows::WEIGHTS as u64 * row <= 32 * KIB;
+        let look_up = if fits { 1_200.0 } else { 2_000.0 };
+        Self { scalar, look_up, line, row: start, lines: row.div_ceil(64) as usize }
+    }
+
+    fn scalar(&self, shape: Shape) -> f64 {
+        shape.multiply_accumulates() as f64 * self.scalar
+    }
+
+    fn rows(&self, shape: Shape) -> f64 {
+        let fetched = (shape.m.min(self.lines)) as f64 * self.line;
+        shape.multiply_accumulates() as f64 * self.look_up + (shape.k * shape.n) as f64 * (fetched + self.row)
     }
 }
 
@@ -210,18 +297,44 @@ impl Plan {
         if let Some(terms) = &structure.terms {
             picoseconds.push((Method::Terms, costs.terms(shape, terms, instructions.lanes())));
         }
+        if let Some(errors) = &structure.errors {
+            let product = costs.terms(shape, &errors.product, instructions.lanes());
+            let columns = costs.columns(shape, activation_codes, &[Summing::Bytes], instructions.looked_up());
+            picoseconds.push((Method::ErrorColumns, product + columns));
+            if errors.registers {
+                // One of the two bytes.
+                let registers = costs.registers(shape, activation_codes, 0.5);
+                picoseconds.push((Method::ErrorRegisters, product + registers));
+            }
+        }
         if structure.registers {
-            let registers = costs.registers(shape, activation_codes, structure.planes.len());
+            let registers = costs.registers(shape, activation_codes, structure.planes.len() as f64);
             picoseconds.push((Method::Registers, registers));
         }
         if let Some(planes) = structure.exchanged {
             let Shape { m, k, n } = shape;
-            picoseconds.push((Method::ExchangedRegisters, costs.registers(Shape { m: n, k, n: m }, 256, planes)));
+            picoseconds
+                .push((Method::ExchangedRegisters, costs.registers(Shape { m: n, k, n: m }, 256, planes as f64)));
         }
         let candidate = |(method, picoseconds)| Candidate { method, seconds: picoseconds * 1e-12 };
         let mut candidates: Vec<Candidate> = picoseconds.into_iter().map(candidate).collect();
         candidates.sort_by(|left, right| left.seconds.total_cmp(&right.seconds));
-        Self { shape, activation_codes, instructions, structure, candidates }
+        Self { shape, activation_codes, instructions, table: Table::Narrow(structure), candidates }
+    }
+
+    /// For a table of wider operands, the activation's and the weight's bits given.
+    pub(super) fn of_rows(shape: Shape, widths: [u32; 2]) -> Self {
+        let costs = RowCosts::of(widths);
+        let picoseconds = [(Method::Scalar, costs.scalar(shape)), (Method::Rows, costs.rows(shape))];
+        let mut candidates = picoseconds.map(|(method, time)| Candidate { method, seconds: time * 1e-12 }).to_vec();
+        candidates.sort_by(|left, right| left.seconds.total_cmp(&right.seconds));
+        Self {
+            shape,
+            activation_codes: 1 << widths[0],
+            instructions: InstructionSet::Portable,
+            table: Table::Wide(widths),
+            candidates,
+        }
     }
 
     /// The method chosen.
@@ -246,7 +359,10 @@ impl Plan {
 
     /// Integer matrix products that the table is the sum of, if it is one of few.
     pub fn rank(&self) -> Option<usize> {
-        self.structure.terms.as_ref().map(Vec::len)
+        match &self.table {
+            Table::Narrow(structure) => structure.terms.as_ref().map(Vec::len),
+            Table::Wide(_) => None,
+        }
     }
 
     /// The methods that the table allows, the fastest first.
@@ -259,7 +375,23 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shape { m, k, n } = self.shape;
         writeln!(f, "{m}×{k} activations below {} by {k}×{n} weights, {}", self.activation_codes, self.instructions)?;
-        match self.structure.terms.as_deref() {
+        match &self.table {
+            Table::Narrow(structure) => write!(f, "{structure}")?,
+            Table::Wide([activation, weight]) => {
+                writeln!(f, "table: {activation}×{weight} bits, too wide for vectors; one product after the other")?;
+            }
+        }
+        for (index, Candidate { method, seconds }) in self.candidates.iter().enumerate() {
+            let mark = if index == 0 { "→" } else { " " };
+            writeln!(f, "{mark} {method}: {:.3} ms", seconds * 1e3)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Structure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.terms.as_deref() {
             None => writeln!(f, "table: no exact form of low rank")?,
             Some([]) => writeln!(f, "table: no term depends on both operands")?,
             Some(terms) => {
@@ -267,9 +399,12 @@ impl fmt::Display for Plan {
                 writeln!(f, "table: rank {}, {bytes} of its terms in bytes", terms.len())?;
             }
         }
-        for (index, Candidate { method, seconds }) in self.candidates.iter().enumerate() {
-            let mark = if index == 0 { "→" } else { " " };
-            writeln!(f, "{mark} {method}: {:.3} ms", seconds * 1e3)?;
+        if let Some(ErrorStructure { slopes, shift, .. }) = &self.errors {
+            let product = match slopes {
+                Slopes::Weights => "product of the operands",
+                Slopes::Fitted => "multiple of the activation for each weight",
+            };
+            writeln!(f, "table: {product} plus errors of one byte, times {}", 1u64 << shift)?;
         }
         Ok(())
     }

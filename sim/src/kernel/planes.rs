@@ -17,12 +17,16 @@ const COLUMNS: usize = 16;
 #[repr(align(64))]
 struct Line([u8; VECTOR]);
 
-/// Numbers of 16 bits plus 2¹⁵ as bytes, prepared for look-ups of activations.
+/// Numbers of one or two bytes, prepared for look-ups of activations.
 #[derive(Clone, Debug)]
 pub(super) struct BytePlanes {
     codes: usize,
-    /// `[weight][low, high][activation]`.
+    /// `[weight][low, high][activation]`, or `[weight][activation]` of single bytes.
     lines: Vec<Line>,
+    /// How much too large each number is.
+    offset: i32,
+    /// Bytes of a number, 1 or 2.
+    planes: usize,
 }
 
 impl BytePlanes {
@@ -37,7 +41,13 @@ impl BytePlanes {
                 column.chunks_exact(VECTOR).map(move |part| Line(std::array::from_fn(|code| byte(part[code], high))))
             })
         });
-        Self { codes, lines: lines.collect() }
+        Self { codes, lines: lines.collect(), offset: 1 << 15, planes: 2 }
+    }
+
+    /// The same of numbers from 0 to 255.
+    pub(super) fn of_bytes(numbers: &[u8], codes: usize) -> Self {
+        let lines = numbers.as_chunks().0.iter().copied().map(Line);
+        Self { codes, lines: lines.collect(), offset: 0, planes: 1 }
     }
 
     /// Adds `2^shift · Σ number[weights[column][k]][activations[row][k]]` to `out[row][column]`.
@@ -58,10 +68,13 @@ impl BytePlanes {
             let (block, later) = activations.split_at(rows * k);
             let (sums, later_sums) = std::mem::take(&mut out).split_at_mut(rows * columns);
             self.transpose(block, k, vectors, &mut indices);
-            match vectors {
-                4 => self.add_rows::<4>(&indices, weights, k, shift, sums),
-                2 => self.add_rows::<2>(&indices, weights, k, shift, sums),
-                _ => self.add_rows::<1>(&indices, weights, k, shift, sums),
+            match (vectors, self.planes) {
+                (4, 2) => self.add_rows::<4, 2>(&indices, weights, k, shift, sums),
+                (2, 2) => self.add_rows::<2, 2>(&indices, weights, k, shift, sums),
+                (_, 2) => self.add_rows::<1, 2>(&indices, weights, k, shift, sums),
+                (4, _) => self.add_rows::<4, 1>(&indices, weights, k, shift, sums),
+                (2, _) => self.add_rows::<2, 1>(&indices, weights, k, shift, sums),
+                (_, _) => self.add_rows::<1, 1>(&indices, weights, k, shift, sums),
             }
             (activations, out, rest) = (later, later_sums, rest - vectors);
         }
@@ -100,7 +113,7 @@ impl BytePlanes {
     }
 
     /// [`Self::add`] for at most `VECTORS` · 64 rows, whose activations are `indices`.
-    fn add_rows<const VECTORS: usize>(
+    fn add_rows<const VECTORS: usize, const PLANES: usize>(
         &self,
         indices: &[Line],
         weights: &[u8],
@@ -112,7 +125,7 @@ impl BytePlanes {
         let mut totals = [[[0i32; VECTOR]; VECTORS]; COLUMNS];
         for (first, weights) in weights.chunks(COLUMNS * k).enumerate() {
             for (totals, weights) in totals.iter_mut().zip(weights.chunks_exact(k)) {
-                self.add_column::<VECTORS>(indices, weights, totals);
+                self.add_column::<VECTORS, PLANES>(indices, weights, totals);
             }
             let count = weights.len() / k;
             for (row, out) in out.chunks_exact_mut(columns).enumerate() {
@@ -124,7 +137,7 @@ impl BytePlanes {
     }
 
     /// Sums the numbers of a column of weights for each row of each vector.
-    fn add_column<const VECTORS: usize>(
+    fn add_column<const VECTORS: usize, const PLANES: usize>(
         &self,
         indices: &[Line],
         weights: &[u8],
@@ -132,51 +145,54 @@ impl BytePlanes {
     ) {
         *totals = [[0; VECTOR]; VECTORS];
         for (weights, indices) in weights.chunks(MOST_BYTES).zip(indices.chunks(MOST_BYTES * VECTORS)) {
-            let sums = self.sums::<VECTORS>(indices, weights);
-            // Each number was 2¹⁵ too large.
-            let offset = (weights.len() as i32) << 15;
-            for (total, Sums { low, low_odd, high, high_odd }) in totals.iter_mut().zip(&sums) {
+            let offset = weights.len() as i32 * self.offset;
+            for (total, planes) in totals.iter_mut().zip(&self.sums::<VECTORS, PLANES>(indices, weights)) {
                 for (pair, total) in total.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-                    // A sum of whole pairs of bytes, modulo 2¹⁶, less the odd bytes' part.
-                    let even = |whole: u16, odd: u16| i32::from(whole.wrapping_sub(odd << 8));
-                    let (low_even, high_even) = (even(low[pair], low_odd[pair]), even(high[pair], high_odd[pair]));
-                    total[0] += low_even + (high_even << 8) - offset;
-                    total[1] += i32::from(low_odd[pair]) + (i32::from(high_odd[pair]) << 8) - offset;
+                    for (plane, Sums { whole, odd }) in planes.iter().enumerate() {
+                        // A sum of whole pairs of bytes, modulo 2¹⁶, less the odd bytes' part.
+                        let even = whole[pair].wrapping_sub(odd[pair] << 8);
+                        total[0] += i32::from(even) << (8 * plane);
+                        total[1] += i32::from(odd[pair]) << (8 * plane);
+                    }
+                    total[0] -= offset;
+                    total[1] -= offset;
                 }
             }
         }
     }
 
-    /// Sums of at most [`MOST_BYTES`] bytes for each row of each vector.
+    /// Sums of at most [`MOST_BYTES`] numbers' bytes for each row of each vector.
     #[cfg(target_arch = "x86_64")]
-    fn sums<const VECTORS: usize>(&self, indices: &[Line], weights: &[u8]) -> [Sums; VECTORS] {
+    fn sums<const VECTORS: usize, const PLANES: usize>(
+        &self,
+        indices: &[Line],
+        weights: &[u8],
+    ) -> [[Sums; PLANES]; VECTORS] {
         // SAFETY: planes are made only where the CPU permutes bytes.
         unsafe {
             match self.codes {
-                128 => avx512::sums::<128, VECTORS>(&self.lines, indices, weights),
-                _ => avx512::sums::<256, VECTORS>(&self.lines, indices, weights),
+                128 => avx512::sums::<128, VECTORS, PLANES>(&self.lines, indices, weights),
+                _ => avx512::sums::<256, VECTORS, PLANES>(&self.lines, indices, weights),
             }
         }
     }
 
     #[cfg(not(target_arch = "x86_64"))]
-    fn sums<const VECTORS: usize>(&self, _: &[Line], _: &[u8]) -> [Sums; VECTORS] {
+    fn sums<const VECTORS: usize, const PLANES: usize>(&self, _: &[Line], _: &[u8]) -> [[Sums; PLANES]; VECTORS] {
         unreachable!("planes are made only where the CPU permutes bytes")
     }
 }
 
-/// Sums of a vector's bytes, low and high ones: of pairs of neighbours as 16-bit numbers, modulo 2¹⁶, and of the odd bytes
-/// alone.
+/// Sums of a vector's bytes: of pairs of neighbours as 16-bit numbers, modulo 2¹⁶, and of the odd bytes alone.
 struct Sums {
-    low: [u16; 32],
-    low_odd: [u16; 32],
-    high: [u16; 32],
-    high_odd: [u16; 32],
+    whole: [u16; 32],
+    odd: [u16; 32],
 }
 
 /// Rows of eight bytes become columns: blocks of four, two and one are exchanged (Warren, *Hacker's Delight*, 2nd ed., §7-3,
 /// on bytes).
-fn transpose_bytes(mut rows: [u64; 8]) -> [u64; 8] {
+#[inline]
+pub(crate) fn transpose_bytes(mut rows: [u64; 8]) -> [u64; 8] {
     for (distance, mask) in [(4, 0xffff_ffff), (2, 0x0000_ffff_0000_ffff), (1, 0x00ff_00ff_00ff_00ff)] {
         for pair in 0..4 {
             let first = pair / distance * 2 * distance + pair % distance;
@@ -195,36 +211,34 @@ mod avx512 {
 
     /// [`super::BytePlanes::sums`] for `CODES` activation codes.
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-    pub(super) fn sums<const CODES: usize, const VECTORS: usize>(
+    pub(super) fn sums<const CODES: usize, const VECTORS: usize, const PLANES: usize>(
         lines: &[Line],
         indices: &[Line],
         weights: &[u8],
-    ) -> [Sums; VECTORS] {
-        let zero = [_mm512_setzero_si512(); VECTORS];
-        let (mut low, mut low_odd, mut high, mut high_odd) = (zero, zero, zero, zero);
+    ) -> [[Sums; PLANES]; VECTORS] {
+        let zero = [[_mm512_setzero_si512(); PLANES]; VECTORS];
+        let (mut whole, mut odd) = (zero, zero);
         let parts = CODES / VECTOR;
         for (indices, &weight) in indices.chunks_exact(VECTORS).zip(weights) {
-            let tables = &lines[usize::from(weight) * 2 * parts..][..2 * parts];
-            let (low_table, high_table) = tables.split_at(parts);
-            let (low_table, high_table) = (load::<CODES>(low_table), load::<CODES>(high_table));
+            let lines = &lines[usize::from(weight) * PLANES * parts..][..PLANES * parts];
+            let tables: [_; PLANES] = std::array::from_fn(|plane| load::<CODES>(&lines[plane * parts..][..parts]));
             for vector in 0..VECTORS {
                 // SAFETY: a line is 64 bytes.
                 let index = unsafe { _mm512_load_si512(indices[vector].0.as_ptr().cast()) };
-                let bytes = look_up::<CODES>(low_table, index);
-                low[vector] = _mm512_add_epi16(low[vector], bytes);
-                low_odd[vector] = _mm512_add_epi16(low_odd[vector], _mm512_srli_epi16::<8>(bytes));
-                let bytes = look_up::<CODES>(high_table, index);
-                high[vector] = _mm512_add_epi16(high[vector], bytes);
-                high_odd[vector] = _mm512_add_epi16(high_odd[vector], _mm512_srli_epi16::<8>(bytes));
+                for plane in 0..PLANES {
+                    let bytes = look_up::<CODES>(tables[plane], index);
+                    whole[vector][plane] = _mm512_add_epi16(whole[vector][plane], bytes);
+                    odd[vector][plane] = _mm512_add_epi16(odd[vector][plane], _mm512_srli_epi16::<8>(bytes));
+                }
             }
         }
         // SAFETY: both are 64 bytes of which every value is valid.
         let numbers = |vector: __m512i| unsafe { std::mem::transmute::<__m512i, [u16; 32]>(vector) };
-        std::array::from_fn(|vector| Sums {
-            low: numbers(low[vector]),
-            low_odd: numbers(low_odd[vector]),
-            high: numbers(high[vector]),
-            high_odd: numbers(high_odd[vector]),
+        std::array::from_fn(|vector| {
+            std::array::from_fn(|plane| Sums {
+                whole: numbers(whole[vector][plane]),
+                odd: numbers(odd[vector][plane]),
+            })
         })
     }
 

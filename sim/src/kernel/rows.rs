@@ -1,7 +1,7 @@
 //! Look-up of tables too large for vectors: a weight's products with all activations are a row, which stays in a cache
 //! while many activations look up in it.
 
-use super::Shape;
+use super::{Method, Plan, Shape};
 use crate::multiplier::ProductTable;
 
 /// Activation rows that look up in a weight's row before the next is fetched: of 12-bit operands it is 16 KiB of a table that
@@ -9,7 +9,7 @@ use crate::multiplier::ProductTable;
 const BLOCK_ROWS: usize = 2048;
 
 /// Weights whose rows are looked up together: sums are loaded and stored once for all.
-const WEIGHTS: usize = 4;
+pub(super) const WEIGHTS: usize = 4;
 
 /// A product table of any width, for operands of more than [`super::TableGemm::MAX_WIDTH`] bits.
 ///
@@ -31,11 +31,42 @@ impl RowGemm {
         Self { width_a, width_b, products }
     }
 
+    /// What [`Self::run`] does for operands of these bits, activation and weight, and why.
+    pub fn plan(widths: [u32; 2], shape: Shape) -> Plan {
+        Plan::of_rows(shape, widths)
+    }
+
     /// `out[m][n] = Σ_k product[activations[m][k]][weights[n][k]]` modulo 2^32.
     ///
     /// # Panics
     /// If a matrix does not have the size of `shape`.
     pub fn run(&self, activations: &[u16], weights: &[u16], shape: Shape, out: &mut [i32]) {
+        match Self::plan([self.width_a, self.width_b], shape).method() {
+            Method::Scalar => self.reference(activations, weights, shape, out),
+            _ => self.by_rows(activations, weights, shape, out),
+        }
+    }
+
+    /// The definition, one product after the other: for a few rows of activations the fastest way.
+    ///
+    /// # Panics
+    /// If a matrix does not have the size of `shape`.
+    pub fn reference(&self, activations: &[u16], weights: &[u16], shape: Shape, out: &mut [i32]) {
+        let Shape { m, k, n } = shape;
+        assert_eq!((activations.len(), weights.len(), out.len()), (m * k, n * k, m * n), "matrices of {shape:?}");
+        let mask = (1u16 << self.width_a) - 1;
+        for (place, out) in out.iter_mut().enumerate() {
+            let operands = activations[place / n * k..][..k].iter().zip(&weights[place % n * k..][..k]);
+            let product = |(&activation, &weight): (&u16, &u16)| self.row(weight)[usize::from(activation & mask)];
+            *out = operands.map(product).fold(0, i32::wrapping_add);
+        }
+    }
+
+    /// [`Self::run`] by [`Method::Rows`].
+    ///
+    /// # Panics
+    /// If a matrix does not have the size of `shape`.
+    pub fn by_rows(&self, activations: &[u16], weights: &[u16], shape: Shape, out: &mut [i32]) {
         let Shape { m, k, n } = shape;
         assert_eq!((activations.len(), weights.len(), out.len()), (m * k, n * k, m * n), "matrices of {shape:?}");
         if shape.multiply_accumulates() == 0 {
@@ -106,8 +137,14 @@ mod tests {
                 // Bits above the widths are ignored.
                 let activations: Vec<u16> = (0..m * k).map(|_| rng.random()).collect();
                 let weights: Vec<u16> = (0..n * k).map(|_| rng.random()).collect();
+                let shape = Shape { m, k, n };
                 let mut out = vec![-1; m * n];
-                gemm.run(&activations, &weights, Shape { m, k, n }, &mut out);
+                gemm.by_rows(&activations, &weights, shape, &mut out);
+                for by in [RowGemm::run, RowGemm::reference] {
+                    let mut same = vec![-1; m * n];
+                    by(&gemm, &activations, &weights, shape, &mut same);
+                    assert!(same == out, "{width_a}×{width_b}, {shape:?}");
+                }
                 for (place, &sum) in out.iter().enumerate() {
                     let pairs = (0..k).map(|k_| (activations[place / n * k + k_], weights[place % n * k + k_]));
                     let product = |(a, b): (u16, u16)| table.product(a.into(), b.into());
@@ -119,5 +156,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn plans_look_up_single_products_for_few_rows_of_activations() {
+        let of = |m| RowGemm::plan([12, 12], Shape { m, k: 400, n: 120 });
+        assert_eq!([1, 2000].map(|m| of(m).method()), [Method::Scalar, Method::Rows]);
+        let shown = of(2000).to_string();
+        assert!(shown.contains("table: 12×12 bits") && shown.contains("→ row look-ups"), "{shown}");
+        assert_eq!((of(1).activation_codes(), of(1).rank()), (4096, None));
     }
 }

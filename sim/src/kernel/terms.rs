@@ -90,7 +90,11 @@ impl Terms {
     /// From products `[activation][weight]` of some activation codes and all 256 weight codes; `None` if the table has
     /// too high a rank.
     pub(super) fn new(products: &[i32], instructions: InstructionSet) -> Option<Self> {
-        let factors = factorise(products, 256, MAX_TERMS)?;
+        Self::of(&factorise(products, 256, MAX_TERMS)?, instructions)
+    }
+
+    /// From the terms; `None` if one spreads over more than 16 bits.
+    pub(super) fn of(factors: &[Factor], instructions: InstructionSet) -> Option<Self> {
         let terms = factors.iter().map(|factor| Term::new(factor, instructions)).collect::<Option<_>>()?;
         Some(Self { terms })
     }
@@ -115,6 +119,31 @@ impl Terms {
         k: usize,
         out: &mut [i32],
     ) {
+        self.add_to(|out| out.fill(0), instructions, activations, weights, k, out);
+    }
+
+    /// The same added to `out`.
+    pub(super) fn add(
+        &self,
+        instructions: InstructionSet,
+        activations: &[u8],
+        weights: &[u8],
+        k: usize,
+        out: &mut [i32],
+    ) {
+        self.add_to(|_| {}, instructions, activations, weights, k, out);
+    }
+
+    /// Adds to `out`, of which each block of rows is started first.
+    fn add_to(
+        &self,
+        start: impl Fn(&mut [i32]),
+        instructions: InstructionSet,
+        activations: &[u8],
+        weights: &[u8],
+        k: usize,
+        out: &mut [i32],
+    ) {
         let columns = weights.len() / k;
         let column_biases: Vec<i32> = weights.chunks_exact(k).map(|weights| self.column_bias(weights)).collect();
         let products = self.terms.iter().filter(|term| !term.is_separable());
@@ -123,11 +152,13 @@ impl Terms {
         let has_biases = self.terms.iter().any(|term| (term.activation_offset, term.weight_offset) != (0, 0));
         let mut packed = Vec::new();
         for (activations, out) in activations.chunks(BLOCK_ROWS * k).zip(out.chunks_mut(BLOCK_ROWS * columns)) {
-            out.fill(0);
+            start(out);
             if has_biases {
                 for (activations, out) in activations.chunks_exact(k).zip(out.chunks_exact_mut(columns)) {
                     let row_bias = self.row_bias(activations);
-                    out.iter_mut().zip(&column_biases).for_each(|(out, bias)| *out = row_bias.wrapping_add(*bias));
+                    for (out, bias) in out.iter_mut().zip(&column_biases) {
+                        *out = out.wrapping_add(row_bias.wrapping_add(*bias));
+                    }
                 }
             }
             for (term, panels) in &products {

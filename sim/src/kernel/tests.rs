@@ -4,8 +4,15 @@ use super::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-const METHODS: [Method; 5] =
-    [Method::Scalar, Method::Terms, Method::Columns, Method::Registers, Method::ExchangedRegisters];
+const METHODS: [Method; 7] = [
+    Method::Scalar,
+    Method::Terms,
+    Method::ErrorColumns,
+    Method::ErrorRegisters,
+    Method::Columns,
+    Method::Registers,
+    Method::ExchangedRegisters,
+];
 
 fn tables(rng: &mut ChaCha8Rng) -> Vec<(String, ProductTable)> {
     let mut tables = Vec::new();
@@ -50,6 +57,22 @@ fn tables(rng: &mut ChaCha8Rng) -> Vec<(String, ProductTable)> {
         let extremes = move |a: u32, b: u32| if a & 1 == 0 { 1 } else { limit } * if b & 1 == 0 { 127 } else { -128 };
         tables.push((format!("operands up to {limit}"), ProductTable::from_fn(8, 8, true, extremes)));
     }
+    // Around the largest errors that fit a byte: one-sided, of both signs, and eight times as large beside a constant that is no
+    // multiple of eight.
+    for (signed, limit, unit) in
+        [(false, 255, 1), (true, 256, 1), (true, 255, 8), (false, 256, 8), (true, 1, 1 << 20)]
+    {
+        let exact = ProductTable::exact(8, 8, signed);
+        let errors: Vec<i32> = (0..1 << 16).map(|_| rng.random_range(0..=limit)).collect();
+        let erring = |a: u32, b: u32| {
+            let error = if b == 77 { [0, limit][a as usize % 2] } else { errors[(a << 8 | b) as usize] };
+            exact.product(a, b) + unit * (error - (b as i32 + 1) / 2) - 3 * b as i32
+        };
+        tables.push((format!("errors of {unit} up to {limit}"), ProductTable::from_fn(8, 8, signed, erring)));
+        // Slopes that are not the weights.
+        let scaled = |a: u32, b: u32| erring(a, b) - exact.product(a, b) / 4 - exact.product(a, b ^ 0x55) / 2;
+        tables.push((format!("slopes, errors of {unit} up to {limit}"), ProductTable::from_fn(8, 8, signed, scaled)));
+    }
     for (a, b) in [(0, 0), (127, 200), (255, 1)] {
         let one = move |x, y| if (x, y) == (a, b) { 1 << 20 } else { 0 };
         tables.push((format!("one product at {a}, {b}"), ProductTable::from_fn(8, 8, false, one)));
@@ -80,11 +103,18 @@ fn every_family_gives_the_bits_of_the_definition() {
 fn shapes_around_every_limit_give_the_bits_of_the_definition() {
     let mut rng = ChaCha8Rng::seed_from_u64(4);
     let noise: Vec<i32> = (0..1 << 16).map(|_| rng.random_range(-16_000..16_000)).collect();
-    let gemm = TableGemm::new(&ProductTable::from_fn(8, 8, true, |a, b| noise[(a << 8 | b) as usize]));
-    for m in [1, 7, 8, 9, 63, 64, 65, 127, 129, 255, 257, 321] {
-        for (k, n) in [(1, 1), (7, 8), (8, 9), (9, 16), (255, 17), (256, 32), (257, 33), (515, 49)] {
-            for largest_activation in [127, 255] {
-                assert_methods_agree(&gemm, &mut rng, Shape { m, k, n }, largest_activation, "limits");
+    let exact = ProductTable::exact(8, 8, true);
+    // Sums of bytes grow as fast as they can.
+    let erring = |a, b| exact.product(a, b) + if a == 0 { 0 } else { 255 };
+    for gemm in [
+        TableGemm::new(&ProductTable::from_fn(8, 8, true, |a, b| noise[(a << 8 | b) as usize])),
+        TableGemm::new(&ProductTable::from_fn(8, 8, true, erring)),
+    ] {
+        for m in [1, 7, 8, 9, 63, 64, 65, 127, 129, 255, 257, 321] {
+            for (k, n) in [(1, 1), (7, 8), (8, 9), (9, 16), (255, 17), (256, 32), (257, 33), (515, 49)] {
+                for largest_activation in [127, 255] {
+                    assert_methods_agree(&gemm, &mut rng, Shape { m, k, n }, largest_activation, "limits");
+                }
             }
         }
     }
@@ -170,6 +200,26 @@ fn empty_products_are_zero() {
     assert_eq!(out, [0; 6]);
     gemm.run(&[], &[1; 12], Shape { m: 0, k: 4, n: 3 }, &mut []);
     gemm.run_parallel(&[1; 8], &[], Shape { m: 2, k: 4, n: 0 }, &mut []);
+}
+
+/// Errors of one byte are found where there are some, and cost half the look-ups.
+#[test]
+fn plans_know_errors_of_a_byte() {
+    let exact = ProductTable::exact(8, 8, true);
+    let hash = |a: u32, b: u32| (a.wrapping_mul(0x9E37).wrapping_add(b.wrapping_mul(0x79B9)) >> 3) as i32;
+    let erring = |limit: i32, unit: i32| {
+        let error = move |a, b| if b == 9 { [0, limit][a as usize % 2] } else { hash(a, b) % (limit + 1) };
+        TableGemm::new(&ProductTable::from_fn(8, 8, true, |a, b| exact.product(a, b) + unit * error(a, b)))
+    };
+    let shape = Shape { m: 128, k: 784, n: 128 };
+    let has_errors = |plan: &Plan| plan.candidates().iter().any(|candidate| candidate.method == Method::ErrorColumns);
+    for (limit, unit, expected) in [(255, 1, true), (256, 1, false), (255, 16, true), (1, 1 << 15, true)] {
+        let plan = erring(limit, unit).explain(shape);
+        assert_eq!(has_errors(&plan), expected, "{limit} times {unit}: {plan}");
+        let shown = format!("table: product of the operands plus errors of one byte, times {unit}\n");
+        assert_eq!(plan.to_string().contains(&shown), expected, "{plan}");
+    }
+    assert!(!has_errors(&TableGemm::new(&exact).explain(shape)), "there are no errors to look up");
 }
 
 #[test]

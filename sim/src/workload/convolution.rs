@@ -376,7 +376,7 @@ mod tests {
         for _ in 0..60 {
             let groups = rng.random_range(1..=3);
             let mut size = |low, high| rng.random_range(low..=high);
-            let input = [groups * size(1, 3), size(1, 9), size(1, 9)];
+            let input = [groups * [size(1, 3), size(7, 17)][size(0, 1)], size(1, 9), size(1, 17)];
             let padding = [size(0, 3), size(0, 3)];
             let kernel = [size(1, input[1] + 2 * padding[0]), size(1, input[2] + 2 * padding[1])];
             let stride = [size(1, 3), size(1, 3)];
@@ -404,6 +404,16 @@ mod tests {
                 }
             }
             assert!(found == expected, "{geometry:?}");
+            let mut sums = vec![0; expected.len()];
+            geometry.for_each_sum(&gemm, &weights, &images, 2, |products| {
+                geometry.scatter(
+                    products.group,
+                    products.sums,
+                    &mut sums[products.image * geometry.outputs()..],
+                    |_, sum| sum,
+                );
+            });
+            assert!(sums == expected, "channels last, {geometry:?}");
         }
     }
 

@@ -4,9 +4,9 @@ use super::{Accuracy, Flow, Network, QuantizedLayer};
 use crate::kernel::TableGemm;
 use rayon::prelude::*;
 
-/// Images that go through all layers together: enough rows for fully connected layers, and few enough that memory does not
-/// grow with a data set.
-const BLOCK_IMAGES: usize = 256;
+/// Images that [`infer`] brings through all layers together, on each thread: enough rows for fully connected layers, and few
+/// enough that memory does not grow with a data set.
+pub const IMAGES_AT_ONCE: usize = 256;
 
 /// One layer's part of an inference, handed out before its accumulators are requantised.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub struct LayerPass<'a> {
 /// If the activations are not of whole images.
 pub fn infer(network: &Network, gemm: &TableGemm, images: &[u8]) -> Vec<i32> {
     assert!(images.len().is_multiple_of(network.inputs()), "activations of whole images");
-    let blocks = images.par_chunks(BLOCK_IMAGES * network.inputs()).map(|images| {
+    let blocks = images.par_chunks(IMAGES_AT_ONCE * network.inputs()).map(|images| {
         let (last, hidden) = network.layers().split_last().expect("a network has layers");
         let mut flow = Flow::new(network, images);
         for layer in hidden {

@@ -84,7 +84,7 @@ impl QuantizedLayer {
         let shares =
             images.par_chunks(share * self.inputs()).zip(accumulators.par_chunks_mut(share * self.outputs()));
         shares.for_each(|(images, accumulators)| {
-            self.for_each_product(gemm, images, self.convolution.block_images(), |products| {
+            self.convolution.for_each_sum(gemm, &self.weights, images, self.convolution.block_images(), |products| {
                 let to = &mut accumulators[products.image * self.outputs()..];
                 self.scatter(products.group, products.sums, to, |channel, sum| sum.wrapping_add(self.bias[channel]));
             });
@@ -169,7 +169,7 @@ impl QuantizedLayer {
         let at_once = self.convolution.block_images();
         let mut sums = vec![0; at_once.min(images.len() / self.inputs()) * outputs];
         let (last_group, positions) = (self.convolution.groups() - 1, self.convolution.positions());
-        self.for_each_product(gemm, images, at_once, |products| {
+        self.convolution.for_each_sum(gemm, &self.weights, images, at_once, |products| {
             let place = products.image * outputs;
             if positions == 1 && residual.is_none() && self.quantizer.weight_zero_points.is_none() {
                 let code = |channel: usize, sum: i32| {

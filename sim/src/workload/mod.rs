@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod architecture;
+mod channels_last;
 mod cifar;
 mod convolution;
 mod csv;
@@ -32,7 +33,7 @@ pub use architecture::{Architecture, ArchitectureError, LayerShape};
 pub use convolution::{Convolution, ConvolutionError};
 pub use dataset::{Dataset, PIXEL_SCALE, Split, pixel_code};
 pub use flow::Flow;
-pub use inference::{LayerPass, accuracy, classify, infer, infer_reference, infer_with};
+pub use inference::{IMAGES_AT_ONCE, LayerPass, accuracy, classify, infer, infer_reference, infer_with};
 pub use layer::QuantizedLayer;
 pub use layer_spec::LayerSpec;
 pub use network::{Network, NetworkError};
