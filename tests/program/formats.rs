@@ -1,6 +1,6 @@
 //! Number formats and the detection of late products, as a user meets them.
 
-use super::{axtrain, json, scratch};
+use super::{axtrain, json, scratch, smoke};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -69,8 +69,7 @@ fn operands_on_the_command_line_are_numbers_in_every_format() {
 #[test]
 fn an_experiment_takes_formats_and_drops_late_products() {
     let folder = folder("formats-run");
-    let text =
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("hwconfigs/experiment/smoke.toml")).unwrap();
+    let text = smoke();
     let line = |key: &str| text.lines().find(|line| line.starts_with(key)).unwrap();
     let designs = text.find("[[designs]]").unwrap();
     let study = |name: &str, array: &str| {
@@ -113,21 +112,23 @@ fn an_experiment_takes_formats_and_drops_late_products() {
         }
     }
     assert!(late > 0, "no point with late products");
-    // Drawn errors come from the same table; gates know neither format nor detection.
-    let simulate = |level: &str| axtrain(&folder, &["simulate", "e.toml", "--json", "-q", "--fidelity", level]);
+    // Drawn errors come from the same table.
     let rates = |records: &Value, design: &str| -> Vec<f64> {
         let of_design = records.as_array().unwrap().iter().filter(|record| record["point"]["design"] == design);
         of_design.map(|record| record["product_error_rate"].as_f64().unwrap()).collect()
     };
-    let drawn = json(&simulate("profile-by-product"));
+    let drawn = json(&axtrain(&folder, &["simulate", "e.toml", "--json", "-q", "--fidelity", "profile-by-product"]));
     for (drawn, looked_up) in rates(&drawn, "sm").iter().zip(rates(&dropping.clone().into(), "sm")) {
         // The law is of operands that no error has reached.
         assert_eq!(*drawn > 0.0, looked_up > 0.0);
         assert!(looked_up == 0.0 || (drawn / looked_up - 1.0).abs() < 0.3, "{drawn} and {looked_up}");
     }
-    let refused = simulate("gate");
-    assert_eq!(refused.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("fidelity gate does not simulate"));
+    // Gates make late products where the table has some, on fewer images.
+    let gates =
+        json(&axtrain(&folder, &["simulate", "e.toml", "--json", "-q", "--fidelity", "gate", "--limit", "4"]));
+    let (gates, looked_up) = (rates(&gates, "sm"), rates(&dropping.clone().into(), "sm"));
+    assert_eq!(gates.len(), looked_up.len());
+    assert!(gates.iter().zip(&looked_up).all(|(gates, looked_up)| (*gates > 0.0) == (*looked_up > 0.0)));
     let profile = |name: &str| fs::read(folder.join(format!("runs/{name}/profiles/sm@0.800V.npz"))).unwrap();
     assert_ne!(profile("capture"), profile("dropping"));
 }
