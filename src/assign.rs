@@ -98,6 +98,7 @@ pub(crate) fn run(options: &AssignOptions, seed: u64, console: &Console) -> Resu
         return Err(Failure::request(format!("--within {within} is no loss"), "give points from 0 to 100"));
     }
     let study = load(&experiment.experiment, &experiment.runs)?;
+    study.require_weight_stationary("`axtrain assign`")?;
     let _lock = RunLock::take(&study.root)?;
     let jobs = Job::all(&study);
     for job in &jobs {

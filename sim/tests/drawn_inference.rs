@@ -2,7 +2,7 @@
 
 mod small_networks;
 
-use axtrain_sim::array::{DrawnErrors, DrawnInference, PointRun, TransitionInference};
+use axtrain_sim::array::{DrawnErrors, DrawnInference, Switching, PointRun, TransitionInference};
 use axtrain_sim::engine::DelayMode;
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::multiplier::{Family, MultiplierSpec};
@@ -72,7 +72,7 @@ fn drawn_errors_have_the_mean_and_variance_of_looked_up_ones() {
         (0..images * 37).map(|_| if rng.random_bool(0.4) { 0 } else { rng.random_range(0..128) }).collect();
     let labels = vec![0; images];
     let gemm = TableGemm::new(&design.product);
-    let drawn = DrawnInference { gemm: &gemm, table, batch, accumulator_bits: 24, seed: 4 };
+    let drawn = DrawnInference { gemm: &gemm, switching: Switching::Tabulated(table), batch, accumulator_bits: 24, seed: 4 };
     let settled = drawn.run(&network, &codes, &labels, None);
     let looked_up = TransitionInference::new(&network, table, &gemm, (codes.clone(), &labels), batch, 24);
     let stimulus = &DrawnErrors::stimuli(&network, &gemm, &codes, batch).unwrap()[0];
@@ -123,7 +123,7 @@ fn draws_depend_on_seed_and_place_alone() {
     ] {
         let run = |threads: usize, seed: u64, images: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let drawn = DrawnInference { gemm: &gemm, table, batch: 8, accumulator_bits: 24, seed };
+            let drawn = DrawnInference { gemm: &gemm, switching: Switching::Tabulated(table), batch: 8, accumulator_bits: 24, seed };
             let codes = &codes[..images * network.inputs()];
             pool.install(|| drawn.run(network, codes, &labels[..images], Some(&laws)))
         };
