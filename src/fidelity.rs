@@ -12,8 +12,8 @@ use axtrain_sim::array::{
 use axtrain_sim::engine::DelayMode;
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::profile::{Design, Stimulus};
-use axtrain_sim::units::Picoseconds;
 use axtrain_sim::technology::{OperatingPoint, PointError};
+use axtrain_sim::units::Picoseconds;
 use axtrain_sim::workload::{Network, QuantizedLayer, pixel_code};
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -394,7 +394,9 @@ fn provenance(study: &Study, evaluator: &Evaluator<'_>, weights: &WeightsFile, p
     if study.array.double_buffering() {
         let message = match study.array.dataflow() {
             Dataflow::OutputStationary => "folds may follow each other; zeros are taken to stand between them",
-            _ => "the first transition of each fold also changes the operand that is held; it is taken as one from zero",
+            _ => {
+                "the first transition of each fold also changes the operand that is held; it is taken as one from zero"
+            }
         };
         warnings.push(message.to_owned());
     }

@@ -100,7 +100,13 @@ fn levels(design: &Design) {
         let work = network.multiply_accumulates() as f64 * images as f64;
         for (kind, product) in [("exact table", &design.product), ("table without structure", &rough)] {
             let gemm = TableGemm::new(product);
-            let drawn = DrawnInference { gemm: &gemm, switching: Switching::Tabulated(&table), batch: 256, accumulator_bits: 24, seed: 1 };
+            let drawn = DrawnInference {
+                gemm: &gemm,
+                switching: Switching::Tabulated(&table),
+                batch: 256,
+                accumulator_bits: 24,
+                seed: 1,
+            };
             let settled = median(|| {
                 black_box(drawn.run(&network, &codes, &labels, None));
             });

@@ -6,8 +6,8 @@ mod scalar_simulator;
 mod small_networks;
 
 use axtrain_sim::array::{
-    Accumulator, Dataflow, DrawnInference, GateInference, GateSpec, Gates, Gemm, Layer, OnTimingError, PointRun, SimulatedMultiplier,
-    StageSpec, Switching, SystolicArray, TransitionInference, Windows,
+    Accumulator, Dataflow, DrawnInference, GateInference, GateSpec, Gates, Gemm, Layer, OnTimingError, PointRun,
+    SimulatedMultiplier, StageSpec, Switching, SystolicArray, TransitionInference, Windows,
 };
 use axtrain_sim::engine::{DelayMode, StaticTiming};
 use axtrain_sim::kernel::TableGemm;
@@ -201,7 +201,13 @@ fn against_looked_up(machine: &Machine, early: f64, mode: DelayMode) {
             let fails = gates.error_rate.iter().all(|&rate| rate > 0.001);
             assert_eq!(fails, share < 1.0, "{:?}", gates.error_rate);
             if !fails {
-                let settled = DrawnInference { gemm: &gemm, switching: Switching::Tabulated(&table), batch, accumulator_bits: bits, seed: 1 };
+                let settled = DrawnInference {
+                    gemm: &gemm,
+                    switching: Switching::Tabulated(&table),
+                    batch,
+                    accumulator_bits: bits,
+                    seed: 1,
+                };
                 let settled = settled.run(&network, &codes, &labels, None);
                 assert_eq!(integers(&gates), integers(&settled));
             }
@@ -264,7 +270,8 @@ fn arrays_that_hold_activations_equal_a_scalar_one() {
                 let weights: Vec<u64> =
                     places.map(|(input, output)| stages.weight(layer.weight(input, output))).collect();
                 let mut scalar = ScalarArray::new([rows, count], true, stages);
-                let sums = scalar.product(&weights, inputs, |input, image| layer.codes[image * inputs + input].into());
+                let sums =
+                    scalar.product(&weights, inputs, |input, image| layer.codes[image * inputs + input].into());
                 let by_image: Vec<i32> =
                     (0..count * outputs).map(|place| sums[place % outputs * count + place / outputs]).collect();
                 layer.assert_scores(&gates, 0, &by_image, (kind, mode));
@@ -387,7 +394,8 @@ fn all_dataflows_agree_where_adders_have_slack() {
             let images = (&codes[..], &labels[..]);
             for dataflow in Dataflow::ALL {
                 let array = SystolicArray::new(ROWS as u32, 1, dataflow).unwrap();
-                let [timed, settling] = [true, false].map(|timed| machine.gates_of(DelayMode::Inertial, &array, timed));
+                let [timed, settling] =
+                    [true, false].map(|timed| machine.gates_of(DelayMode::Inertial, &array, timed));
                 for share in [0.6, 1.0] {
                     let windows = machine.windows([share, 1.0]);
                     let [timed, settling] = [&timed, &settling].map(|gates| gates.run(windows, &network, images, 5));
@@ -407,7 +415,10 @@ fn all_dataflows_agree_where_adders_have_slack() {
                     assert_eq!(integers(&timed) == integers(&settled), share == 1.0, "{dataflow}");
                     if share == 1.0 {
                         for (found, expected) in settled.multiplier_fj.iter().zip(&timed.multiplier_fj) {
-                            assert!((found / expected - 1.0).abs() < 0.05, "{dataflow}: {found} is not {expected} fJ");
+                            assert!(
+                                (found / expected - 1.0).abs() < 0.05,
+                                "{dataflow}: {found} is not {expected} fJ"
+                            );
                         }
                     }
                 }

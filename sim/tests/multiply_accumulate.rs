@@ -2,8 +2,8 @@
 //! from one settled state to the next, and against what must hold at a slow clock.
 
 use axtrain_sim::array::{
-    Accumulator, Dataflow, GateInference, GateSpec, MultiplyAccumulate, MultiplyAccumulateSpec, StageErrors, StageSpec,
-    SystolicArray, Windows,
+    Accumulator, Dataflow, GateInference, GateSpec, MultiplyAccumulate, MultiplyAccumulateSpec, StageErrors,
+    StageSpec, SystolicArray, Windows,
 };
 use axtrain_sim::engine::{DelayMode, StaticTiming};
 use axtrain_sim::multiplier::{Family, Multiplier, MultiplierSpec};

@@ -35,11 +35,25 @@ pub(crate) struct StationarySums<'a> {
 impl<'a> StationarySums<'a> {
     pub(crate) fn new([rows, columns]: [usize; 2], stages: ScalarStages<'a>) -> Self {
         let zero = [0, 0];
-        Self { rows, columns, stages, multiplied: zero, added: zero, multiplier_fj: 0.0, accumulator_fj: 0.0, sums: zero }
+        Self {
+            rows,
+            columns,
+            stages,
+            multiplied: zero,
+            added: zero,
+            multiplier_fj: 0.0,
+            accumulator_fj: 0.0,
+            sums: zero,
+        }
     }
 
     /// Sums `[row][column]` of activations `[row][input]` and weights by input and column, as their ports carry them.
-    pub(crate) fn product(&mut self, activations: &[u64], inputs: usize, weight: impl Fn(usize, usize) -> u64) -> Vec<i32> {
+    pub(crate) fn product(
+        &mut self,
+        activations: &[u64],
+        inputs: usize,
+        weight: impl Fn(usize, usize) -> u64,
+    ) -> Vec<i32> {
         let folds = activations.chunks(self.rows * inputs);
         folds.flat_map(|fold| self.fold(fold, inputs, &weight)).collect()
     }
@@ -82,7 +96,10 @@ impl<'a> StationarySums<'a> {
                 }
             }
         }
-        assert!(elements.iter().all(|element| element.added == [0; 3] && element.multiplied == [0; 2]), "all is at rest");
+        assert!(
+            elements.iter().all(|element| element.added == [0; 3] && element.multiplied == [0; 2]),
+            "all is at rest"
+        );
         let bits = self.stages.accumulator.netlist.outputs()[0].width();
         // Row r's sum leaves after those below it.
         let row = |row: usize| leaving[rows - 1 - row].iter().map(move |&sum| signed(sum, bits));

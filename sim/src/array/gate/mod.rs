@@ -263,13 +263,7 @@ impl<'a> GateInference<'a> {
         self.summary(layer, codes, tally, sums)
     }
 
-    fn summary(
-        &self,
-        layer: &QuantizedLayer,
-        codes: &[u8],
-        tally: Tally,
-        sums: Vec<i32>,
-    ) -> (LayerSums, GateLayer) {
+    fn summary(&self, layer: &QuantizedLayer, codes: &[u8], tally: Tally, sums: Vec<i32>) -> (LayerSums, GateLayer) {
         let GateSpec { multiplier, accumulator, detector, column_adder, coding, dataflow, .. } = self.spec;
         let operations = tally.multiplier.errors.operations();
         let of = |toggles: u64, count: u64| toggles as f64 / count.max(1) as f64;

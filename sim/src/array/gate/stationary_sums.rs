@@ -20,7 +20,8 @@ impl Folds {
     /// Of `rows` rows in batches of `batch` on an array of `array_rows` rows.
     pub(super) fn new(layout: &Layout, rows: usize, batch: usize, array_rows: usize) -> Self {
         let place = |row: usize| row % batch % array_rows;
-        let mapped = |row: usize| (batch.min(rows - row / batch * batch) - (row % batch - place(row))).min(array_rows);
+        let mapped =
+            |row: usize| (batch.min(rows - row / batch * batch) - (row % batch - place(row))).min(array_rows);
         let bits = (array_rows.ilog2() + 1) as usize;
         let idle = |row: usize| if place(row) + 1 == mapped(row) { array_rows - mapped(row) } else { 0 };
         Self {
@@ -49,7 +50,8 @@ impl Element<'_, '_> {
         self.multiplier.follow(self.gates.plans.nothing_held.as_ref());
         self.accumulator.follow(self.gates.plans.adding.as_ref());
         let (present, ports) = (set.present[block], work.ports());
-        let [mut of_rows, mut of_columns] = [ports.row, ports.column].map(|port| vec![Lanes::ZERO; self.multiplier.width(port)]);
+        let [mut of_rows, mut of_columns] =
+            [ports.row, ports.column].map(|port| vec![Lanes::ZERO; self.multiplier.width(port)]);
         let mut product = self.product_register();
         let [mut sums, mut earlier] = [(); 2].map(|()| vec![Lanes::ZERO; self.accumulator.captured.len()]);
         for input in 0..work.inputs() + 1 {

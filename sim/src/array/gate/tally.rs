@@ -1,7 +1,7 @@
 //! What happens in elements, counted.
 
-use super::stage::StageTally;
 use super::GateInference;
+use super::stage::StageTally;
 use crate::energy::SwitchingActivity;
 
 /// What happened in some columns.
