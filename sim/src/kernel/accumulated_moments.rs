@@ -145,9 +145,8 @@ fn draw_errors(
     for (number, sums) in sums.chunks_mut(CHUNK).enumerate() {
         let first = number * CHUNK;
         let (means, variances) = (at(mean.0, first), at(variance.0, first));
-        let bits: [u64; CHUNK] = std::array::from_fn(|place| {
-            draws.stream(layer, first_output + (first + place) as u64).bits(0)
-        });
+        let bits: [u64; CHUNK] =
+            std::array::from_fn(|place| draws.stream(layer, first_output + (first + place) as u64).bits(0));
         let normal = gaussian.draw_upper(&bits);
         // No mean and no variance make no error: what is added before rounding down is below 1.
         let errors: [i32; CHUNK] = std::array::from_fn(|place| {

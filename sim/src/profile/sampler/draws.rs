@@ -76,9 +76,7 @@ impl Gaussian {
             let [low, high] = [low, high].map(quantile);
             if low.is_finite() && high.is_finite() { [low as f32, (high - low) as f32] } else { [0.0; 2] }
         };
-        let cell = |cell: usize| {
-            between((cell << Self::REST) as f64, ((cell + 1) << Self::REST) as f64)
-        };
+        let cell = |cell: usize| between((cell << Self::REST) as f64, ((cell + 1) << Self::REST) as f64);
         let singles = (0..1u32 << Self::OCTAVE_BITS).map(|bits| [quantile(f64::from(bits) + 0.5) as f32, 0.0]);
         let octaves = (Self::OCTAVE_BITS..Self::TAIL_BITS).flat_map(|octave| {
             let cells = 1u32 << Self::OCTAVE_BITS;
@@ -187,7 +185,8 @@ mod tests {
             let error = (f64::from(gaussian.draw(bits)) - exact).abs();
             assert!(error < if exact.abs() > 2.66 { 2e-4 } else { 1e-3 }, "{bits}: {exact} is {error} off");
         }
-        let many: [u64; 64] = std::array::from_fn(|index| Draws::new(1).stream(2, 3).bits(index as u64) >> (index % 5 * 4));
+        let many: [u64; 64] =
+            std::array::from_fn(|index| Draws::new(1).stream(2, 3).bits(index as u64) >> (index % 5 * 4));
         assert_eq!(gaussian.draw_upper(&many), many.map(|bits| gaussian.draw((bits >> 32) as u32)));
     }
 
