@@ -6,8 +6,8 @@ mod scalar_simulator;
 mod small_networks;
 
 use axtrain_sim::array::{
-    Accumulator, Dataflow, DrawnInference, GateInference, GateSpec, Gates, Gemm, Layer, OnTimingError, PointRun,
-    SimulatedMultiplier, StageSpec, Switching, SystolicArray, TransitionInference, Windows,
+    Accumulator, Dataflow, DrawnInference, ElementMeans, GateInference, GateSpec, Gates, Gemm, Layer, OnTimingError,
+    PointRun, SimulatedMultiplier, StageSpec, Switching, SystolicArray, TransitionInference, Windows,
 };
 use axtrain_sim::engine::{DelayMode, StaticTiming};
 use axtrain_sim::kernel::TableGemm;
@@ -286,17 +286,20 @@ fn arrays_that_hold_activations_equal_a_scalar_one() {
 #[test]
 fn arrays_whose_sums_stay_equal_a_scalar_one() {
     let both = Kind { on_timing_error: OnTimingError::Drop, ..MAGNITUDES };
-    for kind in [PLAIN, DROPPING, both] {
-        // Folds that are not full, batches that are not, columns that share lanes and one that fills more than a block.
-        for (inputs, outputs, rows, count, batch) in [(7, 3, 4, 22, 10), (3, 2, 16, 600, 600)] {
+    for (kind, double_buffering) in [(PLAIN, false), (DROPPING, false), (both, false), (PLAIN, true)] {
+        // Folds that are not full, batches that are not, columns that share lanes and one that fills more than a block,
+        // with a fold across its end.
+        for (inputs, outputs, rows, count, batch) in [(7, 3, 4, 22, 10), (3, 2, 12, 600, 600)] {
             let machine = Machine::new(Family::OperandTruncated { a: 1, b: 3 }, 16, kind);
             let layer = OneLayer::new([inputs, outputs], count);
             let array = SystolicArray::new(rows as u32, 1, Dataflow::OutputStationary).unwrap();
+            let array = array.with_double_buffering(double_buffering);
             for (mode, shares) in FAILING {
                 let gates = machine.gates_of(mode, &array, true);
                 let gates = gates.run(machine.windows(shares), &layer.network, layer.images(), batch);
                 let stages = machine.scalar_stages(shares, mode);
-                let mut scalar = StationarySums::new([rows, outputs], machine.scalar_stages(shares, mode));
+                let mut scalar =
+                    StationarySums::new([rows, outputs], double_buffering, machine.scalar_stages(shares, mode));
                 for (number, images) in layer.codes.chunks(batch * inputs).enumerate() {
                     let images: Vec<u64> = images.iter().map(|&code| code.into()).collect();
                     let weight = |input, output| stages.weight(layer.weight(input, output));
@@ -380,6 +383,45 @@ impl OneLayer {
         let limits = if shares[1] == 1.0 { 1.0 - 1e-9..1.0 + 1e-9 } else { 0.85..1.0 + 1e-9 };
         assert!(limits.contains(&(found / accumulator_fj)), "{found} is not {accumulator_fj} fJ");
     }
+}
+
+/// What elements do beside multiplying, sampled, against what the gates count; long sums, so that ends weigh little.
+#[test]
+fn sampled_means_approach_counted_ones() {
+    let machine = Machine::new(Family::OperandTruncated { a: 1, b: 3 }, 24, PLAIN);
+    let layer = OneLayer::new([400, 60], 40);
+    for dataflow in Dataflow::ALL {
+        // With double buffering sums that stay move out behind the adders' backs.
+        let stays = dataflow == Dataflow::OutputStationary;
+        let array = SystolicArray::new(50, 1, dataflow).unwrap().with_double_buffering(stays);
+        let gates = machine.gates_of(DelayMode::Inertial, &array, true);
+        let counted = gates.run(machine.windows([1.0, 1.0]), &layer.network, layer.images(), 40).gates[0].means;
+        let (only, product) = (&layer.network.layers()[0], &machine.design.product);
+        let sampled = ElementMeans::sample(only, product, &layer.codes, &array, &machine.accumulator, (20_000, 1));
+        let pairs = [
+            ("activation toggles", sampled.activation_toggles, counted.activation_toggles),
+            ("weight toggles", sampled.weight_toggles, counted.weight_toggles),
+            ("product toggles", sampled.product_toggles, counted.product_toggles),
+            ("energy", sampled.accumulate_fj, counted.accumulate_fj),
+            ("sum toggles", sampled.partial_sum_toggles, counted.partial_sum_toggles),
+        ];
+        for (what, found, expected) in pairs {
+            assert!((found / expected - 1.0).abs() < 0.06, "{dataflow}, {what}: {found} is not {expected}");
+        }
+    }
+    // Held activations change where the next one of the image moves down, 399 times an image.
+    let array = SystolicArray::new(50, 1, Dataflow::InputStationary).unwrap();
+    let means = ElementMeans::sample(
+        &layer.network.layers()[0],
+        &machine.design.product,
+        &layer.codes,
+        &array,
+        &machine.accumulator,
+        (1, 1),
+    );
+    let changes = layer.codes.chunks(400).flat_map(|image| image.windows(2));
+    let toggles: u32 = changes.map(|pair| (pair[0] ^ pair[1]).count_ones()).sum();
+    assert!((means.activation_toggles - f64::from(toggles) / (40.0 * 399.0)).abs() < 1e-9);
 }
 
 /// Sums that adders settle to, whether or not they are simulated; and those of settled products where nothing is late.

@@ -20,6 +20,8 @@ struct Element {
 pub(crate) struct StationarySums<'a> {
     rows: usize,
     columns: usize,
+    /// Whether sums wait in registers of their own to move out, and adders see zero meanwhile.
+    double_buffering: bool,
     stages: ScalarStages<'a>,
     /// Multiplications, and those that were wrong.
     pub(crate) multiplied: [u64; 2],
@@ -33,11 +35,12 @@ pub(crate) struct StationarySums<'a> {
 }
 
 impl<'a> StationarySums<'a> {
-    pub(crate) fn new([rows, columns]: [usize; 2], stages: ScalarStages<'a>) -> Self {
+    pub(crate) fn new([rows, columns]: [usize; 2], double_buffering: bool, stages: ScalarStages<'a>) -> Self {
         let zero = [0, 0];
         Self {
             rows,
             columns,
+            double_buffering,
             stages,
             multiplied: zero,
             added: zero,
@@ -76,7 +79,8 @@ impl<'a> StationarySums<'a> {
                         0 => entering(column).map_or((0, false), |step| (weight(step, column), true)),
                         _ => before[(row - 1) * columns + column].down,
                     };
-                    self.element(&mut elements[row * columns + column], left, above);
+                    let element = &mut elements[row * columns + column];
+                    self.element(element, element.sum, left, above);
                 }
             }
         }
@@ -92,7 +96,8 @@ impl<'a> StationarySums<'a> {
                     // Sums come from the rows with work; what follows them clears the register.
                     self.sums[1] += u64::from((position + 1..=position + mapped).contains(&row));
                     element.sum = from_above;
-                    self.element(element, (0, false), (0, false));
+                    let sum = if self.double_buffering { 0 } else { from_above };
+                    self.element(element, sum, (0, false), (0, false));
                 }
             }
         }
@@ -106,9 +111,10 @@ impl<'a> StationarySums<'a> {
         (0..mapped).flat_map(row).collect()
     }
 
-    fn element(&mut self, element: &mut Element, left: (u64, bool), above: (u64, bool)) {
+    /// `sum` is what the adder sees.
+    fn element(&mut self, element: &mut Element, sum: u64, left: (u64, bool), above: (u64, bool)) {
         let ((product, has_product), shadow) = (element.product, element.shadow);
-        let (operands, ports) = self.stages.operands(element.sum, [product, shadow]);
+        let (operands, ports) = self.stages.operands(sum, [product, shadow]);
         let added = self.stages.accumulator.cycle(&element.added[..ports], &operands[..ports]);
         element.added = operands;
         self.accumulator_fj += added.energy_fj;
