@@ -6,7 +6,7 @@
 use crate::arguments::AssignOptions;
 use crate::behaviour::Behaviour;
 use crate::failure::Failure;
-use crate::output::{print_json, print_line, write_atomically};
+use crate::output::{print_json, print_line, print_wrapped, write_atomically};
 use crate::progress::Console;
 use crate::run_lock::RunLock;
 use crate::shelf::Memo;
@@ -98,6 +98,7 @@ pub(crate) fn run(options: &AssignOptions, seed: u64, console: &Console) -> Resu
         return Err(Failure::request(format!("--within {within} is no loss"), "give points from 0 to 100"));
     }
     let study = load(&experiment.experiment, &experiment.runs)?;
+    study.require_weight_stationary("`axtrain assign`")?;
     let _lock = RunLock::take(&study.root)?;
     let jobs = Job::all(&study);
     for job in &jobs {
@@ -323,10 +324,8 @@ fn print(report: &Report) {
         }
     }
     let points = if report.within_points == 1.0 { "point" } else { "points" };
-    print_line(&format!(
-        "Within {} {points} of accuracy on {} training images; accuracy and energy on test images,\nmeans over networks:",
-        report.within_points, report.images
-    ));
+    let limit = format!("Within {} {points} of accuracy on {} training images", report.within_points, report.images);
+    print_wrapped(&format!("{limit}; accuracy and energy on test images, means over networks:"), 0);
     let mut table = new_table();
     table.set_header(["training", "usual multiplier", "full supply", "one for all layers", "each layer its own"]);
     for (method, design, members) in &groups {

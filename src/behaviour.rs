@@ -136,6 +136,16 @@ impl Behaviour {
         &self.table(position).points()[self.points[position].index]
     }
 
+    /// Whether every product settles before it is sampled at a position of the operating points, whatever the operands.
+    pub(crate) fn settles(&self, position: usize) -> bool {
+        self.points[position].pass.settles()
+    }
+
+    /// Delays and energies of a design at a position of the operating points.
+    pub(crate) fn physical<'a>(&'a self, design: &'a Design, position: usize) -> &'a Physical {
+        self.points[position].pass.own_physical().unwrap_or(&design.physical)
+    }
+
     /// Delays and sampling times of each simulation, and the positions of the operating points it serves.
     pub(crate) fn runs<'a>(&'a self, design: &'a Design) -> impl Iterator<Item = Run<'a>> {
         self.tables.iter().enumerate().map(|(table, transitions)| {

@@ -1,13 +1,14 @@
 //! Characterisations as tables.
 
-use crate::output::print_line;
+use crate::output::{print_line, print_wrapped};
+use crate::summary::plain_table;
 use axtrain_sim::multiplier::NumberFormat;
 use axtrain_sim::profile::MetricIntervals;
 use axtrain_sim::report::{
     Characterization, Drawn, MeasuredError, MultiplyAccumulatePoint, MultiplyAccumulateReport, SampledTiming,
     TimingReport, VariationReport,
 };
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, Table};
 
 /// Prints what is known of a design.
 pub(crate) fn print(report: &Characterization) {
@@ -16,30 +17,37 @@ pub(crate) fn print(report: &Characterization) {
         NumberFormat::TwosComplement => "signed",
         format => format.name(),
     };
-    print_line(&format!("{} ({}, {format} {}×{})", design.name, design.family, design.width_a, design.width_b));
+    print_wrapped(&format!("{} ({}, {format} {}×{})", design.name, design.family, design.width_a, design.width_b), 4);
     let MeasuredError { method, vectors, error, ci95, .. } = &report.approximation;
-    print_line(&format!(
-        "  error ({method}, {vectors} pairs): MAE {:.4} ({:.4} %), WCE {} ({:.4} %), EP {:.2} %,",
+    let first = format!(
+        "  error ({method}, {vectors} pairs): MAE {:.4} ({:.4} %), WCE {} ({:.4} %), EP {:.2} %",
         error.mae, error.mae_percent, error.wce, error.wce_percent, error.ep_percent
-    ));
-    print_line(&format!(
-        "    MRE {:.3} %, WCRE {:.2} %, MSE {:.5}, mean {:.4}, NMED {:.2e}, NoEB {:.2}",
+    );
+    let second = format!(
+        "MRE {:.3} %, WCRE {:.2} %, MSE {:.5}, mean {:.4}, NMED {:.2e}, NoEB {:.2}",
         error.mre_percent, error.wcre_percent, error.mse, error.mean_error, error.nmed, error.noeb
-    ));
+    );
+    print_wrapped(&format!("{first}, {second}"), 4);
     if let Some(MetricIntervals { mae: [low, high], ep_percent: ep, mre_percent: mre, .. }) = ci95 {
-        print_line(&format!(
-            "    95 % confidence: MAE {low:.4} to {high:.4}, EP {:.2} to {:.2} %, MRE {:.3} to {:.3} %",
-            ep[0], ep[1], mre[0], mre[1]
-        ));
+        print_wrapped(
+            &format!(
+                "    95 % confidence: MAE {low:.4} to {high:.4}, EP {:.2} to {:.2} %, MRE {:.3} to {:.3} %",
+                ep[0], ep[1], mre[0], mre[1]
+            ),
+            4,
+        );
     }
     if let Some(structure) = report.structure {
-        print_line(&format!(
-            "  {} cells, {:.1} µm², critical path {:.0} ps, leakage {:.2} µW",
-            structure.cells,
-            structure.area_um2,
-            structure.critical_path_ps,
-            structure.leakage_nw / 1e3
-        ));
+        print_wrapped(
+            &format!(
+                "  {} cells, {:.1} µm², critical path {:.0} ps, leakage {:.2} µW",
+                structure.cells,
+                structure.area_um2,
+                structure.critical_path_ps,
+                structure.leakage_nw / 1e3
+            ),
+            4,
+        );
     }
     if let Some(timing) = &report.static_timing {
         print_timing(timing);
@@ -51,15 +59,14 @@ pub(crate) fn print(report: &Characterization) {
     let first = points.iter().find(|point| point.drawn.is_none()).unwrap_or(&points[0]);
     if report.corner.is_some() || report.temperature_c.is_some() {
         let corner = report.corner.as_deref().map_or(String::new(), |corner| format!("corner {corner}, "));
-        print_line(&format!("  {corner}{:.0} °C", report.temperature_c.unwrap_or_default()));
+        print_wrapped(&format!("  {corner}{:.0} °C", report.temperature_c.unwrap_or_default()), 4);
     }
     let critical = report.critical_supply_v.map_or("no supply".to_owned(), |supply| format!("{supply:.3} V"));
-    print_line(&format!(
-        "  clock {:.0} ps, met statically from {critical} up; {} operands",
-        first.clock_ps, first.stimulus
-    ));
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
+    print_wrapped(
+        &format!("  clock {:.0} ps, met statically from {critical} up; {} operands", first.clock_ps, first.stimulus),
+        4,
+    );
+    let mut table = plain_table();
     table.set_header(["supply", "wrong", "mean error", "MAE", "fJ an operation", "of it glitches", "after the edge"]);
     for point in &report.operating_points {
         let mark = if point.drawn.is_some() { "*" } else { "" };
@@ -86,10 +93,13 @@ pub(crate) fn print(report: &Characterization) {
     }
     if let Some(minimum) = report.minimum_energy {
         let end = if minimum.at_end_of_law { ", where the delay law ends" } else { "" };
-        print_line(&format!(
-            "  least energy: {:.1} fJ an operation at {:.3} V and its shortest clock of {:.0} ps{end}",
-            minimum.energy.total_fj, minimum.supply_v, minimum.clock_ps
-        ));
+        print_wrapped(
+            &format!(
+                "  least energy: {:.1} fJ an operation at {:.3} V and its shortest clock of {:.0} ps{end}",
+                minimum.energy.total_fj, minimum.supply_v, minimum.clock_ps
+            ),
+            4,
+        );
     }
 }
 
@@ -97,9 +107,8 @@ pub(crate) fn print(report: &Characterization) {
 fn print_intervals(report: &Characterization) {
     let drawn: Vec<_> = report.operating_points.iter().filter_map(|point| Some((point, point.drawn?))).collect();
     let Some((first, _)) = drawn.first() else { return };
-    print_line(&format!("  * drawn, whether or not the circuit settles in between: {}", first.stimulus));
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
+    print_wrapped(&format!("  * drawn, whether or not the circuit settles in between: {}", first.stimulus), 4);
+    let mut table = plain_table();
     table.set_header(["95 % confidence", "wrong", "mean error", "fJ an operation"]);
     for (point, Drawn { error_rate_ci95, mean_error_ci95, total_fj_ci95, .. }) in drawn {
         table.add_row([
@@ -119,17 +128,19 @@ fn interval([low, high]: [f64; 2], decimals: usize, unit: &str) -> String {
 /// The multiplier with an accumulator behind it.
 fn print_multiply_accumulate(whole: &MultiplyAccumulateReport) {
     let MultiplyAccumulateReport { accumulator_bits, accumulator, points, .. } = whole;
-    print_line(&format!(
-        "  with an accumulator of {accumulator_bits} bits ({} cells, {:.1} µm², critical path {:.0} ps):",
-        accumulator.cells, accumulator.area_um2, accumulator.critical_path_ps
-    ));
+    print_wrapped(
+        &format!(
+            "  with an accumulator of {accumulator_bits} bits ({} cells, {:.1} µm², critical path {:.0} ps):",
+            accumulator.cells, accumulator.area_um2, accumulator.critical_path_ps
+        ),
+        4,
+    );
     let Some(first) = points.first() else { return };
-    print_line(&format!(
-        "    {}, {} operations drawn, clock {:.0} ps",
-        first.stimulus, first.operations, first.clock_ps
-    ));
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
+    print_wrapped(
+        &format!("    {}, {} operations drawn, clock {:.0} ps", first.stimulus, first.operations, first.clock_ps),
+        4,
+    );
+    let mut table = plain_table();
     table.set_header([
         "supply",
         "wrong products",
@@ -159,11 +170,11 @@ fn print_multiply_accumulate(whole: &MultiplyAccumulateReport) {
 /// How chips differ at each operating point.
 fn print_variation(variation: &VariationReport) {
     let VariationReport { chips, operations, points, .. } = variation;
-    print_line(&format!(
-        "  {chips} chips, {operations} operations of each at each supply; mean ± deviation, worst 5 %:"
-    ));
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
+    print_wrapped(
+        &format!("  {chips} chips, {operations} operations of each at each supply; mean ± deviation, worst 5 %:"),
+        4,
+    );
+    let mut table = plain_table();
     table.set_header(["supply", "critical path, ps", "", "wrong", "", "fJ an operation", "yield"]);
     for point in points {
         let (path, wrong) = (point.critical_path_ps, point.error_rate);
@@ -184,9 +195,8 @@ fn print_variation(variation: &VariationReport) {
 
 /// The critical path pin by pin, then every output.
 fn print_timing(timing: &TimingReport) {
-    print_line(&format!("  critical path, sampled before {} ps:", timing.window_ps));
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
+    print_wrapped(&format!("  critical path, sampled before {} ps:", timing.window_ps), 4);
+    let mut table = plain_table();
     table.set_header(["net", "cell", "from", "to", "delay, ps", "arrival, ps"]);
     for step in &timing.critical_path {
         let [from, to] = step.pins.clone().unwrap_or_default();
@@ -194,8 +204,7 @@ fn print_timing(timing: &TimingReport) {
         table.add_row([step.net.clone(), cell, from, to, step.delay_ps.to_string(), step.arrival_ps.to_string()]);
     }
     print_aligned(&mut table);
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
+    let mut table = plain_table();
     table.set_header(["output", "arrival, ps", "slack, ps"]);
     for output in &timing.outputs {
         table.add_row([output.output.clone(), output.arrival_ps.to_string(), output.slack_ps.to_string()]);

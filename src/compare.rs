@@ -2,11 +2,11 @@
 
 use crate::behaviour::Behaviour;
 use crate::failure::Failure;
-use crate::output::{print_json, print_line, write_atomically};
+use crate::output::{print_json, print_line, print_wrapped, write_atomically};
 use crate::progress::Console;
 use crate::simulate::{Evaluated, evaluate, evaluators, test_codes};
 use crate::study::Study;
-use crate::summary::{new_table, percentage};
+use crate::summary::{percentage, plain_table};
 use crate::weights::pairings;
 use axtrain_sim::array::{Compensation, Fidelity};
 use axtrain_sim::report::{Point, StageErrorAverages};
@@ -140,21 +140,25 @@ fn print(study: &Study, comparison: &Comparison) {
         let mut supplies: Vec<f64> = own.iter().map(|compared| compared.point.supply_v).collect();
         supplies.sort_by(f64::total_cmp);
         supplies.dedup();
-        print_line(&format!(
-            "\n{}: {} images, mean of all its networks; differences are from gate; energy switches in multipliers \
-             and accumulators, an image",
+        let caption = format!(
+            "\n{}: {} images, mean of all its networks; differences are from gate, others choose another class; energy switches in multipliers and \
+             accumulators, an image",
             design.name(),
             comparison.images,
-        ));
-        let mut table = new_table();
-        table.set_header(["supply", "fidelity", "accuracy", "", "other classes", "wrong", "energy", "", "time"]);
+        );
+        print_wrapped(&caption, 0);
+        let mut table = plain_table();
+        table.set_header(["supply", "fidelity", "accuracy", "", "others", "wrong", "energy", "", "time"]);
         for supply in supplies {
             let here: Vec<&ComparedPoint> =
                 own.iter().copied().filter(|compared| compared.point.supply_v == supply).collect();
             rows(&mut table, supply, &here, comparison.images);
         }
-        for column in table.column_iter_mut().skip(2) {
-            column.set_cell_alignment(CellAlignment::Right);
+        for column in table.column_iter_mut() {
+            column.set_padding((u16::from(column.index > 0), 0));
+            if column.index > 1 {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
         }
         print_line(&table.to_string());
         errors(&own);
@@ -183,9 +187,9 @@ fn rows(table: &mut Table, supply: f64, points: &[&ComparedPoint], images: usize
             unless_gate(format!("{:+.1}", accuracy - truth)),
             unless_gate(format!("{others:.1} %")),
             percentage(mean(level, |level| level.product_error_rate)),
-            format!("{energy:.3} nJ"),
+            format!("{energy:.1} nJ"),
             unless_gate(format!("{:+.1} %", (energy / joules - 1.0) * 100.0)),
-            format!("{:.3} ms", seconds * 1e3),
+            format!("{:.1} ms", seconds * 1e3),
         ]);
     }
 }
@@ -196,7 +200,7 @@ fn errors(points: &[&ComparedPoint]) {
         compared.stage_errors.accumulator.error_rate.max(compared.stage_errors.passing.error_rate)
     };
     let worst = points.iter().max_by(|one, other| rate(one).total_cmp(&rate(other))).expect("there are points");
-    print_line(&match rate(worst) {
+    let said = match rate(worst) {
         0.0 => "No addition went wrong.".to_owned(),
         _ => format!(
             "Additions went wrong too, most of all at {:.2} V: {} of those of products, {} of the others.",
@@ -204,5 +208,6 @@ fn errors(points: &[&ComparedPoint]) {
             percentage(worst.stage_errors.accumulator.error_rate),
             percentage(worst.stage_errors.passing.error_rate)
         ),
-    });
+    };
+    print_wrapped(&said, 0);
 }

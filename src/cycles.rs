@@ -5,12 +5,13 @@ use crate::catalogue::{ARRAYS, Source};
 use crate::failure::Failure;
 use crate::layer_energy::{Conditions, NetworkEnergy, network_energy};
 use crate::layer_figures::LayerFigures;
-use crate::output::{print_json, print_line};
+use crate::output::{print_json, print_line, print_wrapped};
+use crate::summary::plain_table;
 use axtrain_sim::array::{
     ArrayConfig, ArrayError, ArrayFile, Convention, Dataflow, EnergyComponents, Layer, LayerCycles, MemorySystem,
     SystolicArray, topology,
 };
-use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 use std::ops::Range;
 use std::path::Path;
@@ -57,7 +58,7 @@ pub(crate) fn run(options: &CyclesOptions, seed: u64) -> Result<(), Failure> {
         print_line(&report.table().to_string());
         if let (Some(conditions), Some(table)) = (&report.energy_conditions, report.energy_table()) {
             print_line("");
-            print_line(&wrapped(&format!("Energy: {}", conditions.describe())));
+            print_wrapped(&format!("Energy: {}", conditions.describe()), 0);
             print_line(&table.to_string());
         }
     }
@@ -209,18 +210,6 @@ fn title(array: &SystolicArray, memory: bool, convention: Convention) -> String 
     title
 }
 
-/// Cut into lines of at most 80 columns.
-fn wrapped(text: &str) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= 80 => *line += &format!(" {word}"),
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines.join("\n")
-}
-
 impl Report {
     fn new(layers: &[Layer], counted: &[LayerCycles], total: LayerCycles, energy: Option<NetworkEnergy>) -> Self {
         let of_layer = |index: usize| energy.as_ref().map(|energy| energy.layers[index]);
@@ -324,14 +313,6 @@ impl Report {
             ));
         }
     }
-}
-
-/// A table without lines between columns, which would take a third of the width.
-fn plain_table() -> Table {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─')));
-    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(80);
-    table
 }
 
 /// Numbers to the right, names to the left.

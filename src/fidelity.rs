@@ -5,13 +5,15 @@ use crate::behaviour::{Behaviour, Run};
 use crate::failure::Failure;
 use crate::study::Study;
 use axtrain_sim::array::{
-    AccumulatorPasses, Compensation, Compensator, DrawnErrors, DrawnInference, Fidelity, GateInference, GateSpec,
-    PointRun, StageSpec, TransitionInference, Windows,
+    AccumulatorPasses, Compensation, Compensator, Dataflow, DrawnErrors, DrawnInference, Fidelity, GateInference,
+    GateSpec, LayerOperands, OperandTransition, PointRun, SimulatedMultiplier, StageSpec, Switching,
+    TransitionInference, Windows,
 };
 use axtrain_sim::engine::DelayMode;
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::profile::{Design, Stimulus};
-use axtrain_sim::technology::PointError;
+use axtrain_sim::technology::{OperatingPoint, PointError};
+use axtrain_sim::units::Picoseconds;
 use axtrain_sim::workload::{Network, QuantizedLayer, pixel_code};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -31,6 +33,9 @@ impl FidelityOptions {
 
 /// Training images that compensations are found from.
 const COMPENSATION_IMAGES: usize = 512;
+
+/// Transitions of a layer that its errors are found from where no table holds them.
+const ERROR_SAMPLES: usize = 1 << 19;
 
 /// A design, ready for inference of any network.
 pub(crate) struct Evaluator<'a> {
@@ -58,52 +63,74 @@ impl<'a> Evaluator<'a> {
         let gemm = TableGemm::new(&design.product);
         let mut evaluator =
             Self { study, design, behaviour, fidelity, gemm, gates: Vec::new(), windows: Vec::new(), seed };
-        if fidelity == Fidelity::Gate {
-            evaluator.prepare_gates()?;
+        match fidelity {
+            Fidelity::Gate => evaluator.prepare_gates(true)?,
+            Fidelity::Transition if !evaluator.tabulated() => evaluator.prepare_gates(false)?,
+            _ => (),
         }
         Ok(evaluator)
     }
 
-    fn prepare_gates(&mut self) -> Result<(), Failure> {
+    /// Whether tables hold what the array makes its multipliers do: every transition at a weight that stays.
+    fn tabulated(&self) -> bool {
+        self.study.array.dataflow() == Dataflow::WeightStationary
+    }
+
+    /// Gates of multipliers, and of what adds if that is timed, too.
+    fn prepare_gates(&mut self, timed_additions: bool) -> Result<(), Failure> {
         let (study, accumulator) = (self.study, self.study.accumulator(self.design));
+        let passes = if timed_additions { self.accumulator_passes()? } else { Vec::new() };
+        for Run { physical, positions, .. } in self.behaviour.runs(self.design) {
+            let multiplier = StageSpec { netlist: self.design.multiplier.netlist(), physical };
+            let mut spec = GateSpec::new(multiplier, accumulator, DelayMode::Inertial, &study.array);
+            spec.timed_additions = timed_additions;
+            // Positions that share a simulation of the multiplier share one of the accumulator.
+            if let Some(AccumulatorPasses { element, column_adder }) = passes.get(positions[0]) {
+                for (stage, pass) in [(&mut spec.accumulator, element), (&mut spec.column_adder, column_adder)] {
+                    stage.physical = pass.own_physical().unwrap_or(stage.physical);
+                }
+            }
+            self.gates.push(GateInference::new(spec));
+        }
+        let window = |position: usize, of: fn(&AccumulatorPasses) -> Picoseconds| {
+            // Additions that are not timed have all the time there is.
+            passes.get(position).map_or(Picoseconds(u32::MAX), |passes| of(passes))
+        };
+        self.windows = (0..self.behaviour.operating_points().len())
+            .map(|position| Windows {
+                product: self.behaviour.errors(position).window(),
+                sum: window(position, |passes| passes.element.sampling().window),
+                column: window(position, |passes| passes.column_adder.sampling().window),
+            })
+            .collect();
+        Ok(())
+    }
+
+    /// How additions are simulated at each of the behaviour's points.
+    fn accumulator_passes(&self) -> Result<Vec<&'a AccumulatorPasses>, Failure> {
+        let study = self.study;
         if !study.array.product_register() {
             let help = "set product_register = true in the array's file, or choose fidelity = \"transition\"";
             let message =
                 "fidelity gate times multiplier and accumulator apart, and this array has no register between";
             return Err(Failure::request(message, help));
         }
-        let mut passes = Vec::new();
-        for point in self.behaviour.operating_points() {
-            let refused = |error: &PointError| {
-                let help =
-                    "leave out this supply or lengthen clock_ps; fidelity transition takes accumulators as right";
-                Failure::request(format!("the accumulator cannot be simulated: {error}"), help)
-            };
-            let of_point = study.accumulator_passes(self.design, point.supply).map_err(refused)?;
-            if let Some(overlap) = of_point.overlap() {
-                return Err(refused(&overlap));
-            }
-            passes.push(of_point);
-        }
-        for Run { physical, positions, .. } in self.behaviour.runs(self.design) {
-            let multiplier = StageSpec { netlist: self.design.multiplier.netlist(), physical };
-            let rows = study.array.rows() as usize;
-            let mut spec = GateSpec::new(multiplier, accumulator, DelayMode::Inertial, rows);
-            // Positions that share a simulation of the multiplier share one of the accumulator.
-            let AccumulatorPasses { element, column_adder } = passes[positions[0]];
-            for (stage, pass) in [(&mut spec.accumulator, element), (&mut spec.column_adder, column_adder)] {
-                stage.physical = pass.own_physical().unwrap_or(stage.physical);
-            }
-            self.gates.push(GateInference::new(spec));
-        }
-        self.windows = (0..passes.len())
-            .map(|position| Windows {
-                product: self.behaviour.errors(position).window(),
-                sum: passes[position].element.sampling().window,
-                column: passes[position].column_adder.sampling().window,
-            })
-            .collect();
-        Ok(())
+        let refused = |error: &PointError| {
+            let help = "leave out this supply or lengthen clock_ps; fidelity transition takes accumulators as right";
+            Failure::request(format!("the accumulator cannot be simulated: {error}"), help)
+        };
+        let of_point = |point: OperatingPoint| {
+            let passes = study.accumulator_passes(self.design, point.supply).map_err(refused)?;
+            passes.overlap().map_or(Ok(passes), |overlap| Err(refused(&overlap)))
+        };
+        self.behaviour.operating_points().map(of_point).collect()
+    }
+
+    /// The multiplier at a position of the behaviour's points, for what no table holds.
+    fn multiplier(&self, position: usize) -> SimulatedMultiplier<'a> {
+        let (netlist, coding) = (self.design.multiplier.netlist(), self.design.multiplier.coding());
+        let gates = StageSpec { netlist, physical: self.behaviour.physical(self.design, position) };
+        SimulatedMultiplier { gates, coding, mode: DelayMode::Inertial }
     }
 
     /// Whether every product and every sum is the settled one at a position of the behaviour's points.
@@ -111,9 +138,13 @@ impl<'a> Evaluator<'a> {
         let sums = |study: &Study| !study.accumulator_fails(self.design, self.behaviour.point(position).supply);
         match self.fidelity {
             Fidelity::Table => true,
-            Fidelity::Gate => self.behaviour.errors(position).is_empty() && sums(self.study),
-            _ => self.behaviour.errors(position).is_empty(),
+            Fidelity::Gate => self.products_settle(position) && sums(self.study),
+            _ => self.products_settle(position),
         }
+    }
+
+    fn products_settle(&self, position: usize) -> bool {
+        self.behaviour.settles(position) || self.tabulated() && self.behaviour.errors(position).is_empty()
     }
 
     /// What a trained network becomes before it runs at a position of the behaviour's points.
@@ -150,10 +181,19 @@ impl<'a> Evaluator<'a> {
         let (batch, bits) = (self.study.experiment.operation.batch, self.study.array.accumulator_bits());
         let law = match self.fidelity {
             Fidelity::Table => Law::Settled,
+            Fidelity::Profile | Fidelity::ProfileByProduct if !self.tabulated() => {
+                let (dataflow, seed) = (self.study.array.dataflow(), self.seed);
+                let operands = LayerOperands::of(network, &self.gemm, &codes, batch).into_iter().enumerate();
+                let sample = |(index, operands): (usize, LayerOperands)| {
+                    operands.transitions(dataflow, ERROR_SAMPLES, seed.wrapping_add(index as u64))
+                };
+                Law::DrawnFromSample(operands.map(sample).collect())
+            }
             Fidelity::Profile | Fidelity::ProfileByProduct => {
                 let stimuli = DrawnErrors::stimuli(network, &self.gemm, &codes, batch);
                 Law::Drawn(stimuli.map_err(|error| Failure::other(error.to_string()))?)
             }
+            Fidelity::Transition if !self.tabulated() => Law::Gates,
             Fidelity::Transition => Law::LookedUp(self.behaviour.shared_table().map(|table| {
                 let images = (codes.clone(), labels);
                 TransitionInference::new(network, table, &self.gemm, images, batch, bits)
@@ -177,6 +217,8 @@ enum Law<'n> {
     Settled,
     /// Operands of each layer.
     Drawn(Vec<Stimulus>),
+    /// Some of each layer's transitions.
+    DrawnFromSample(Vec<Vec<OperandTransition>>),
     /// What all operating points have in common, if they share a table.
     LookedUp(Option<TransitionInference<'n>>),
     Gates,
@@ -188,7 +230,10 @@ impl Inference<'_> {
         let Evaluator { study, design, behaviour, gemm, seed, .. } = self.evaluator;
         let drawn = DrawnInference {
             gemm,
-            table: behaviour.table(position),
+            switching: match self.evaluator.tabulated() {
+                true => Switching::Tabulated(behaviour.table(position)),
+                false => Switching::Simulated(self.evaluator.multiplier(position), study.array.dataflow()),
+            },
             batch: study.experiment.operation.batch,
             accumulator_bits: study.array.accumulator_bits(),
             seed: *seed,
@@ -204,6 +249,20 @@ impl Inference<'_> {
                     _ => DrawnErrors::of_sums(layer, behaviour.table(position), errors, stimulus, &design.product),
                 };
                 let laws: Vec<DrawnErrors> = self.network.layers().iter().zip(stimuli).map(of_layer).collect();
+                drawn.run(self.network, &self.codes, self.labels, Some(&laws))
+            }
+            Law::DrawnFromSample(transitions) => {
+                let multiplier = self.evaluator.multiplier(position);
+                let bits = behaviour.table(position).activation_bits();
+                let of_layer = |(layer, transitions): (&QuantizedLayer, &Vec<OperandTransition>)| {
+                    let sample = multiplier.errors(transitions, errors.window(), study.array.on_timing_error());
+                    let sample = sample.with_activation_bits(bits);
+                    match self.evaluator.fidelity {
+                        Fidelity::ProfileByProduct => DrawnErrors::of_sampled_products(layer, &sample),
+                        _ => DrawnErrors::of_sampled_sums(layer, &sample, &design.product),
+                    }
+                };
+                let laws: Vec<DrawnErrors> = self.network.layers().iter().zip(transitions).map(of_layer).collect();
                 drawn.run(self.network, &self.codes, self.labels, Some(&laws))
             }
             Law::LookedUp(Some(inference)) => inference.run(errors),

@@ -3,7 +3,7 @@
 use crate::arguments::{Catalogue, ListOptions};
 use crate::catalogue::{ARRAYS, Embedded, FAULTS, MEMORIES, TECHNOLOGIES};
 use crate::failure::Failure;
-use crate::output::print_line;
+use crate::output::{print_line, print_wrapped};
 use axtrain_sim::multiplier::{CATALOGUE, CatalogueEntry};
 use axtrain_sim::workload::Dataset;
 
@@ -39,23 +39,20 @@ fn print(what: Catalogue) {
             for name in Dataset::EMBEDDED {
                 let Some(data) = Dataset::embedded(name) else { continue };
                 let [channels, height, width] = data.shape;
-                print_line(&format!(
-                    "  {name:<18} {} training and {} test images of {channels}×{height}×{width}, {} classes",
-                    data.train.len(),
-                    data.test.len(),
-                    data.classes.len()
-                ));
+                let (train, test, classes) = (data.train.len(), data.test.len(), data.classes.len());
+                let size = format!("{channels}×{height}×{width}");
+                entry(name, &format!("{train} training and {test} test images of {size}, {classes} classes"));
             }
         }
     }
 }
 
-fn print_family(entry: &CatalogueEntry) {
-    print_line(&format!("  {:<18} {}", entry.name, entry.description));
-    for (name, meaning) in entry.parameters {
-        print_line(&format!("  {:<18}   {name}: {meaning}", ""));
+fn print_family(family: &CatalogueEntry) {
+    entry(family.name, family.description);
+    for (name, meaning) in family.parameters {
+        entry("", &format!("  {name}: {meaning}"));
     }
-    print_line(&format!("  {:<18}   widths: {}; {}", "", entry.widths, entry.source));
+    entry("", &format!("  widths: {}; {}", family.widths, family.source));
 }
 
 /// Names with the first line of each file's head comment.
@@ -63,6 +60,11 @@ fn files(title: &str, entries: &[Embedded]) {
     print_line(title);
     for (name, text) in entries {
         let about = text.lines().next().unwrap_or("").trim_start_matches('#').trim();
-        print_line(&format!("  {name:<18} {about}"));
+        entry(name, about);
     }
+}
+
+/// A name and what is said of it beside it.
+fn entry(name: &str, about: &str) {
+    print_wrapped(&format!("  {name:<18} {about}"), 23);
 }

@@ -90,6 +90,19 @@ pub(crate) fn print_line(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
+/// Prints text in lines of at most 80 columns, of which those that go on begin with `indent` spaces. Numbers keep their percent sign,
+/// and words that are longer, such as paths, stay whole.
+pub(crate) fn print_wrapped(text: &str, indent: usize) {
+    let indent = " ".repeat(indent);
+    let options = textwrap::Options::new(80)
+        .subsequent_indent(&indent)
+        .break_words(false)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
+    print_line(&textwrap::fill(&text.replace(" %", "\u{a0}%"), options).replace('\u{a0}', " "));
+}
+
 /// Files of a folder with an extension, by name; without those that a killed process left half written.
 pub(crate) fn whole_files(folder: &Path, extension: &str) -> std::io::Result<Vec<PathBuf>> {
     let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)?.flatten().map(|entry| entry.path()).collect();

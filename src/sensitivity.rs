@@ -51,6 +51,7 @@ enum Hardware {
 pub(crate) fn run(options: &SensitivityOptions, console: &Console) -> Result<(), Failure> {
     let SensitivityOptions { experiment, supply_v } = options;
     let study = load(&experiment.experiment, &experiment.runs)?;
+    study.require_weight_stationary("`axtrain sensitivity`")?;
     let _lock = RunLock::take(&study.root)?;
     let jobs = jobs(&study)?;
     for (_, job) in &jobs {

@@ -17,7 +17,7 @@ use crate::study::{Study, load};
 use crate::weights::{Job, pairings};
 use crate::{summary, summary_memory};
 use axtrain_sim::array::{
-    Compensation, ElementMeans, EnergyModel, Fidelity, LayerWork, PointRun, Supplies, loading_energy,
+    Compensation, Dataflow, ElementMeans, EnergyModel, Fidelity, LayerWork, PointRun, Supplies, loading_energy,
 };
 use axtrain_sim::profile::Design;
 use axtrain_sim::report::{Point, Provenance, Record, StageErrorAverages};
@@ -345,14 +345,20 @@ pub(crate) fn layer_work(
         convolution: layer.convolution,
         wiring: layer.wiring,
         multiplier_fj: run.multiplier_fj[index] / run.predictions.len() as f64,
-        loading_fj: loading_energy(&design.multiplier, &design.physical, layer, samples),
+        loading_fj: loading_energy(
+            &design.multiplier,
+            &design.physical,
+            (layer, &run.activations[index]),
+            study.array.dataflow(),
+            samples,
+        ),
         means: match run.gates.get(index) {
             Some(gates) => gates.means,
             None => ElementMeans::sample(
                 layer,
                 &design.product,
                 &run.activations[index],
-                study.array.rows() as usize,
+                &study.array,
                 study.accumulator(design),
                 samples,
             ),
@@ -386,7 +392,12 @@ fn provenance(study: &Study, evaluator: &Evaluator<'_>, weights: &WeightsFile, p
         warnings.push("the accumulator itself would miss this clock; its errors are not simulated".to_owned());
     }
     if study.array.double_buffering() {
-        let message = "the first transition of each fold also changes the weight; it is taken as one from zero";
+        let message = match study.array.dataflow() {
+            Dataflow::OutputStationary => "folds may follow each other; zeros are taken to stand between them",
+            _ => {
+                "the first transition of each fold also changes the operand that is held; it is taken as one from zero"
+            }
+        };
         warnings.push(message.to_owned());
     }
     Provenance {

@@ -12,7 +12,7 @@ use crate::shelf::{HashedDataset, HashedDesign, Shelf};
 use crate::start::{Start, network};
 use crate::transition_cache::TransitionCache;
 use axtrain_sim::array::{
-    Accumulator, AccumulatorPasses, Dataflow, Memories, OnTimingError, Overflow, SystolicArray,
+    Accumulator, AccumulatorPasses, Compensation, Dataflow, Memories, OnTimingError, Overflow, SystolicArray,
 };
 use axtrain_sim::config::{Axes, Experiment};
 use axtrain_sim::memory::MemoryTechnology;
@@ -167,7 +167,15 @@ pub(crate) fn prepare(
         faulty_memory,
     };
     study.identity = study.identify();
-    Ok(study)
+    let needs_tables = [
+        (study.faulty_memory.is_some(), "[memory_faults]"),
+        (study.experiment.operation.compensations != [Compensation::default()], "compensations"),
+        (study.experiment.training.supply.is_some(), "training.supply_v"),
+    ];
+    match needs_tables.into_iter().find(|(wanted, _)| *wanted) {
+        Some((_, what)) => study.require_weight_stationary(what).map(|()| study),
+        None => Ok(study),
+    }
 }
 
 /// Reads a design file whose multiplier must have gates.
@@ -246,11 +254,6 @@ fn array(array: &str, memory: &str, folder: &Path) -> Result<(SystolicArray, Mem
     let source = Source::find("array", ARRAYS, array, folder)?;
     let file = source.array()?;
     let array = file.array.build().map_err(|error| Failure::in_file(source.parts(), None, error, None))?;
-    if array.dataflow() != Dataflow::WeightStationary {
-        let help = "experiments run on weight-stationary arrays; `axtrain cycles` takes the others".to_owned();
-        let message = "dataflow is not weight-stationary";
-        return Err(Failure::in_file(source.parts(), None, message, Some(help)));
-    }
     let options = [
         (array.overflow() == Overflow::Saturate, "saturating accumulators", "overflow = \"wrap\""),
         (array.data_gating(), "data gating", "data_gating = false"),
@@ -295,6 +298,16 @@ impl Study {
         let (images, operation) = (&self.dataset.test_sha256, &self.experiment.operation);
         let how = format!("{} {}", operation.batch, operation.fidelity);
         sha256(format!("{technology:?} {memories:?} {array:?} {images} {clock_ps} {how}").as_bytes())
+    }
+
+    /// Refuses what is worked out from tables of transitions, if weights do not stay while activations change.
+    pub(crate) fn require_weight_stationary(&self, what: &str) -> Result<(), Failure> {
+        if self.array.dataflow() == Dataflow::WeightStationary {
+            return Ok(());
+        }
+        let Experiment { array, .. } = &self.experiment;
+        let message = format!("{what}: only for weight-stationary arrays, and {array} is {}", self.array.dataflow());
+        Err(Failure::request(message, "choose another array, or `axtrain simulate` without it"))
     }
 
     /// Name of the network, as records show it.

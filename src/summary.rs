@@ -1,9 +1,9 @@
 //! The table and the sentence that answer the experiment's question.
 
-use crate::output::print_line;
+use crate::output::{print_line, print_wrapped};
 use crate::study::Study;
 use axtrain_sim::report::{Aggregate, Record, aggregate, cheapest_within};
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle, presets};
 
 /// Points of accuracy that may be lost against the baseline at nominal supply.
 pub(crate) const ACCEPTED_LOSSES: [f64; 3] = [1.0, 2.0, 5.0];
@@ -18,10 +18,8 @@ pub(crate) fn print(study: &Study, records: &[Record]) {
         }
         let is_baseline = design.name() == study.baseline().name();
         let role = if is_baseline { " (baseline)" } else { "" };
-        print_line(&format!(
-            "\n{}{role}: accuracy in % (mean of seeds ± half its 95 % interval), energy an image",
-            design.name()
-        ));
+        let what = "accuracy in % (mean of seeds ± half its 95 % interval), energy an image";
+        print_wrapped(&format!("\n{}{role}: {what}", design.name()), 0);
         print_line(&table(&own).to_string());
     }
     answer(study, &points);
@@ -69,6 +67,14 @@ fn table(points: &[&Aggregate]) -> Table {
 pub(crate) fn new_table() -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
+    table
+}
+
+/// A table without lines between columns, which would take a third of the width.
+pub(crate) fn plain_table() -> Table {
+    let mut table = Table::new();
+    table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─')));
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(80);
     table
 }
 

@@ -1,6 +1,6 @@
 //! What the user reads about failing memories.
 
-use crate::output::print_line;
+use crate::output::{print_line, print_wrapped};
 use crate::simulate_memory::report;
 use crate::study::Study;
 use crate::summary::{nanojoules, new_table};
@@ -28,9 +28,11 @@ pub(crate) fn print(study: &Study, records: &[Record]) {
             })
             .collect();
         let chips = own.iter().map(|point| point.chips).max().unwrap_or(0);
-        print_line(&format!(
-            "\n{design} at {highest} V, {contents} in {memory}: accuracy in %, mean (worst) of {chips} chips times seeds"
-        ));
+        let what = "accuracy in %, mean (worst) of";
+        print_wrapped(
+            &format!("\n{design} at {highest} V, {contents} in {memory}: {what} {chips} chips times seeds"),
+            0,
+        );
         print_line(&table(&own).to_string());
     }
     answer(&report);
@@ -101,21 +103,6 @@ fn cheapest_pairs(report: &MemoryReport, design: &str) -> comfy_table::Table {
     table
 }
 
-/// Lines of at most 80 characters, broken between words.
-fn wrapped(text: &str) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let line = lines.last_mut().expect("one at least");
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > 80 {
-            lines.push(word.to_owned());
-        } else {
-            line.push_str(if line.is_empty() { "" } else { " " });
-            line.push_str(word);
-        }
-    }
-    lines.join("\n")
-}
-
 fn answer(report: &MemoryReport) {
     let [target, wanted] = [report.target, report.yield_wanted].map(|share| share * 100.0);
     print_line(&format!(
@@ -135,7 +122,7 @@ fn answer(report: &MemoryReport) {
         print_line(&cheapest_pairs(report, design).to_string());
     }
     for warning in &report.warnings {
-        print_line(&wrapped(&format!("Warning: {warning}.")));
+        print_wrapped(&format!("Warning: {warning}."), 0);
     }
     if !report.sensitivity.is_empty() {
         print_line("If the silicon's Vmin were another, the best pair would cost:");

@@ -7,7 +7,8 @@
 mod cpu_clock;
 
 use axtrain_sim::array::{
-    Accumulator, DrawnErrors, DrawnInference, GateInference, GateSpec, StageSpec, TransitionInference, Windows,
+    Accumulator, Dataflow, DrawnErrors, DrawnInference, GateInference, GateSpec, StageSpec, Switching, SystolicArray,
+    TransitionInference, Windows,
 };
 use axtrain_sim::engine::{DelayMode, StaticTiming};
 use axtrain_sim::kernel::TableGemm;
@@ -45,9 +46,10 @@ fn gates(design: &Design, accumulator: &Accumulator) {
     let connected = |inputs, outputs| Convolution::connected([inputs, 1, 1], outputs).expect("a geometry");
     let second = Convolution::new([6, 14, 14], 16, [5, 5], [1, 1], [0, 0], 1).expect("a geometry");
     let critical = StaticTiming::with_delays(&accumulator.netlist, &accumulator.physical.delay).critical_delay();
+    let array = SystolicArray::new(32, 32, Dataflow::WeightStationary).expect("an array");
     for mode in [DelayMode::Transport, DelayMode::Inertial] {
         let multiplier = StageSpec { netlist: design.multiplier.netlist(), physical: &design.physical };
-        let gates = GateInference::new(GateSpec::new(multiplier, accumulator, mode, 32));
+        let gates = GateInference::new(GateSpec::new(multiplier, accumulator, mode, &array));
         for (name, geometry, images) in [
             ("128 to 64, 511 images a batch", vec![connected(128, 64)], 511),
             ("128 to 64, 256 images a batch", vec![connected(128, 64)], 256),
@@ -98,7 +100,13 @@ fn levels(design: &Design) {
         let work = network.multiply_accumulates() as f64 * images as f64;
         for (kind, product) in [("exact table", &design.product), ("table without structure", &rough)] {
             let gemm = TableGemm::new(product);
-            let drawn = DrawnInference { gemm: &gemm, table: &table, batch: 256, accumulator_bits: 24, seed: 1 };
+            let drawn = DrawnInference {
+                gemm: &gemm,
+                switching: Switching::Tabulated(&table),
+                batch: 256,
+                accumulator_bits: 24,
+                seed: 1,
+            };
             let settled = median(|| {
                 black_box(drawn.run(&network, &codes, &labels, None));
             });

@@ -77,11 +77,16 @@ impl SwitchingActivity {
 
     /// Adds another count over the same netlist.
     pub fn merge(&mut self, other: &SwitchingActivity) {
-        self.transitions += other.transitions;
+        self.merge_times(other, 1);
+    }
+
+    /// The same for what happens `times` times.
+    pub(crate) fn merge_times(&mut self, other: &SwitchingActivity, times: u64) {
+        self.transitions += other.transitions * times;
         let pairs = [(&mut self.toggles, &other.toggles), (&mut self.settled, &other.settled)];
         for (mine, theirs) in pairs {
             for (mine, theirs) in mine.iter_mut().zip(theirs) {
-                *mine += theirs;
+                *mine += theirs * times;
             }
         }
     }

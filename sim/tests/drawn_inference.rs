@@ -2,12 +2,15 @@
 
 mod small_networks;
 
-use axtrain_sim::array::{DrawnErrors, DrawnInference, PointRun, TransitionInference};
+use axtrain_sim::array::{
+    Accumulator, Dataflow, DrawnErrors, DrawnInference, GateInference, GateSpec, LayerOperands, OperandTransition,
+    PointRun, SimulatedMultiplier, StageSpec, Switching, SystolicArray, TransitionInference, Windows,
+};
 use axtrain_sim::engine::DelayMode;
 use axtrain_sim::kernel::TableGemm;
 use axtrain_sim::multiplier::{Family, MultiplierSpec};
 use axtrain_sim::profile::{
-    Design, ErrorProfile, OperandErrors, ProfileMetadata, Stimulus, TransitionSpec, TransitionTable,
+    Design, ErrorProfile, OnTimingError, OperandErrors, ProfileMetadata, Stimulus, TransitionSpec, TransitionTable,
 };
 use axtrain_sim::technology::{OperatingPoint, Technology};
 use axtrain_sim::units::{Picoseconds, Volts};
@@ -43,6 +46,12 @@ impl Bench {
         let table = TransitionTable::build(spec, &|| ()).unwrap();
         Self { technology, design, table }
     }
+
+    fn multiplier(&self) -> SimulatedMultiplier<'_> {
+        let Design { multiplier, physical, .. } = &self.design;
+        let gates = StageSpec { netlist: multiplier.netlist(), physical };
+        SimulatedMultiplier { gates, coding: multiplier.coding(), mode: DelayMode::Inertial }
+    }
 }
 
 /// Mean and variance with the squared standard errors of both.
@@ -72,7 +81,8 @@ fn drawn_errors_have_the_mean_and_variance_of_looked_up_ones() {
         (0..images * 37).map(|_| if rng.random_bool(0.4) { 0 } else { rng.random_range(0..128) }).collect();
     let labels = vec![0; images];
     let gemm = TableGemm::new(&design.product);
-    let drawn = DrawnInference { gemm: &gemm, table, batch, accumulator_bits: 24, seed: 4 };
+    let switching = Switching::Tabulated(table);
+    let drawn = DrawnInference { gemm: &gemm, switching, batch, accumulator_bits: 24, seed: 4 };
     let settled = drawn.run(&network, &codes, &labels, None);
     let looked_up = TransitionInference::new(&network, table, &gemm, (codes.clone(), &labels), batch, 24);
     let stimulus = &DrawnErrors::stimuli(&network, &gemm, &codes, batch).unwrap()[0];
@@ -105,6 +115,104 @@ fn drawn_errors_have_the_mean_and_variance_of_looked_up_ones() {
     }
 }
 
+/// Of a weight-stationary array's transitions a table knows everything, so a sample of them must come near it.
+#[test]
+fn sampled_errors_approach_tabulated_ones() {
+    let bench = &Bench::new();
+    let Bench { design, table, .. } = bench;
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let network = &networks(&mut rng)[1];
+    let codes: Vec<u8> = (0..50 * network.inputs()).map(|_| rng.random_range(0..128)).collect();
+    let gemm = TableGemm::new(&design.product);
+    let (late, count) = (&table.points()[0], 1 << 18);
+    let dropping = &table.clone().dropping_late_products(&design.product);
+    let looked_up = TransitionInference::new(network, table, &gemm, (codes.clone(), &[0; 50]), 7, 24).run(late);
+    for (index, operands) in LayerOperands::of(network, &gemm, &codes, 7).iter().enumerate() {
+        let transitions = operands.transitions(Dataflow::WeightStationary, count, 8);
+        let bubbles = transitions.iter().filter(|transition| !transition.multiplies).count() as f64 / count as f64;
+        let rows = operands.layer().convolution.shape(50).m as f64;
+        let expected = 8.0 / (rows + 8.0);
+        assert!((bubbles - expected).abs() < 4.5 * (expected / count as f64).sqrt(), "{bubbles} is not {expected}");
+        let sample = bench.multiplier().errors(&transitions, late.window(), OnTimingError::Capture);
+        assert_eq!(sample.len(), count - (bubbles * count as f64).round() as usize);
+        let sample = sample.with_activation_bits(7);
+        // Only the first layer receives in both ways the same activations.
+        if index == 0 {
+            let (found, expected) = (OperandErrors::sampled(&sample).rate(), looked_up.error_rate[0]);
+            let error = (expected * (1.0 - expected) / sample.len() as f64).sqrt();
+            assert!(expected > 0.01 && (found - expected).abs() < 4.5 * error, "{found} is not {expected} ± {error}");
+        }
+        let energy = |operation: &OperandTransition| {
+            let pair = table.pair(operation.before[0], operation.after[0]);
+            f64::from(table.energy_row(pair)[usize::from(operation.after[1])]) * table.energy_quantum()
+        };
+        let looked_up = transitions.iter().map(energy).sum::<f64>() / count as f64;
+        let switching = bench.multiplier().mean_switching(&transitions);
+        assert!((switching / looked_up - 1.0).abs() < 1e-3, "{switching} is not {looked_up} fJ");
+        // Each error is the table's, whatever becomes of late products.
+        for (index, transition) in transitions.iter().take(2000).enumerate() {
+            let (table, what) = [(table, OnTimingError::Capture), (dropping, OnTimingError::Drop)][index % 2];
+            let one = bench.multiplier().errors(&[*transition], late.window(), what);
+            let (codes, deltas) = table.points()[0].row(table.pair(transition.before[0], transition.after[0]));
+            let place = codes.binary_search(&transition.after[1]);
+            let expected = place.map_or(0, |place| deltas[place]);
+            let mean = OperandErrors::sampled(&one).mean()
+                [usize::from(transition.after[0]) << 8 | usize::from(transition.after[1])];
+            assert_eq!(mean, if transition.multiplies { expected as f32 } else { 0.0 });
+        }
+    }
+}
+
+/// Where both operands move, sums of drawn errors have the moments of those that the gates of multipliers make.
+#[test]
+fn sampled_errors_have_the_moments_of_simulated_ones() {
+    let bench = &Bench::new();
+    let Bench { design, table, technology } = bench;
+    let images = 12_000;
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let geometry = Convolution::connected([37, 1, 1], 1).unwrap();
+    let network = Network::new(vec![layer(&mut rng, "only", geometry, None)]).unwrap();
+    let codes: Vec<u8> =
+        (0..images * 37).map(|_| if rng.random_bool(0.4) { 0 } else { rng.random_range(0..128) }).collect();
+    let labels = vec![0; images];
+    let gemm = TableGemm::new(&design.product);
+    let window = table.points()[0].window();
+    let accumulator = Accumulator::new(24, design.multiplier.coding(), technology).unwrap();
+    for dataflow in [Dataflow::OutputStationary, Dataflow::InputStationary] {
+        let array = SystolicArray::new(16, 16, dataflow).unwrap();
+        let spec = GateSpec::new(bench.multiplier().gates, &accumulator, DelayMode::Inertial, &array);
+        let gates = GateInference::new(GateSpec { timed_additions: false, ..spec });
+        let windows = Windows { product: window, sum: window, column: window };
+        let truth = gates.run(windows, &network, (&codes, &labels), images);
+        let switching = Switching::Simulated(bench.multiplier(), dataflow);
+        let drawn = DrawnInference { gemm: &gemm, switching, batch: images, accumulator_bits: 24, seed: 4 };
+        let settled = drawn.run(&network, &codes, &labels, None);
+        let operands = &LayerOperands::of(&network, &gemm, &codes, images)[0];
+        let transitions = operands.transitions(dataflow, 1 << 20, 3);
+        let sample = bench.multiplier().errors(&transitions, window, OnTimingError::Capture).with_activation_bits(7);
+        let only = &network.layers()[0];
+        for law in [
+            DrawnErrors::of_sampled_sums(only, &sample, &design.product),
+            DrawnErrors::of_sampled_products(only, &sample),
+        ] {
+            let run = drawn.run(&network, &codes, &labels, Some(&[law]));
+            let (found, expected) = (run.error_rate[0], truth.error_rate[0]);
+            assert!(
+                expected > 0.01 && (found / expected - 1.0).abs() < 0.02,
+                "{dataflow}: {found} is not {expected}"
+            );
+            let [drawn, expected] = [&run, &truth].map(|run| moments(&errors(run, &settled)));
+            let deviation = expected[1].0.sqrt();
+            let mean = (drawn[0].0 - expected[0].0) / deviation;
+            assert!(mean.abs() < 0.06, "{dataflow}: means are {mean} deviations apart");
+            // A product's error depends on the one before it, and drawn ones do not.
+            let ratio = drawn[1].0 / expected[1].0;
+            assert!((0.8..1.25).contains(&ratio), "{dataflow}: variances are {ratio} apart");
+            assert!((run.multiplier_fj[0] / truth.multiplier_fj[0] - 1.0).abs() < 0.08, "{dataflow}");
+        }
+    }
+}
+
 /// Every output of every layer and group has draws of its own, whatever is computed on which thread.
 #[test]
 fn draws_depend_on_seed_and_place_alone() {
@@ -123,7 +231,8 @@ fn draws_depend_on_seed_and_place_alone() {
     ] {
         let run = |threads: usize, seed: u64, images: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let drawn = DrawnInference { gemm: &gemm, table, batch: 8, accumulator_bits: 24, seed };
+            let switching = Switching::Tabulated(table);
+            let drawn = DrawnInference { gemm: &gemm, switching, batch: 8, accumulator_bits: 24, seed };
             let codes = &codes[..images * network.inputs()];
             pool.install(|| drawn.run(network, codes, &labels[..images], Some(&laws)))
         };

@@ -6,8 +6,8 @@ mod scalar_simulator;
 mod small_networks;
 
 use axtrain_sim::array::{
-    Accumulator, Dataflow, DrawnInference, GateInference, GateSpec, Gates, OnTimingError, PointRun, StageErrors,
-    StageSpec, SystolicArray, TransitionInference, Windows,
+    Accumulator, Dataflow, DrawnInference, ElementMeans, GateInference, GateSpec, Gates, Gemm, Layer, OnTimingError,
+    PointRun, SimulatedMultiplier, StageSpec, Switching, SystolicArray, TransitionInference, Windows,
 };
 use axtrain_sim::engine::{DelayMode, StaticTiming};
 use axtrain_sim::kernel::TableGemm;
@@ -19,7 +19,7 @@ use axtrain_sim::units::Picoseconds;
 use axtrain_sim::workload::{Convolution, Network};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use scalar_array::{ScalarArray, ScalarStage, ScalarStages};
+use scalar_array::{ScalarArray, ScalarStage, ScalarStages, StationarySums};
 use small_networks::{layer, networks};
 
 const FREEPDK45: &str = include_str!("../../hwconfigs/technology/freepdk45.toml");
@@ -62,8 +62,25 @@ impl Machine {
     }
 
     fn gates(&self, mode: DelayMode, rows: usize) -> GateInference<'_> {
+        self.gates_of(mode, &SystolicArray::new(rows as u32, 1, Dataflow::WeightStationary).unwrap(), true)
+    }
+
+    fn gates_of(&self, mode: DelayMode, array: &SystolicArray, timed_additions: bool) -> GateInference<'_> {
         let multiplier = StageSpec { netlist: self.design.multiplier.netlist(), physical: &self.design.physical };
-        GateInference::new(GateSpec::new(multiplier, &self.accumulator, mode, rows))
+        GateInference::new(GateSpec { timed_additions, ..GateSpec::new(multiplier, &self.accumulator, mode, array) })
+    }
+
+    fn scalar_stages(&self, [product, sum]: [f64; 2], mode: DelayMode) -> ScalarStages<'_> {
+        let Accumulator { netlist, physical, detector, column_adder, .. } = &self.accumulator;
+        let stage =
+            |netlist, physical, share| ScalarStage::new(netlist, physical, window(share, physical, netlist), mode);
+        ScalarStages {
+            multiplier: stage(self.design.multiplier.netlist(), &self.design.physical, product),
+            accumulator: stage(netlist, physical, sum),
+            detector: detector.as_ref().map(|Gates { netlist, physical }| stage(netlist, physical, 1.0)),
+            column_adder: stage(&column_adder.netlist, &column_adder.physical, sum),
+            format: self.design.multiplier.coding().format(),
+        }
     }
 
     /// Shares of the critical paths of multiplier and of both adders, and a picosecond.
@@ -184,7 +201,13 @@ fn against_looked_up(machine: &Machine, early: f64, mode: DelayMode) {
             let fails = gates.error_rate.iter().all(|&rate| rate > 0.001);
             assert_eq!(fails, share < 1.0, "{:?}", gates.error_rate);
             if !fails {
-                let settled = DrawnInference { gemm: &gemm, table: &table, batch, accumulator_bits: bits, seed: 1 };
+                let settled = DrawnInference {
+                    gemm: &gemm,
+                    switching: Switching::Tabulated(&table),
+                    batch,
+                    accumulator_bits: bits,
+                    seed: 1,
+                };
                 let settled = settled.run(&network, &codes, &labels, None);
                 assert_eq!(integers(&gates), integers(&settled));
             }
@@ -214,54 +237,235 @@ fn other_elements_equal_a_scalar_array_where_both_stages_fail() {
 
 fn against_scalar_array((inputs, outputs, rows, count, batch): (usize, usize, usize, usize, usize), kind: Kind) {
     let machine = Machine::new(Family::OperandTruncated { a: 1, b: 3 }, 16, kind);
-    let Accumulator { netlist, physical, detector, column_adder, .. } = &machine.accumulator;
-    let mut rng = ChaCha8Rng::seed_from_u64(3);
-    let geometry = Convolution::connected([inputs, 1, 1], outputs).unwrap();
-    let network = Network::new(vec![layer(&mut rng, "only", geometry, None)]).unwrap();
-    let only = &network.layers()[0];
-    let codes: Vec<u8> = (0..count * inputs).map(|_| rng.random_range(0..128)).collect();
-    let labels = vec![0; count];
-    for (mode, shares) in
-        [(DelayMode::Transport, [0.55, 0.5]), (DelayMode::Inertial, [0.8, 0.6]), (DelayMode::Inertial, [0.7, 1.0])]
-    {
-        let windows = machine.windows(shares);
-        let gates = machine.gates(mode, rows).run(windows, &network, (&codes, &labels), batch);
-        let stage =
-            |netlist, physical, share| ScalarStage::new(netlist, physical, window(share, physical, netlist), mode);
-        let stages = ScalarStages {
-            multiplier: stage(machine.design.multiplier.netlist(), &machine.design.physical, shares[0]),
-            accumulator: stage(netlist, physical, shares[1]),
-            detector: detector.as_ref().map(|Gates { netlist, physical }| stage(netlist, physical, 1.0)),
-            column_adder: stage(&column_adder.netlist, &column_adder.physical, shares[1]),
-            format: machine.design.multiplier.coding().format(),
-        };
-        let mut array = ScalarArray::new([rows, outputs], stages);
-        let weights = |input: usize, output: usize| only.weights[output * inputs + input];
-        for (number, images) in codes.chunks(batch * inputs).enumerate() {
-            let sums = array.product(images, inputs, weights);
-            for (place, sum) in sums.into_iter().enumerate() {
-                let (image, output) = (number * batch + place / outputs, place % outputs);
-                let found = gates.scores[image * outputs + output];
-                assert_eq!(
-                    found,
-                    sum.wrapping_add(only.bias[output]),
-                    "{kind:?}, {mode:?}, image {image}, output {output}"
-                );
+    let layer = OneLayer::new([inputs, outputs], count);
+    for (mode, shares) in FAILING {
+        let gates = machine.gates(mode, rows).run(machine.windows(shares), &layer.network, layer.images(), batch);
+        let mut array = ScalarArray::new([rows, outputs], false, machine.scalar_stages(shares, mode));
+        let stages = machine.scalar_stages(shares, mode);
+        for (number, images) in layer.codes.chunks(batch * inputs).enumerate() {
+            let images: Vec<u64> = images.iter().map(|&code| code.into()).collect();
+            let sums = array.product(&images, inputs, |input, output| stages.weight(layer.weight(input, output)));
+            layer.assert_scores(&gates, number * batch, &sums, (kind, mode));
+        }
+        layer.assert_counts(&gates, [array.multiplied, array.added, array.passed], shares);
+        layer.assert_energy(&gates, [array.multiplier_fj, array.accumulator_fj], shares);
+    }
+}
+
+/// Weights stream past activations that stay: one column an image, one step an output.
+#[test]
+fn arrays_that_hold_activations_equal_a_scalar_one() {
+    let both = Kind { on_timing_error: OnTimingError::Drop, ..MAGNITUDES };
+    for kind in [PLAIN, both] {
+        // Few outputs, whose columns share lanes, and many.
+        for (inputs, outputs, rows, count) in [(5, 3, 4, 30), (3, 300, 2, 4)] {
+            let machine = Machine::new(Family::OperandTruncated { a: 1, b: 3 }, 16, kind);
+            let layer = OneLayer::new([inputs, outputs], count);
+            let array = SystolicArray::new(rows as u32, 1, Dataflow::InputStationary).unwrap();
+            for (mode, shares) in FAILING {
+                let gates = machine.gates_of(mode, &array, true);
+                let gates = gates.run(machine.windows(shares), &layer.network, layer.images(), 7);
+                let stages = machine.scalar_stages(shares, mode);
+                let places = (0..outputs).flat_map(|output| (0..inputs).map(move |input| (input, output)));
+                let weights: Vec<u64> =
+                    places.map(|(input, output)| stages.weight(layer.weight(input, output))).collect();
+                let mut scalar = ScalarArray::new([rows, count], true, stages);
+                let sums =
+                    scalar.product(&weights, inputs, |input, image| layer.codes[image * inputs + input].into());
+                let by_image: Vec<i32> =
+                    (0..count * outputs).map(|place| sums[place % outputs * count + place / outputs]).collect();
+                layer.assert_scores(&gates, 0, &by_image, (kind, mode));
+                layer.assert_counts(&gates, [scalar.multiplied, scalar.added, scalar.passed], shares);
+                layer.assert_energy(&gates, [scalar.multiplier_fj, scalar.accumulator_fj], shares);
             }
         }
+    }
+}
+
+/// The captured sum feeds back; sums then move out through the elements below, those without work too.
+#[test]
+fn arrays_whose_sums_stay_equal_a_scalar_one() {
+    let both = Kind { on_timing_error: OnTimingError::Drop, ..MAGNITUDES };
+    for (kind, double_buffering) in [(PLAIN, false), (DROPPING, false), (both, false), (PLAIN, true)] {
+        // Folds that are not full, batches that are not, columns that share lanes and one that fills more than a block,
+        // with a fold across its end.
+        for (inputs, outputs, rows, count, batch) in [(7, 3, 4, 22, 10), (3, 2, 12, 600, 600)] {
+            let machine = Machine::new(Family::OperandTruncated { a: 1, b: 3 }, 16, kind);
+            let layer = OneLayer::new([inputs, outputs], count);
+            let array = SystolicArray::new(rows as u32, 1, Dataflow::OutputStationary).unwrap();
+            let array = array.with_double_buffering(double_buffering);
+            for (mode, shares) in FAILING {
+                let gates = machine.gates_of(mode, &array, true);
+                let gates = gates.run(machine.windows(shares), &layer.network, layer.images(), batch);
+                let stages = machine.scalar_stages(shares, mode);
+                let mut scalar =
+                    StationarySums::new([rows, outputs], double_buffering, machine.scalar_stages(shares, mode));
+                for (number, images) in layer.codes.chunks(batch * inputs).enumerate() {
+                    let images: Vec<u64> = images.iter().map(|&code| code.into()).collect();
+                    let weight = |input, output| stages.weight(layer.weight(input, output));
+                    let sums = scalar.product(&images, inputs, weight);
+                    layer.assert_scores(&gates, number * batch, &sums, (kind, mode));
+                }
+                layer.assert_counts(&gates, [scalar.multiplied, scalar.added, [0, 0]], shares);
+                let gate = &gates.gates[0];
+                let pairs = [
+                    (gates.multiplier_fj[0], scalar.multiplier_fj),
+                    (gate.accumulator_fj, scalar.accumulator_fj),
+                    (gate.means.partial_sum_toggles, scalar.sums[0] as f64 / scalar.sums[1] as f64),
+                ];
+                for (found, expected) in pairs {
+                    assert!((found - expected).abs() < 1e-9 * expected, "{found} is not {expected}");
+                }
+                // Moves out of the array are captures as the cost model counts them.
+                let of_batch = |images: &[u8]| {
+                    let gemm = Gemm::new((images.len() / inputs) as u64, outputs as u64, inputs as u64).unwrap();
+                    array.activity(&Layer::new("only", gemm)).unwrap().register_writes.partial_sum
+                };
+                assert_eq!(layer.codes.chunks(batch * inputs).map(of_batch).sum::<u64>(), scalar.sums[1]);
+            }
+        }
+    }
+}
+
+/// Both stages early, in both modes; then adders with slack.
+const FAILING: [(DelayMode, [f64; 2]); 3] =
+    [(DelayMode::Transport, [0.55, 0.5]), (DelayMode::Inertial, [0.8, 0.6]), (DelayMode::Inertial, [0.7, 1.0])];
+
+/// A network of one layer and its images.
+struct OneLayer {
+    network: Network,
+    codes: Vec<u8>,
+    labels: Vec<u8>,
+    inputs: usize,
+    outputs: usize,
+}
+
+impl OneLayer {
+    fn new([inputs, outputs]: [usize; 2], count: usize) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let geometry = Convolution::connected([inputs, 1, 1], outputs).unwrap();
+        let network = Network::new(vec![layer(&mut rng, "only", geometry, None)]).unwrap();
+        let codes = (0..count * inputs).map(|_| rng.random_range(0..128)).collect();
+        Self { network, codes, labels: vec![0; count], inputs, outputs }
+    }
+
+    fn images(&self) -> (&[u8], &[u8]) {
+        (&self.codes, &self.labels)
+    }
+
+    fn weight(&self, input: usize, output: usize) -> i8 {
+        self.network.layers()[0].weights[output * self.inputs + input]
+    }
+
+    /// Sums `[image][output]` from image `first` on.
+    fn assert_scores(&self, gates: &PointRun, first: usize, sums: &[i32], what: (Kind, DelayMode)) {
+        for (place, sum) in sums.iter().enumerate() {
+            let (image, output) = (first + place / self.outputs, place % self.outputs);
+            let found = gates.scores[image * self.outputs + output];
+            let expected = sum.wrapping_add(self.network.layers()[0].bias[output]);
+            assert_eq!(found, expected, "{what:?}, image {image}, output {output}");
+        }
+    }
+
+    fn assert_counts(&self, gates: &PointRun, expected: [[u64; 2]; 3], shares: [f64; 2]) {
         let gate = &gates.gates[0];
-        let counts = |errors: &StageErrors| [errors.operations(), errors.wrong()];
-        assert_eq!(counts(&gate.multiplier), array.multiplied);
-        assert_eq!(counts(&gate.accumulator), array.added);
-        assert_eq!(counts(&gate.passing), array.passed);
-        let slack = shares[1] == 1.0;
-        assert!(array.multiplied[1] > 0 && (array.added[1] > 0) != slack, "{array:?}");
-        let (found, expected) = (gates.multiplier_fj[0], array.multiplier_fj);
-        assert!((found - expected).abs() < 1e-9 * expected, "{found} is not {expected} fJ");
+        let stages = [&gate.multiplier, &gate.accumulator, &gate.passing];
+        assert_eq!(stages.map(|errors| [errors.operations(), errors.wrong()]), expected);
+        let [multiplied, added, _] = expected;
+        assert!(multiplied[1] > 0 && (added[1] > 0) != (shares[1] == 1.0), "{expected:?}");
+    }
+
+    fn assert_energy(&self, gates: &PointRun, [multiplier_fj, accumulator_fj]: [f64; 2], shares: [f64; 2]) {
+        let found = gates.multiplier_fj[0];
+        assert!((found - multiplier_fj).abs() < 1e-9 * multiplier_fj, "{found} is not {multiplier_fj} fJ");
         // What a bubble's nonsense switches is left out; in the first shape a quarter of the steps are bubbles.
-        let (found, expected) = (gate.accumulator_fj, array.accumulator_fj);
-        let limits = if slack { 1.0 - 1e-9..1.0 + 1e-9 } else { 0.85..1.0 + 1e-9 };
-        assert!(limits.contains(&(found / expected)), "{found} is not {expected} fJ");
+        let found = gates.gates[0].accumulator_fj;
+        let limits = if shares[1] == 1.0 { 1.0 - 1e-9..1.0 + 1e-9 } else { 0.85..1.0 + 1e-9 };
+        assert!(limits.contains(&(found / accumulator_fj)), "{found} is not {accumulator_fj} fJ");
+    }
+}
+
+/// What elements do beside multiplying, sampled, against what the gates count; long sums, so that ends weigh little.
+#[test]
+fn sampled_means_approach_counted_ones() {
+    let machine = Machine::new(Family::OperandTruncated { a: 1, b: 3 }, 24, PLAIN);
+    let layer = OneLayer::new([400, 60], 40);
+    for dataflow in Dataflow::ALL {
+        // With double buffering sums that stay move out behind the adders' backs.
+        let stays = dataflow == Dataflow::OutputStationary;
+        let array = SystolicArray::new(50, 1, dataflow).unwrap().with_double_buffering(stays);
+        let gates = machine.gates_of(DelayMode::Inertial, &array, true);
+        let counted = gates.run(machine.windows([1.0, 1.0]), &layer.network, layer.images(), 40).gates[0].means;
+        let (only, product) = (&layer.network.layers()[0], &machine.design.product);
+        let sampled = ElementMeans::sample(only, product, &layer.codes, &array, &machine.accumulator, (20_000, 1));
+        let pairs = [
+            ("activation toggles", sampled.activation_toggles, counted.activation_toggles),
+            ("weight toggles", sampled.weight_toggles, counted.weight_toggles),
+            ("product toggles", sampled.product_toggles, counted.product_toggles),
+            ("energy", sampled.accumulate_fj, counted.accumulate_fj),
+            ("sum toggles", sampled.partial_sum_toggles, counted.partial_sum_toggles),
+        ];
+        for (what, found, expected) in pairs {
+            assert!((found / expected - 1.0).abs() < 0.06, "{dataflow}, {what}: {found} is not {expected}");
+        }
+    }
+    // Held activations change where the next one of the image moves down, 399 times an image.
+    let array = SystolicArray::new(50, 1, Dataflow::InputStationary).unwrap();
+    let means = ElementMeans::sample(
+        &layer.network.layers()[0],
+        &machine.design.product,
+        &layer.codes,
+        &array,
+        &machine.accumulator,
+        (1, 1),
+    );
+    let changes = layer.codes.chunks(400).flat_map(|image| image.windows(2));
+    let toggles: u32 = changes.map(|pair| (pair[0] ^ pair[1]).count_ones()).sum();
+    assert!((means.activation_toggles - f64::from(toggles) / (40.0 * 399.0)).abs() < 1e-9);
+}
+
+/// Sums that adders settle to, whether or not they are simulated; and those of settled products where nothing is late.
+#[test]
+fn all_dataflows_agree_where_adders_have_slack() {
+    for kind in [PLAIN, Kind { on_timing_error: OnTimingError::Drop, ..MAGNITUDES }] {
+        let machine = Machine::new(Family::OperandTruncated { a: 2, b: 1 }, 20, kind);
+        let gemm = TableGemm::new(&machine.design.product);
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        for network in networks(&mut rng).into_iter().take(3) {
+            let (codes, labels) = images(&mut rng, &network, 12);
+            let images = (&codes[..], &labels[..]);
+            for dataflow in Dataflow::ALL {
+                let array = SystolicArray::new(ROWS as u32, 1, dataflow).unwrap();
+                let [timed, settling] =
+                    [true, false].map(|timed| machine.gates_of(DelayMode::Inertial, &array, timed));
+                for share in [0.6, 1.0] {
+                    let windows = machine.windows([share, 1.0]);
+                    let [timed, settling] = [&timed, &settling].map(|gates| gates.run(windows, &network, images, 5));
+                    assert_eq!(integers(&timed), integers(&settling), "{dataflow}");
+                    assert_eq!(timed.multiplier_fj, settling.multiplier_fj);
+                    assert!(settling.gates.is_empty());
+                    assert_eq!(timed.error_rate.iter().any(|&rate| rate > 0.001), share < 1.0, "{dataflow}");
+                    let multiplier = StageSpec {
+                        netlist: machine.design.multiplier.netlist(),
+                        physical: &machine.design.physical,
+                    };
+                    let coding = machine.design.multiplier.coding();
+                    let multiplier = SimulatedMultiplier { gates: multiplier, coding, mode: DelayMode::Inertial };
+                    let switching = Switching::Simulated(multiplier, dataflow);
+                    let settled = DrawnInference { gemm: &gemm, switching, batch: 5, accumulator_bits: 20, seed: 1 };
+                    let settled = settled.run(&network, images.0, images.1, None);
+                    assert_eq!(integers(&timed) == integers(&settled), share == 1.0, "{dataflow}");
+                    if share == 1.0 {
+                        for (found, expected) in settled.multiplier_fj.iter().zip(&timed.multiplier_fj) {
+                            assert!(
+                                (found / expected - 1.0).abs() < 0.05,
+                                "{dataflow}: {found} is not {expected} fJ"
+                            );
+                        }
+                    }
+                }
+            }
+        }
     }
 }
 

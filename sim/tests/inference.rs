@@ -216,10 +216,11 @@ fn sampled_element_means_approach_the_exact_ones() {
     };
     // 0 and 127 in turn: 7 bits of activation, product and sum change in every cycle, and the adder adds to zero.
     let activations = [0, 127].repeat(50);
-    let means = ElementMeans::sample(&layer, &product, &activations, 32, &accumulator, (1000, 1));
+    let array = SystolicArray::new(32, 1, Dataflow::WeightStationary).unwrap();
+    let means = ElementMeans::sample(&layer, &product, &activations, &array, &accumulator, (1000, 1));
     assert_eq!((means.activation_toggles, means.product_toggles, means.partial_sum_toggles), (7.0, 7.0, 7.0));
     assert!(means.accumulate_fj > 0.0);
-    let still = ElementMeans::sample(&layer, &product, &[127; 100], 32, &accumulator, (1000, 1));
+    let still = ElementMeans::sample(&layer, &product, &[127; 100], &array, &accumulator, (1000, 1));
     assert_eq!(still, ElementMeans::default(), "no change, no energy");
 }
 

@@ -2,7 +2,8 @@
 //! from one settled state to the next, and against what must hold at a slow clock.
 
 use axtrain_sim::array::{
-    Accumulator, GateInference, GateSpec, MultiplyAccumulate, MultiplyAccumulateSpec, StageErrors, StageSpec, Windows,
+    Accumulator, Dataflow, GateInference, GateSpec, MultiplyAccumulate, MultiplyAccumulateSpec, StageErrors,
+    StageSpec, SystolicArray, Windows,
 };
 use axtrain_sim::engine::{DelayMode, StaticTiming};
 use axtrain_sim::multiplier::{Family, Multiplier, MultiplierSpec};
@@ -99,7 +100,8 @@ fn drawn_columns_err_and_cost_as_those_of_an_array() {
     let images = 1500;
     let codes: Vec<u8> = (0..images * ROWS).map(|_| rng.random_range(0..128)).collect();
     let multiplier = StageSpec { netlist: element.multiplier.netlist(), physical: &element.physical };
-    let gates = GateInference::new(GateSpec::new(multiplier, &element.accumulator, DelayMode::Inertial, ROWS));
+    let array = SystolicArray::new(ROWS as u32, 1, Dataflow::WeightStationary).unwrap();
+    let gates = GateInference::new(GateSpec::new(multiplier, &element.accumulator, DelayMode::Inertial, &array));
     let [product, sum] = passes.each_ref().map(|pass| pass.sampling().window);
     let windows = Windows { product, sum, column: sum };
     let run = gates.run(windows, &network, (&codes, &vec![0; images]), images);

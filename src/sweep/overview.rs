@@ -3,7 +3,7 @@
 use super::Sweep;
 use crate::failure::Failure;
 use crate::figures::{compared_with, share};
-use crate::output::print_line;
+use crate::output::{print_line, print_wrapped};
 use crate::page;
 use crate::savings;
 use crate::summary::{ACCEPTED_LOSSES, loss_in_points, nanojoules, new_table};
@@ -126,8 +126,8 @@ pub(super) fn print(sweep: &Sweep, lines: &[Line], report: Option<&Path>) {
     for loss in ACCEPTED_LOSSES {
         if let Some(cheapest) = cheapest(lines, loss) {
             let Unbeaten { line, point } = cheapest.found;
-            print_line(&format!(
-                "Least energy within {} of the best baseline ({:.1} %, {}): {}, {},\n  by {} with {} training at {:.2} V in {}",
+            let answer = format!(
+                "Least energy within {} of the best baseline ({:.1} %, {}): {}, {}, by {} with {} training at {:.2} V in {}",
                 loss_in_points(loss),
                 100.0 * cheapest.best.reference.accuracy.mean,
                 nanojoules(cheapest.best.reference.energy_uj.total),
@@ -137,14 +137,15 @@ pub(super) fn print(sweep: &Sweep, lines: &[Line], report: Option<&Path>) {
                 point.method,
                 point.supply_v,
                 line.folder
-            ));
+            );
+            print_wrapped(&answer, 2);
         }
     }
     if !comparable(lines)
         && let Some(best) = lines.iter().max_by(|a, b| a.saved[0].total_cmp(&b.saved[0]))
         && let Some(point) = best.best[0].as_ref().filter(|_| best.saved[0] > 0.0)
     {
-        print_line(&format!(
+        let answer = format!(
             "Most is saved in {}: {:.0} % within {}, by {} with {} training at {:.2} V.",
             best.folder,
             100.0 * best.saved[0],
@@ -152,7 +153,8 @@ pub(super) fn print(sweep: &Sweep, lines: &[Line], report: Option<&Path>) {
             point.design,
             point.method,
             point.supply_v
-        ));
+        );
+        print_wrapped(&answer, 2);
     }
     print_line(&format!("\nEvery variation has a folder in {}", sweep.root.display()));
     if let Some(report) = report {

@@ -1,8 +1,9 @@
 //! Inference at every level of fidelity, as a user asks for it.
 
-use super::{axtrain, scratch, smoke, succeed, text};
+use super::{axtrain, root, scratch, smoke, succeed, text};
 use serde_json::Value;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 fn json(folder: &Path, arguments: &[&str]) -> Value {
@@ -166,8 +167,13 @@ fn compared(folder: &Path, limit: &str) -> Vec<Value> {
 }
 
 /// Looked-up products give what gates do at every point at which no addition goes wrong; and so do settled ones, if no product goes
-/// wrong either. Of both kinds there are points of each design.
+/// wrong either. Of both kinds there are points of each design. Additions without a product are charged by gates alone.
 fn levels_agree(points: &[Value], designs: &[&str]) {
+    levels_agree_within(points, designs, 0.6..1.0);
+}
+
+/// The same where what switches at the cheaper level is such a share of what switches at the gates.
+fn levels_agree_within(points: &[Value], designs: &[&str], shares: Range<f64>) {
     let rate = |value: &Value| value["error_rate"].as_f64().unwrap();
     for design in designs {
         let (mut wrong, mut right) = (0, 0);
@@ -187,9 +193,8 @@ fn levels_agree(points: &[Value], designs: &[&str]) {
                 right += 1;
             }
             let energy = |level: &Value| level["mac_switching_uj"].as_f64().unwrap();
-            // Additions without a product are charged by gates alone.
             let share = energy(transition) / energy(gate);
-            assert!((0.6..1.0).contains(&share), "{share}: {point}");
+            assert!(shares.contains(&share), "{share}: {point}");
         }
         assert!(wrong > 0 && right > 0, "{design}: {wrong} {right}");
     }
@@ -246,6 +251,56 @@ fn delays_by_pin_go_through_the_gates() {
     let points = compared(&folder, "20");
     assert!(points.iter().all(|point| point["point"]["technology"] == "freepdk45 (delays by-pin)"));
     levels_agree(&points, &["truncated-3-3"]);
+}
+
+/// The built-in array of 16×16 elements with another dataflow.
+fn array_of(dataflow: &str) -> String {
+    let array = fs::read_to_string(root().join("hwconfigs/array/edge-16x16.toml")).unwrap();
+    assert!(array.contains("dataflow = \"weight-stationary\""));
+    array.replace("dataflow = \"weight-stationary\"", &format!("dataflow = \"{dataflow}\""))
+}
+
+#[test]
+fn every_dataflow_goes_through_the_gates() {
+    let folder = trained("fidelity-dataflows", &SMALL);
+    let text = fs::read_to_string(folder.join("e.toml")).unwrap();
+    fs::write(folder.join("e.toml"), text.replace("\"edge-16x16\"", "\"a.toml\"")).unwrap();
+    let mut scores = Vec::new();
+    for dataflow in ["weight-stationary", "output-stationary", "input-stationary"] {
+        fs::write(folder.join("a.toml"), array_of(dataflow)).unwrap();
+        let points = compared(&folder, "40");
+        // Sums that stay have nothing to add to but products; what their adders do is sampled at the cheaper levels.
+        let shares = if dataflow == "output-stationary" { 0.7..1.1 } else { 0.6..1.0 };
+        levels_agree_within(&points, &["exact", "truncated-3-3"], shares);
+        let found = |level: usize, key: &str| -> Vec<f64> {
+            points.iter().map(|point| point["levels"][level][key].as_f64().unwrap()).collect()
+        };
+        // What is drawn errs about as often as what is simulated, where a layer's errors change what the next one receives.
+        for level in [1, 2] {
+            for (drawn, truth) in found(level, "product_error_rate").into_iter().zip(found(4, "product_error_rate")) {
+                assert!((drawn - truth).abs() <= 0.3 * truth, "{dataflow}: {drawn} is not {truth}");
+            }
+        }
+        scores.push((found(4, "product_error_rate"), found(0, "mac_switching_uj")));
+    }
+    let [stationary, sums, inputs] = &scores[..] else { panic!("three dataflows") };
+    assert!(stationary != sums && stationary != inputs && sums != inputs, "{scores:?}");
+
+    // What tables of transitions are for is refused elsewhere.
+    let refused = |arguments: &[&str]| {
+        let output = axtrain(&folder, arguments);
+        let message = super::unwrapped(&super::text(&output.stderr));
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains("weight-stationary") && message.contains("input-stationary"), "{message}");
+    };
+    refused(&["assign", "e.toml"]);
+    refused(&["sensitivity", "e.toml"]);
+    let text = fs::read_to_string(folder.join("e.toml")).unwrap();
+    let asked = text.replace("[operation]\n", "[operation]\ncompensations = [\"gain\"]\n");
+    fs::write(folder.join("e.toml"), asked).unwrap();
+    refused(&["check", "e.toml"]);
+    fs::write(folder.join("e.toml"), text.replace("[training]\n", "[training]\nsupply_v = 0.9\n")).unwrap();
+    refused(&["check", "e.toml"]);
 }
 
 #[test]

@@ -1,20 +1,31 @@
-//! A network on a weight-stationary array with settled products, and timing errors drawn from what is known of them:
-//! fidelities `table`, `profile` and `profile-by-product`.
+//! A network on an array with settled products, and timing errors drawn from what is known of them: fidelities `table`,
+//! `profile` and `profile-by-product`.
 //!
 //! What switches is known from a sample of the operands: multipliers are charged the mean of some transitions drawn from
 //! those that the array would make.
 
+use super::Dataflow;
+use super::drawn_transitions::{SimulatedMultiplier, draw};
 use super::layer_operands::{LayerOperands, sample};
 use super::layers::{LayerSums, PointRun, through_layers, wrapped};
 use crate::kernel::{AccumulatedMoments, Shape, TableGemm};
 use crate::multiplier::ProductTable;
 use crate::profile::sampler::{Draws, MassFunctions, WeightCodes};
-use crate::profile::{OperandErrors, SampledErrors, Stimulus, StimulusError, TransitionTable};
+use crate::profile::{ErrorSample, OperandErrors, SampledErrors, Stimulus, StimulusError, TransitionTable};
 use crate::workload::{Network, Products, QuantizedLayer};
 use rayon::prelude::*;
 
-/// Operations a layer whose switching is looked up.
+/// Operations a layer whose switching is looked up or simulated.
 const ENERGY_SAMPLES: usize = 4096;
+
+/// Where it is known what multipliers switch.
+#[derive(Clone, Copy, Debug)]
+pub enum Switching<'a> {
+    /// On a weight-stationary array.
+    Tabulated(&'a TransitionTable),
+    /// On any array.
+    Simulated(SimulatedMultiplier<'a>, Dataflow),
+}
 
 /// Inference of networks with settled products.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +33,7 @@ pub struct DrawnInference<'a> {
     /// Settled products.
     pub gemm: &'a TableGemm,
     /// What transitions cost.
-    pub table: &'a TransitionTable,
+    pub switching: Switching<'a>,
     /// Images that stream through each fold.
     pub batch: usize,
     /// Bits of sums, which wrap.
@@ -73,8 +84,16 @@ impl DrawnErrors {
         stimulus: &Stimulus,
         product: &ProductTable,
     ) -> Self {
-        let errors = OperandErrors::new(table, errors, stimulus);
-        let moments = AccumulatedMoments::of_operands(&errors, product, layer.convolution.shape(1).k);
+        Self::of_moments(layer, &OperandErrors::new(table, errors, stimulus), product)
+    }
+
+    /// The same with the means and variances of a sample of the layer's products.
+    pub fn of_sampled_sums(layer: &QuantizedLayer, sample: &ErrorSample, product: &ProductTable) -> Self {
+        Self::of_moments(layer, &OperandErrors::sampled(sample), product)
+    }
+
+    fn of_moments(layer: &QuantizedLayer, errors: &OperandErrors, product: &ProductTable) -> Self {
+        let moments = AccumulatedMoments::of_operands(errors, product, layer.convolution.shape(1).k);
         Self { rate: errors.rate(), law: Law::Moments(Box::new(moments)) }
     }
 
@@ -85,11 +104,20 @@ impl DrawnErrors {
         errors: &SampledErrors,
         stimulus: &Stimulus,
     ) -> Self {
+        let rate = OperandErrors::new(table, errors, stimulus).rate();
+        Self::of_functions(layer, MassFunctions::new(table, errors, stimulus), rate)
+    }
+
+    /// The same with the distributions of a sample of the layer's products.
+    pub fn of_sampled_products(layer: &QuantizedLayer, sample: &ErrorSample) -> Self {
+        Self::of_functions(layer, MassFunctions::sampled(sample), sample.rate())
+    }
+
+    fn of_functions(layer: &QuantizedLayer, functions: MassFunctions, rate: f64) -> Self {
         let Shape { k, n, .. } = layer.convolution.shape(1);
         let groups = 0..layer.convolution.groups();
         let weights = groups.map(|group| WeightCodes::new(layer.group_weights(group), k, n)).collect();
-        let rate = OperandErrors::new(table, errors, stimulus).rate();
-        Self { rate, law: Law::Products { functions: MassFunctions::new(table, errors, stimulus), weights } }
+        Self { rate, law: Law::Products { functions, weights } }
     }
 
     /// Adds errors to a block of a layer's sums; `first` is the number of its first row among all of its group.
@@ -159,16 +187,34 @@ impl DrawnInference<'_> {
     /// Switching energy of a layer's multipliers over all images, from a sample of its transitions.
     fn multiplier_fj(&self, (index, layer): (usize, &QuantizedLayer), codes: &[u8]) -> f64 {
         let seed = self.seed.wrapping_add(index as u64);
-        let operations = sample((layer, codes), self.batch, ENERGY_SAMPLES, seed);
-        let units = operations.iter().map(|operation| {
-            let pair = self.table.pair(operation.previous, operation.activation);
-            u64::from(self.table.energy_row(pair)[usize::from(operation.weight)])
-        });
-        let mean = units.sum::<u64>() as f64 / operations.len().max(1) as f64 * self.table.energy_quantum();
         let shape = layer.convolution.shape(codes.len() / layer.inputs());
-        // A batch ends with a transition to zero.
+        // Where operands move, a bubble ends their row.
+        let (mean, steps) = match self.switching {
+            Switching::Tabulated(table) => {
+                let operations = sample((layer, codes), self.batch, ENERGY_SAMPLES, seed);
+                let units = operations.iter().map(|operation| {
+                    let pair = table.pair(operation.previous, operation.activation);
+                    u64::from(table.energy_row(pair)[usize::from(operation.weight)])
+                });
+                let mean = units.sum::<u64>() as f64 / operations.len().max(1) as f64 * table.energy_quantum();
+                (mean, self.steps(Dataflow::WeightStationary, layer, shape))
+            }
+            Switching::Simulated(multiplier, dataflow) => {
+                let transitions = draw(dataflow, (layer, codes), self.batch, ENERGY_SAMPLES, seed);
+                (multiplier.mean_switching(&transitions), self.steps(dataflow, layer, shape))
+            }
+        };
+        mean * steps * layer.convolution.groups() as f64
+    }
+
+    /// Transitions of a group's multipliers.
+    fn steps(&self, dataflow: Dataflow, layer: &QuantizedLayer, Shape { m, k, n }: Shape) -> f64 {
         let batch = self.batch.saturating_mul(layer.convolution.positions());
-        let steps = shape.m + shape.m.div_ceil(batch);
-        mean * steps as f64 * shape.k as f64 * layer.convolution.channels() as f64
+        let [m, n, k] = match dataflow {
+            Dataflow::WeightStationary => [m + m.div_ceil(batch), n, k],
+            Dataflow::InputStationary => [m, n + 1, k],
+            Dataflow::OutputStationary => [m, n, k + 1],
+        };
+        m as f64 * n as f64 * k as f64
     }
 }

@@ -1,6 +1,8 @@
 //! What a processing element does besides multiplying, measured on a layer's operands.
 
 use super::accumulator::{Accumulator, Addition};
+use super::inference::for_each_block;
+use super::{Dataflow, SystolicArray};
 use crate::energy::SwitchingActivity;
 use crate::engine::{DelayMode, LANES, Lanes, TimedEngine};
 use crate::multiplier::{Coding, Multiplier, ProductTable};
@@ -26,20 +28,19 @@ pub struct ElementMeans {
 }
 
 impl ElementMeans {
-    /// Estimates the means of a layer on a weight-stationary array with `rows` rows from `samples` pairs of
-    /// consecutive multiply-accumulates, drawn uniformly with `seed` from `activations`
-    /// (`[image][channel][row][column]`).
+    /// Estimates the means of a layer on an array from `samples` pairs of consecutive multiply-accumulates of an element, drawn
+    /// uniformly with `seed` from `activations` (`[image][channel][row][column]`).
     ///
-    /// Partial sums enter the top of a fold as zero and grow down its rows.
+    /// Partial sums enter the top of a fold as zero and grow down its rows, or, if they stay, from product to product.
     pub fn sample(
         layer: &QuantizedLayer,
         product: &ProductTable,
         activations: &[u8],
-        rows: usize,
+        array: &SystolicArray,
         accumulator: &Accumulator,
         (samples, seed): (usize, u64),
     ) -> Self {
-        let (bits, coding) = (accumulator.bits(), accumulator.coding());
+        let (bits, coding, rows) = (accumulator.bits(), accumulator.coding(), array.rows() as usize);
         let geometry = &layer.convolution;
         let shape = geometry.shape(activations.len() / layer.inputs());
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -48,14 +49,39 @@ impl ElementMeans {
             let activation = |k: usize| geometry.code(activations, output / shape.n, row, k);
             let codes = |k: usize| [u32::from(activation(k)), u32::from(weights[k] as u8)];
             let multiply = |[a, b]: [u32; 2]| product.product(a, b);
-            let partial_sum = (input / rows * rows..input).map(codes).map(multiply).fold(0, i32::wrapping_add);
+            let first = match array.dataflow() {
+                Dataflow::OutputStationary => 0,
+                _ => input / rows * rows,
+            };
+            let partial_sum = (first..input).map(codes).map(multiply).fold(0, i32::wrapping_add);
             Addition { codes: codes(input), product: multiply(codes(input)), partial_sum }
         };
+        // The place of an operation and of the one before it, if there is one.
+        let consecutive = |rng: &mut ChaCha8Rng, count: usize| match count {
+            0 | 1 => [0, 0],
+            _ => {
+                let later = rng.random_range(1..count);
+                [later - 1, later]
+            }
+        };
         let pairs: Vec<(Addition, Addition)> = (0..samples)
-            .map(|_| {
-                let row = if shape.m > 1 { rng.random_range(1..shape.m) } else { 0 };
-                let (input, output) = (rng.random_range(0..shape.k), rng.random_range(0..geometry.channels()));
-                (cycle(row.saturating_sub(1), input, output), cycle(row, input, output))
+            .map(|_| match array.dataflow() {
+                Dataflow::WeightStationary => {
+                    let [before, row] = consecutive(&mut rng, shape.m);
+                    let (input, output) = (rng.random_range(0..shape.k), rng.random_range(0..geometry.channels()));
+                    (cycle(before, input, output), cycle(row, input, output))
+                }
+                Dataflow::InputStationary => {
+                    let (row, input) = (rng.random_range(0..shape.m), rng.random_range(0..shape.k));
+                    let first = rng.random_range(0..geometry.groups()) * shape.n;
+                    let [before, output] = consecutive(&mut rng, shape.n);
+                    (cycle(row, input, first + before), cycle(row, input, first + output))
+                }
+                Dataflow::OutputStationary => {
+                    let [before, input] = consecutive(&mut rng, shape.k);
+                    let (row, output) = (rng.random_range(0..shape.m), rng.random_range(0..geometry.channels()));
+                    (cycle(row, before, output), cycle(row, input, output))
+                }
             })
             .collect();
 
@@ -63,52 +89,97 @@ impl ElementMeans {
         let mean = |of: &dyn Fn(&Addition, &Addition) -> u32| {
             pairs.iter().map(|(before, after)| f64::from(of(before, after))).sum::<f64>() / count
         };
-        let operand = |addition: &Addition| coding.operand(0, addition.codes[0]);
+        let operand = |index: usize, addition: &Addition| coding.operand(index, addition.codes[index]);
+        let operand_toggles =
+            |index: usize| mean(&|before, after| (operand(index, before) ^ operand(index, after)).count_ones());
         let product = |addition: &Addition| accumulator.product_code(addition);
         let sum = |addition: &Addition| {
             addition.partial_sum.wrapping_add(addition.product) as u32 & (u32::MAX >> (32 - bits))
         };
         Self {
             accumulate_fj: accumulator.mean_energy(&pairs),
-            activation_toggles: mean(&|before, after| (operand(before) ^ operand(after)).count_ones()),
+            activation_toggles: match array.dataflow() {
+                Dataflow::InputStationary => activation_toggles(layer, activations, coding),
+                _ => operand_toggles(0),
+            },
             product_toggles: mean(&|before, after| (product(before) ^ product(after)).count_ones()),
             partial_sum_toggles: mean(&|before, after| (sum(before) ^ sum(after)).count_ones()),
-            weight_toggles: weight_toggles(layer, coding),
+            weight_toggles: match array.dataflow() {
+                Dataflow::WeightStationary => weight_toggles(layer, coding),
+                _ => operand_toggles(1),
+            },
         }
     }
 }
 
 /// Mean change between a weight and the one that follows it down the column.
 pub(super) fn weight_toggles(layer: &QuantizedLayer, coding: Coding) -> f64 {
-    let changes = layer.weights.chunks_exact(layer.convolution.shape(1).k).flat_map(|row| row.windows(2));
-    let (mut toggles, mut count) = (0u64, 0u64);
-    for pair in changes {
-        let [before, after] = [pair[0], pair[1]].map(|weight| coding.operand(1, u32::from(weight as u8)));
-        toggles += u64::from((before ^ after).count_ones());
-        count += 1;
-    }
-    toggles as f64 / count.max(1) as f64
+    let codes: Vec<u8> = layer.weights.iter().map(|weight| weight.cast_unsigned()).collect();
+    let mut toggles = MeanToggles::default();
+    toggles.add(&codes, layer.convolution.shape(1).k, |code| coding.operand(1, code));
+    toggles.mean()
 }
 
-/// Switching energy of a weight that takes another's place in front of a multiplier at rest, fJ at nominal supply: the
-/// mean over `samples` pairs of weights that follow each other down a column, drawn with `seed`.
+/// Mean change between an activation and the one that follows it down the column of an array that holds activations.
+pub(super) fn activation_toggles(layer: &QuantizedLayer, activations: &[u8], coding: Coding) -> f64 {
+    let mut toggles = MeanToggles::default();
+    for_each_block(layer, activations, 1, |_, _, rows| {
+        toggles.add(rows, layer.convolution.shape(1).k, |code| coding.operand(0, code));
+    });
+    toggles.mean()
+}
+
+/// Changes of a port between neighbours in columns of codes.
+#[derive(Default)]
+struct MeanToggles {
+    toggles: u64,
+    pairs: u64,
+}
+
+impl MeanToggles {
+    /// Columns of `length` codes.
+    fn add(&mut self, columns: &[u8], length: usize, port: impl Fn(u32) -> u32) {
+        for pair in columns.chunks_exact(length).flat_map(|column| column.windows(2)) {
+            self.toggles += u64::from((port(pair[0].into()) ^ port(pair[1].into())).count_ones());
+            self.pairs += 1;
+        }
+    }
+
+    fn mean(&self) -> f64 {
+        self.toggles as f64 / self.pairs.max(1) as f64
+    }
+}
+
+/// Switching energy of an operand that takes another's place in front of a multiplier at rest, fJ at nominal supply: the
+/// mean over `samples` pairs that follow each other down a column, drawn with `seed`. They are weights, or, on an array that
+/// holds them, activations.
 pub fn loading_energy(
     multiplier: &Multiplier,
     physical: &Physical,
-    layer: &QuantizedLayer,
+    (layer, activations): (&QuantizedLayer, &[u8]),
+    dataflow: Dataflow,
     (samples, seed): (usize, u64),
 ) -> f64 {
-    let inputs = layer.convolution.shape(1).k;
-    if inputs < 2 {
+    let geometry = &layer.convolution;
+    let shape = geometry.shape(activations.len() / layer.inputs());
+    if shape.k < 2 {
         return 0.0;
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let transitions: Vec<_> = (0..samples)
         .map(|_| {
-            let (output, input) = (rng.random_range(0..layer.convolution.channels()), rng.random_range(1..inputs));
-            let code = |input: usize| u32::from(layer.weights[output * inputs + input] as u8);
-            // The bottom row's weight comes first.
-            [input, input - 1].map(|input| multiplier.coding().operands([0, code(input)])).into()
+            let output = rng.random_range(0..geometry.channels());
+            let input = rng.random_range(1..shape.k);
+            // The bottom row's operand comes first.
+            let places = [input, input - 1];
+            let codes = match dataflow {
+                Dataflow::InputStationary => {
+                    let row = rng.random_range(0..shape.m);
+                    places.map(|input| [geometry.code(activations, output / shape.n, row, input).into(), 0])
+                }
+                _ => places.map(|input| [0, layer.weights[output * shape.k + input].cast_unsigned().into()]),
+            };
+            codes.map(|codes| multiplier.coding().operands(codes)).into()
         })
         .collect();
     mean_switching(multiplier.netlist(), physical, &transitions)

@@ -84,11 +84,13 @@ impl ArrayConfig {
 }
 
 /// The built-in array files: name and TOML text.
-pub const BUILT_IN_ARRAYS: [(&str, &str); 7] = [
+pub const BUILT_IN_ARRAYS: [(&str, &str); 9] = [
     ("edge-4x4", include_str!("../../../hwconfigs/array/edge-4x4.toml")),
     ("edge-16x16", include_str!("../../../hwconfigs/array/edge-16x16.toml")),
     ("edge-32x32", include_str!("../../../hwconfigs/array/edge-32x32.toml")),
     ("edge-drop-32x32", include_str!("../../../hwconfigs/array/edge-drop-32x32.toml")),
+    ("edge-is-32x32", include_str!("../../../hwconfigs/array/edge-is-32x32.toml")),
+    ("edge-os-32x32", include_str!("../../../hwconfigs/array/edge-os-32x32.toml")),
     ("eyeriss-12x14", include_str!("../../../hwconfigs/array/eyeriss-12x14.toml")),
     ("tpu-128x128", include_str!("../../../hwconfigs/array/tpu-128x128.toml")),
     ("tpu-256x256", include_str!("../../../hwconfigs/array/tpu-256x256.toml")),

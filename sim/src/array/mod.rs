@@ -69,6 +69,7 @@ mod convolution;
 mod cycles;
 mod dataflow;
 mod drawn;
+mod drawn_transitions;
 mod element;
 mod energy;
 mod failing_memory;
@@ -99,7 +100,8 @@ pub use compensation::{Compensation, Compensator, Correction, UnknownCompensatio
 pub use convolution::{Convolution, ConvolutionError};
 pub use cycles::{LayerCycles, SramTraffic};
 pub use dataflow::Dataflow;
-pub use drawn::{DrawnErrors, DrawnInference};
+pub use drawn::{DrawnErrors, DrawnInference, Switching};
+pub use drawn_transitions::{OperandTransition, SimulatedMultiplier};
 pub use element::{ElementMeans, loading_energy};
 pub use energy::{
     Arrivals, EnergyComponents, EnergyModel, InferenceCost, LayerWork, Memories, MemorySupply, NoSuchMemory, Supplies,

@@ -11,7 +11,7 @@ macro_rules! multiversion {
         $vis fn $name $(<$($generic: $bound),*>)? ($($arg: $type),*) $(-> $result)? {
             #[cfg(target_arch = "x86_64")]
             {
-                #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vpopcntdq,popcnt,bmi1,bmi2")]
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,popcnt,bmi1,bmi2")]
                 fn avx512 $(<$($generic: $bound),*>)? ($($arg: $type),*) $(-> $result)? {
                     $body($($arg),*)
                 }
@@ -21,6 +21,7 @@ macro_rules! multiversion {
                 }
                 if is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512vpopcntdq")
                 {

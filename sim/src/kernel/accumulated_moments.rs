@@ -117,6 +117,9 @@ impl AccumulatedMoments {
 /// Integers and their unit, or nothing but zeros.
 type Units<'a> = (&'a Option<Vec<i32>>, f64);
 
+/// Draws at a time: loops over so many have no branches and are compiled to vectors.
+const CHUNK: usize = 64;
+
 multiversion! {
     fn draw(gaussian: &Gaussian, moments: [Units<'_>; 2], draws: Draws, place: (u64, u64), sums: &mut [i32]) = draw_errors
 }
@@ -129,14 +132,30 @@ fn draw_errors(
     (layer, first_output): (u64, u64),
     sums: &mut [i32],
 ) {
-    let at = |(sums, unit): Units<'_>, place: usize| sums.as_ref().map_or(0.0, |sums| f64::from(sums[place])) * unit;
-    for (place, sum) in sums.iter_mut().enumerate() {
-        let (mean, variance) = (at(mean, place), at(variance, place));
-        if mean == 0.0 && variance <= 0.0 {
-            continue;
+    let nothing = [0; CHUNK];
+    let at = |sums: &Option<Vec<i32>>, place: usize| -> [i32; CHUNK] {
+        let mut chunk = nothing;
+        if let Some(sums) = sums {
+            let sums = &sums[place..];
+            let count = sums.len().min(CHUNK);
+            chunk[..count].copy_from_slice(&sums[..count]);
         }
-        let bits = draws.stream(layer, first_output + place as u64).bits(0);
-        let error = mean + variance.max(0.0).sqrt() * f64::from(gaussian.draw((bits >> 32) as u32));
-        *sum = sum.wrapping_add(rounded(error, bits as u32));
+        chunk
+    };
+    for (number, sums) in sums.chunks_mut(CHUNK).enumerate() {
+        let first = number * CHUNK;
+        let (means, variances) = (at(mean.0, first), at(variance.0, first));
+        let bits: [u64; CHUNK] =
+            std::array::from_fn(|place| draws.stream(layer, first_output + (first + place) as u64).bits(0));
+        let normal = gaussian.draw_upper(&bits);
+        // No mean and no variance make no error: what is added before rounding down is below 1.
+        let errors: [i32; CHUNK] = std::array::from_fn(|place| {
+            let variance = (f64::from(variances[place]) * variance.1).max(0.0);
+            let error = f64::from(means[place]) * mean.1 + variance.sqrt() * f64::from(normal[place]);
+            rounded(error, bits[place] as u32)
+        });
+        for (sum, error) in sums.iter_mut().zip(errors) {
+            *sum = sum.wrapping_add(error);
+        }
     }
 }

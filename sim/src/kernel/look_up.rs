@@ -159,10 +159,9 @@ unsafe fn add_groups<
     codes: &[[u8; DEPTH]],
     sums: &mut [[i32; OUTPUTS]],
 ) {
-    const { assert!(CODES.is_power_of_two() && CODES <= 256 && DEPTH <= 8) };
+    const { assert!(CODES.is_power_of_two() && CODES <= 256) };
     for (sums, codes) in sums.iter_mut().zip(codes) {
-        // All codes are one load: shifts and masks make places of them without asking the load ports again.
-        let word = u64::from_le_bytes(std::array::from_fn(|depth| codes.get(depth).copied().unwrap_or(0)));
+        let word = word(codes);
         let products = |depth: usize| &table[depth][(word >> (8 * depth)) as usize & (CODES - 1)];
         // SAFETY: the caller has the unit's instructions.
         unsafe {
@@ -176,6 +175,17 @@ unsafe fn add_groups<
             }
             U::store(total, sums);
         }
+    }
+}
+
+/// All codes by one load: shifts and masks make places of them without asking the load ports again, which byte by byte they would.
+#[inline(always)]
+fn word<const DEPTH: usize>(codes: &[u8; DEPTH]) -> u64 {
+    const { assert!(DEPTH == 8 || DEPTH == 4) };
+    match (codes.first_chunk(), codes.first_chunk()) {
+        (Some(&eight), _) => u64::from_le_bytes(eight),
+        (None, Some(&four)) => u32::from_le_bytes(four).into(),
+        (None, None) => unreachable!("depths are checked when this is compiled"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Timing errors by operands, condensed as far as sums need them.
 
-use super::{SampledErrors, Stimulus, TransitionTable};
+use super::{ErrorSample, SampledErrors, Stimulus, TransitionTable};
 
 /// Rate, mean and variance of the timing error of each pair of operands, marginal over the previous activation.
 ///
@@ -45,6 +45,21 @@ impl OperandErrors {
             square.iter().zip(&mean).map(|(square, mean)| (square - mean * mean).max(0.0) as f32).collect();
         let mean = mean.into_iter().map(|mean| mean as f32).collect();
         Self { activation_bits, weight_bits, rate, mean, variance }
+    }
+
+    /// The errors of a sample. Operands that it does not have make no errors.
+    pub fn sampled(sample: &ErrorSample) -> Self {
+        let ErrorSample { activation_bits, weight_bits, .. } = *sample;
+        let cells = 1usize << (activation_bits + weight_bits);
+        let (mut mean, mut variance) = (vec![0.0; cells], vec![0.0; cells]);
+        for ([activation, weight], entries) in sample.of_operands() {
+            let count = entries.len() as f64;
+            let first = entries.iter().map(|&(_, error)| f64::from(error)).sum::<f64>() / count;
+            let second = entries.iter().map(|&(_, error)| f64::from(error).powi(2)).sum::<f64>() / count;
+            let cell = usize::from(activation) << weight_bits | usize::from(weight);
+            (mean[cell], variance[cell]) = (first as f32, (second - first * first).max(0.0) as f32);
+        }
+        Self { activation_bits, weight_bits, rate: sample.rate(), mean, variance }
     }
 
     /// Bits of an activation code.

@@ -1,4 +1,8 @@
-//! A weight-stationary array cycle by cycle, every stage of every element simulated event by event.
+//! Arrays cycle by cycle, every stage of every element simulated event by event: one whose sums move, and one whose sums stay.
+
+mod stationary_sums;
+
+pub(crate) use stationary_sums::StationarySums;
 
 use crate::scalar_simulator::{changes, settled};
 use axtrain_sim::engine::DelayMode;
@@ -49,6 +53,7 @@ impl<'a> ScalarStage<'a> {
 /// An element's registers, and what its gates saw in the cycle before.
 #[derive(Clone, Copy, Debug, Default)]
 struct Element {
+    /// What moves.
     activation: (u64, bool),
     product: (u64, bool),
     /// What the product should have been.
@@ -70,10 +75,68 @@ pub(crate) struct ScalarStages<'a> {
     pub(crate) format: NumberFormat,
 }
 
+/// What multiplying came to.
+struct Product {
+    captured: u64,
+    settled: u64,
+    /// Whether what is added is not what it should be.
+    wrong: bool,
+    energy_fj: f64,
+}
+
+impl ScalarStages<'_> {
+    /// What a weight's port carries.
+    pub(crate) fn weight(&self, weight: i8) -> u64 {
+        let sign = self.multiplier.netlist.inputs()[1].width() - 1;
+        match self.format {
+            NumberFormat::SignMagnitude => u64::from(weight < 0) << sign | u64::from(weight.unsigned_abs()),
+            _ => u64::from(weight.cast_unsigned()),
+        }
+    }
+
+    fn multiply(&self, before: [u64; 2], after: [u64; 2]) -> Product {
+        let bits = self.multiplier.netlist.outputs()[0].width();
+        let value = |code: u64| match self.format {
+            NumberFormat::SignMagnitude => {
+                let magnitude = (code & ((1 << (bits - 1)) - 1)) as i64;
+                if code >> (bits - 1) == 1 { -magnitude } else { magnitude }
+            }
+            _ => (code as i64) << (64 - bits) >> (64 - bits),
+        };
+        let Cycle { captured, settled, energy_fj } = self.multiplier.cycle(&before, &after);
+        let late = self.detector.is_some() && captured != settled;
+        let taken = if late { 0 } else { value(captured) };
+        Product { captured, settled, wrong: taken != value(settled), energy_fj }
+    }
+
+    /// What the accumulator's ports carry: the sum so far, the product, and whether that is late; and how many ports there are.
+    fn operands(&self, sum: u64, [product, shadow]: [u64; 2]) -> ([u64; 3], usize) {
+        let bits = self.accumulator.netlist.outputs()[0].width();
+        let product_bits = self.multiplier.netlist.outputs()[0].width();
+        let port = match self.format {
+            NumberFormat::SignMagnitude => product,
+            _ => ((product as i64) << (64 - product_bits) >> (64 - product_bits)) as u64 & ((1 << bits) - 1),
+        };
+        let dropping = self.detector.is_some();
+        ([sum, port, u64::from(dropping && product != shadow)], 2 + usize::from(dropping))
+    }
+
+    /// Energy of noticing late products, from what product register and shadow held to what they hold.
+    fn detecting_fj(&self, before: [u64; 2], [product, shadow]: [u64; 2]) -> f64 {
+        self.detector.as_ref().map_or(0.0, |detector| {
+            // The shadow register follows half a period later.
+            let steps = [(before, [product, before[1]]), ([product, before[1]], [product, shadow])];
+            steps.map(|(from, to)| detector.cycle(&from, &to).energy_fj).into_iter().sum()
+        })
+    }
+}
+
 /// The array and what it has done.
 pub(crate) struct ScalarArray<'a> {
     rows: usize,
     columns: usize,
+    /// Whether elements hold activations, and weights move.
+    holds_activations: bool,
     stages: ScalarStages<'a>,
     /// Multiplications, and those that were wrong.
     pub(crate) multiplied: [u64; 2],
@@ -93,11 +156,12 @@ impl std::fmt::Debug for ScalarArray<'_> {
 }
 
 impl<'a> ScalarArray<'a> {
-    pub(crate) fn new([rows, columns]: [usize; 2], stages: ScalarStages<'a>) -> Self {
+    pub(crate) fn new([rows, columns]: [usize; 2], holds_activations: bool, stages: ScalarStages<'a>) -> Self {
         let zero = [0, 0];
         Self {
             rows,
             columns,
+            holds_activations,
             stages,
             multiplied: zero,
             added: zero,
@@ -107,34 +171,25 @@ impl<'a> ScalarArray<'a> {
         }
     }
 
-    /// Sums `[row][column]` of one batch, `activations` `[row][input]`, as the memory has them after the last fold.
-    pub(crate) fn product(
-        &mut self,
-        activations: &[u8],
-        inputs: usize,
-        weight: impl Fn(usize, usize) -> i8,
-    ) -> Vec<i32> {
-        let steps = activations.len() / inputs;
+    /// Sums `[step][column]` of one batch, as the memory has them after the last fold, of what moves, `[step][input]`, and what
+    /// stays, by input and column.
+    pub(crate) fn product(&mut self, moving: &[u64], inputs: usize, held: impl Fn(usize, usize) -> u64) -> Vec<i32> {
+        let steps = moving.len() / inputs;
         let mut memory = vec![0u64; steps * self.columns];
-        let (format, sign) = (self.stages.format, self.stages.multiplier.netlist.inputs()[1].width() - 1);
-        let port = |weight: i8| match format {
-            NumberFormat::SignMagnitude => u64::from(weight < 0) << sign | u64::from(weight.unsigned_abs()),
-            _ => u64::from(weight.cast_unsigned()),
-        };
         for fold in (0..inputs).step_by(self.rows) {
-            let held = |row: usize, column: usize| (fold + row < inputs).then(|| port(weight(fold + row, column)));
-            let activation = |row: usize, step: usize| u64::from(activations[step * inputs + fold + row]);
-            self.fold(steps, held, activation, &mut memory);
+            let held = |row: usize, column: usize| (fold + row < inputs).then(|| held(fold + row, column));
+            let arriving = |row: usize, step: usize| moving[step * inputs + fold + row];
+            self.fold(steps, held, arriving, &mut memory);
         }
-        let unused = 32 - self.stages.column_adder.netlist.outputs()[0].width();
-        memory.into_iter().map(|sum| ((sum as u32) << unused) as i32 >> unused).collect()
+        let bits = self.stages.column_adder.netlist.outputs()[0].width();
+        memory.into_iter().map(|sum| signed(sum, bits)).collect()
     }
 
     fn fold(
         &mut self,
         steps: usize,
         held: impl Fn(usize, usize) -> Option<u64>,
-        activation: impl Fn(usize, usize) -> u64,
+        arriving: impl Fn(usize, usize) -> u64,
         memory: &mut [u64],
     ) {
         let (rows, columns) = (self.rows, self.columns);
@@ -149,7 +204,7 @@ impl<'a> ScalarArray<'a> {
                         0 => {
                             let step = cycle.checked_sub(row).filter(|&step| step < steps);
                             step.filter(|_| held(row, 0).is_some())
-                                .map_or((0, false), |step| (activation(row, step), true))
+                                .map_or((0, false), |step| (arriving(row, step), true))
                         }
                         _ => before[row * columns + column - 1].activation,
                     };
@@ -176,16 +231,8 @@ impl<'a> ScalarArray<'a> {
 
     fn element(&mut self, element: &mut Element, held: Option<u64>, left: (u64, bool), above: (u64, bool)) {
         // The adder works on what the registers held before this cycle's edge.
-        let bits = self.stages.accumulator.netlist.outputs()[0].width();
-        let product_bits = self.stages.multiplier.netlist.outputs()[0].width();
-        let (product, has_product) = element.product;
-        let port = match self.stages.format {
-            NumberFormat::SignMagnitude => product,
-            _ => ((product as i64) << (64 - product_bits) >> (64 - product_bits)) as u64 & ((1 << bits) - 1),
-        };
-        let dropping = self.stages.detector.is_some();
-        let operands = [above.0, port, u64::from(dropping && product != element.shadow)];
-        let ports = 2 + usize::from(dropping);
+        let ((product, has_product), shadow) = (element.product, element.shadow);
+        let (operands, ports) = self.stages.operands(above.0, [product, shadow]);
         let added = self.stages.accumulator.cycle(&element.added[..ports], &operands[..ports]);
         element.added = operands;
         self.accumulator_fj += added.energy_fj;
@@ -195,34 +242,18 @@ impl<'a> ScalarArray<'a> {
         }
         element.sum = (added.captured, valid);
 
-        let active = left.1 && held.is_some();
-        let before = [element.product.0, element.shadow];
         (element.product, element.shadow) = ((0, false), 0);
-        if let Some(weight) = held {
-            let multiplied = self.stages.multiplier.cycle(&[element.multiplied, weight], &[left.0, weight]);
+        if let Some(held) = held {
+            let ports = |moving: u64| if self.holds_activations { [held, moving] } else { [moving, held] };
+            let multiplied = self.stages.multiply(ports(element.multiplied), ports(left.0));
             self.multiplier_fj += multiplied.energy_fj;
-            if active {
-                let value = |code: u64| match self.stages.format {
-                    NumberFormat::SignMagnitude => {
-                        let magnitude = (code & ((1 << (product_bits - 1)) - 1)) as i64;
-                        if code >> (product_bits - 1) == 1 { -magnitude } else { magnitude }
-                    }
-                    _ => (code as i64) << (64 - product_bits) >> (64 - product_bits),
-                };
-                let late = dropping && multiplied.captured != multiplied.settled;
-                let taken = if late { 0 } else { value(multiplied.captured) };
+            if left.1 {
                 self.multiplied[0] += 1;
-                self.multiplied[1] += u64::from(taken != value(multiplied.settled));
+                self.multiplied[1] += u64::from(multiplied.wrong);
                 (element.product, element.shadow) = ((multiplied.captured, true), multiplied.settled);
             }
         }
-        if let Some(detector) = &self.stages.detector {
-            // The shadow register follows half a period later.
-            let [product, shadow] = [element.product.0, element.shadow];
-            for (from, to) in [(before, [product, before[1]]), ([product, before[1]], [product, shadow])] {
-                self.accumulator_fj += detector.cycle(&from, &to).energy_fj;
-            }
-        }
+        self.accumulator_fj += self.stages.detecting_fj([product, shadow], [element.product.0, element.shadow]);
         element.multiplied = left.0;
         element.activation = left;
     }
@@ -231,4 +262,9 @@ impl<'a> ScalarArray<'a> {
 fn count([all, wrong]: &mut [u64; 2], cycle: &Cycle) {
     *all += 1;
     *wrong += u64::from(cycle.captured != cycle.settled);
+}
+
+/// A number of so many bits in two's complement.
+fn signed(code: u64, bits: usize) -> i32 {
+    ((code as u32) << (32 - bits)) as i32 >> (32 - bits)
 }

@@ -1,6 +1,7 @@
 //! An inference whose operands have been looked at.
 
 use super::{Bytes, EnergyComponents, EnergyModel, Events, Memories, Supplies};
+use crate::array::dataflow::{Operand, Sums};
 use crate::array::element::ElementMeans;
 use crate::array::{ArrayError, Gemm, Layer};
 use crate::workload::{Convolution, Wiring};
@@ -16,7 +17,8 @@ pub struct LayerWork {
     pub wiring: Wiring,
     /// Switching energy of the layer's multipliers an image, fJ at nominal supply, loading aside.
     pub multiplier_fj: f64,
-    /// Switching energy of a multiplier when a weight on its way to another element passes it, fJ at nominal supply.
+    /// Switching energy of a multiplier when an operand on its way to another element passes it, fJ at nominal supply: a weight,
+    /// or, on an array that holds them, an activation.
     pub loading_fj: f64,
     /// Means over multiply-accumulates.
     pub means: ElementMeans,
@@ -99,8 +101,16 @@ impl EnergyModel<'_> {
         let cycles = self.array.layer_cycles(&layer)?;
         let activity = self.array.activity(&layer)?;
         let images = batch as f64;
-        // With double buffering weights pass through the register that is not in use.
-        let loads = if self.array.double_buffering() { 0 } else { activity.register_writes.weight };
+        let mapping = self.array.dataflow().mapping();
+        let writes = activity.register_writes;
+        let passes = match (mapping.sums(), mapping.row_operand()) {
+            // Weights go on past rows without work.
+            (Sums::Stationary, _) => writes.weight - activity.active,
+            // With double buffering operands pass through the register that is not in use.
+            (Sums::Moving, _) if self.array.double_buffering() => 0,
+            (Sums::Moving, Operand::Input) => writes.weight,
+            (Sums::Moving, Operand::Weight) => writes.input,
+        };
         let [activation_bytes, weight_bytes] =
             self.accumulator.coding().code_bits().map(|bits| f64::from(bits) / 8.0);
         let sum_bytes = f64::from(self.array.accumulator_bits().div_ceil(8));
@@ -116,7 +126,7 @@ impl EnergyModel<'_> {
             activity,
             cycles: cycles.cycles,
             stall_cycles: 0,
-            multiplier_fj: work.multiplier_fj * images + loads as f64 * work.loading_fj,
+            multiplier_fj: work.multiplier_fj * images + passes as f64 * work.loading_fj,
             input: Bytes {
                 read: traffic.input_reads as f64 * activation_bytes + residual_reads,
                 written,

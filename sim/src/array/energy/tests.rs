@@ -116,6 +116,39 @@ fn residuals_cost_their_way_through_the_input_memory() {
     }
 }
 
+/// Five rows of four products on 4×3 elements, three outputs: two folds of rows, one of columns, one of inputs.
+#[test]
+fn operands_that_pass_are_charged_where_they_pass() {
+    let machine = Machine::new();
+    let nominal = machine.memories.technology.nominal_supply_v();
+    for (dataflow, passes) in [
+        // Each weight in its column passes as many elements as it has to go, and is held by the last.
+        (Dataflow::WeightStationary, 3 * (1 + 2 + 3 + 4)),
+        (Dataflow::InputStationary, 5 * (1 + 2 + 3 + 4)),
+        // In the second fold one row of four has work.
+        (Dataflow::OutputStationary, 3 * 3 * 4),
+    ] {
+        let cost = |loading_fj: f64| {
+            let work = LayerWork {
+                name: "layer".into(),
+                convolution: Convolution::connected([4, 1, 1], 3).unwrap(),
+                wiring: Wiring::default(),
+                multiplier_fj: 0.0,
+                loading_fj,
+                means: ElementMeans::default(),
+            };
+            machine
+                .model(&array(dataflow))
+                .inference(&[work], 5, supplies(1.1, nominal))
+                .unwrap()
+                .energy
+                .mac_switching
+        };
+        let found = (cost(1.0) - cost(0.0)) * 5.0 / FJ;
+        assert!((found - f64::from(passes)).abs() < 1e-6, "{dataflow}: {found} is not {passes}");
+    }
+}
+
 #[test]
 fn components_sum_to_the_total() {
     let machine = Machine::new();

@@ -1,7 +1,7 @@
 //! What notices late products.
 
 use super::stage::{Stage, StageSpec};
-use super::stream::delayed;
+use super::stream::Order;
 use crate::energy::SwitchingActivity;
 use crate::engine::{DelayMode, Lanes};
 use crate::multiplier::NumberFormat;
@@ -19,7 +19,7 @@ pub(super) struct Detector<'a> {
 }
 
 impl<'a> Detector<'a> {
-    pub(super) fn new(spec: StageSpec<'a>, mode: DelayMode) -> Self {
+    pub(super) fn new(spec: StageSpec<'a>, mode: Option<DelayMode>) -> Self {
         let stage = Stage::new(spec, mode, NumberFormat::Unsigned);
         let planes = || vec![Lanes::ZERO; stage.width(0)];
         Self { sampled: planes(), shadow: planes(), stage }
@@ -36,17 +36,20 @@ impl<'a> Detector<'a> {
         &mut self,
         (captured, settled): (&[Lanes], &[Lanes]),
         counted: Lanes,
+        order: Order,
         activity: &mut SwitchingActivity,
     ) -> Lanes {
+        let mut shadows = Vec::with_capacity(settled.len());
         for (bit, (&captured, &settled)) in captured.iter().zip(settled).enumerate() {
-            let shadow = delayed(settled & counted, self.shadow[bit]);
-            self.stage.stream(0, bit, captured & counted, self.sampled[bit]);
+            let (captured, shadow) = (captured & counted, order.before(settled & counted, self.shadow[bit]));
+            self.stage.change(0, bit, order.before(captured, self.sampled[bit]), captured);
             self.stage.keep(1, bit, shadow);
+            shadows.push(shadow);
         }
         self.stage.run(activity);
         for (bit, (&captured, &settled)) in captured.iter().zip(settled).enumerate() {
             self.stage.keep(0, bit, captured & counted);
-            self.stage.stream(1, bit, settled & counted, self.shadow[bit]);
+            self.stage.change(1, bit, shadows[bit], settled & counted);
             (self.sampled[bit], self.shadow[bit]) = (captured & counted, settled & counted);
         }
         self.stage.run(activity);

@@ -1,43 +1,56 @@
-//! A network on a weight-stationary array, gate by gate: fidelity `gate`.
+//! A network on an array, gate by gate: fidelity `gate`.
 //!
-//! Every multiply-accumulate goes through the timed netlists of its element's two stages. The multiplier sees (previous
-//! activation, activation) at its weight, as in [`super::TransitionInference`]; the accumulator sees what the product
-//! register captured and what the element above captured, after what both held before. Wrong products and wrong sums are
-//! added, travel down the column, through rows without work too, into the accumulator memory and on to the next layer.
+//! Every multiply-accumulate goes through the timed netlists of its element's two stages, on the operands that follow each
+//! other there. *Sums that move* (weight- and input-stationary): the multiplier sees (previous activation, activation) at its
+//! weight, as in [`super::TransitionInference`], or (previous weight, weight) at its activation; the accumulator sees what the
+//! product register captured and what the element above captured, after what both held before. Wrong products and wrong sums
+//! are added, travel down the column, through rows without work too, into the accumulator memory and on to the next layer.
+//! *Sums that stay* (output-stationary): both operands change; the accumulator adds each product to what its own register
+//! captured before, and then sums move out through the registers of their column, in front of the adders there.
 //!
 //! Where late products are dropped, the gates that compare product register and shadow see what both really hold, and say which sums
 //! go on unchanged; `late` changes at the accumulator's port together with the product.
 //!
 //! Lanes are consecutive operands of one element, whose weight is folded into the schedule of its multiplier. Where few
-//! rows stream through a fold, several columns share the lanes, and weights are operands.
+//! rows stream through a fold, several columns share the lanes, and what they hold are operands. Where sums stay, lanes are
+//! elements, for each sum needs the one before.
 //!
-//! Left out, as everywhere: what multipliers do while weights pass them, and, with double buffering, that the first
-//! transition of a fold also changes the weight. A sum register that captures nonsense in the one bubble after a batch is
-//! taken as cleared; many bubbles follow before the next batch.
+//! The same without timed adders is fidelity `transition` where no table can say what multipliers do: sums are those that
+//! adders settle to.
+//!
+//! Left out, as everywhere: what multipliers do while operands pass them that others hold, and, with double buffering, that
+//! folds may follow each other without zeros between. A sum register that captures nonsense in the one bubble after a batch
+//! is taken as cleared; many bubbles follow before the next batch.
 
-mod column;
 mod detector;
+mod element;
+mod moving_sums;
 mod stage;
+mod stationary_sums;
 mod statistics;
 mod stream;
+mod tally;
+mod work;
 
 pub use stage::StageSpec;
 pub use statistics::StageErrors;
 
-use super::element::weight_toggles;
+use super::element::{activation_toggles, weight_toggles};
 use super::inference::for_each_block;
 use super::layers::{LayerSums, PointRun, through_layers};
-use super::{Accumulator, ElementMeans};
+use super::{Accumulator, Dataflow, ElementMeans, SystolicArray};
 use crate::energy::SwitchingActivity;
 use crate::engine::{DelayMode, HeldInputs};
 use crate::multiplier::{Coding, NumberFormat};
 use crate::units::Picoseconds;
 use crate::workload::{Network, QuantizedLayer};
-use column::{Element, Tally, Work};
 use detector::Detector;
+use element::Element;
 use rayon::prelude::*;
 use stage::Stage;
 use std::sync::Mutex;
+use tally::Tally;
+use work::{Ports, Work};
 
 /// The elements of an array.
 #[derive(Clone, Copy, Debug)]
@@ -54,13 +67,24 @@ pub struct GateSpec<'a> {
     pub coding: Coding,
     /// What cells do with short pulses.
     pub mode: DelayMode,
-    /// Rows of the array: products that meet in one pass.
+    /// Whether additions are timed, too. Otherwise sums are those that adders settle to, and what adders do is not known.
+    pub timed_additions: bool,
+    /// What stays in an element.
+    pub dataflow: Dataflow,
+    /// Rows of the array.
     pub rows: usize,
+    /// Whether the next fold's operands, or the last one's sums, have registers of their own.
+    pub double_buffering: bool,
 }
 
 impl<'a> GateSpec<'a> {
-    /// Elements of a multiplier and the accumulator made for it, all at the speed of nominal supply.
-    pub fn new(multiplier: StageSpec<'a>, accumulator: &'a Accumulator, mode: DelayMode, rows: usize) -> Self {
+    /// An array's elements of a multiplier and the accumulator made for both, all at the speed of nominal supply.
+    pub fn new(
+        multiplier: StageSpec<'a>,
+        accumulator: &'a Accumulator,
+        mode: DelayMode,
+        array: &SystolicArray,
+    ) -> Self {
         let Accumulator { netlist, physical, .. } = accumulator;
         Self {
             multiplier,
@@ -69,7 +93,10 @@ impl<'a> GateSpec<'a> {
             column_adder: StageSpec::of(&accumulator.column_adder),
             coding: accumulator.coding(),
             mode,
-            rows,
+            timed_additions: true,
+            dataflow: array.dataflow(),
+            rows: array.rows() as usize,
+            double_buffering: array.double_buffering(),
         }
     }
 }
@@ -117,23 +144,22 @@ struct Stages<'a> {
     column_adder: Stage<'a>,
 }
 
-/// Which operands are held when.
+/// Which operands are held when; none where gates take no time.
 #[derive(Debug)]
 struct Plans {
-    /// By weight code.
-    of_weight: Vec<HeldInputs>,
-    any_weight: HeldInputs,
-    adding: HeldInputs,
+    /// By code of what an element holds; none where sums stay.
+    held: Vec<HeldInputs>,
+    nothing_held: Option<HeldInputs>,
+    adding: Option<HeldInputs>,
     /// Nothing is added.
-    passing: HeldInputs,
+    passing: Option<HeldInputs>,
 }
 
 impl<'a> GateInference<'a> {
     /// Plans the simulation of `spec`.
     ///
     /// # Panics
-    /// If weight codes have more than 8 bits, the multiplier's ports are not those of the coding, sums have more than 32 bits, or
-    /// there are no rows.
+    /// If weight codes have more than 8 bits, the multiplier's ports are not those of the coding, or sums have more than 32 bits.
     pub fn new(spec: GateSpec<'a>) -> Self {
         let GateSpec { coding, mode, .. } = spec;
         let ports = |stage: StageSpec<'_>| -> Vec<u32> {
@@ -153,24 +179,27 @@ impl<'a> GateInference<'a> {
         let expected: Vec<u32> = [bits, product].into_iter().chain(late).chain([bits]).collect();
         assert_eq!(ports(spec.accumulator), expected, "the accumulator of this multiplier");
         assert!(coding.code_bits()[1] <= 8, "weights of at most 8 bits");
-        assert!(spec.rows > 0, "an array has rows");
-        let sums = NumberFormat::TwosComplement;
+        let (sums, adding) = (NumberFormat::TwosComplement, spec.timed_additions.then_some(mode));
         let stages = Stages {
-            multiplier: Stage::new(spec.multiplier, mode, coding.format()),
-            detector: spec.detector.map(|detector| Detector::new(detector, mode)),
-            accumulator: Stage::new(spec.accumulator, mode, sums),
-            column_adder: Stage::new(spec.column_adder, mode, sums),
+            multiplier: Stage::new(spec.multiplier, Some(mode), coding.format()),
+            detector: spec.detector.map(|detector| Detector::new(detector, adding)),
+            accumulator: Stage::new(spec.accumulator, adding, sums),
+            column_adder: Stage::new(spec.column_adder, adding, sums),
         };
-        let codes = (0..1u32 << coding.code_bits()[1]).into_par_iter();
-        let of_weight = codes
-            .map_init(|| stages.multiplier.clone(), |stage, code| stage.plan(&[coding.operand(1, code)]))
-            .collect();
+        let port = Ports::of(spec.dataflow).column;
+        let held = if spec.dataflow == Dataflow::OutputStationary { 0 } else { 1 << coding.code_bits()[port].min(8) };
+        let held = (0..held).into_par_iter().map_init(
+            || stages.multiplier.clone(),
+            |stage, code| stage.plan(&[(port, coding.operand(port, code))]).expect("timed gates"),
+        );
+        let held = held.collect();
+        // No product, and none that is late.
+        let nothing = [(1, 0), (2, 0)];
         let plans = Plans {
-            of_weight,
-            any_weight: stages.multiplier.clone().plan(&[]),
+            held,
+            nothing_held: stages.multiplier.clone().plan(&[]),
             adding: stages.accumulator.clone().plan(&[]),
-            // No product, and none that is late.
-            passing: stages.accumulator.clone().plan(&[0, 0][..expected.len() - 2]),
+            passing: stages.accumulator.clone().plan(&nothing[..expected.len() - 2]),
         };
         Self { spec, stages, plans }
     }
@@ -193,7 +222,9 @@ impl<'a> GateInference<'a> {
             gates.push(gate_layer);
             sums
         });
-        run.gates = gates;
+        if self.spec.timed_additions {
+            run.gates = gates;
+        }
         run
     }
 
@@ -205,7 +236,7 @@ impl<'a> GateInference<'a> {
         let total = Mutex::new(Tally::new(self));
         for_each_block(layer, codes, batch, |image, group, activations| {
             let rows = batch.saturating_mul(geometry.positions());
-            let work = Work::new(activations, layer.group_weights(group), inputs, rows, self.spec.coding);
+            let work = Work::new(self.spec, activations, layer.group_weights(group), inputs, rows);
             let sets = work.sets();
             let columns: Vec<Vec<i32>> = sets
                 .par_iter()
@@ -213,26 +244,27 @@ impl<'a> GateInference<'a> {
                     || Element::new(self, windows),
                     |element, &first| {
                         let mut tally = Tally::new(self);
-                        let sums = element.columns(&work, first, &mut tally);
+                        let sums = element.sums(&work, first, &mut tally);
                         total.lock().expect("no thread panics with it").merge(&tally);
                         sums
                     },
                 )
                 .collect();
             let columns = columns.concat();
-            let block: Vec<i32> = (0..work.rows() * work.outputs())
-                .map(|place| columns[place % work.outputs() * work.rows() + place / work.outputs()])
-                .collect();
+            let block = match work.ports().row {
+                0 => transposed(&columns, work.rows()),
+                _ => columns,
+            };
             layer.scatter(group, &block, &mut sums[image * layer.outputs()..], |channel, sum| {
                 sum.wrapping_add(layer.bias[channel])
             });
         });
         let tally = total.into_inner().expect("no thread panics with it");
-        self.summary(layer, tally, sums)
+        self.summary(layer, codes, tally, sums)
     }
 
-    fn summary(&self, layer: &QuantizedLayer, tally: Tally, sums: Vec<i32>) -> (LayerSums, GateLayer) {
-        let GateSpec { multiplier, accumulator, detector, column_adder, coding, .. } = self.spec;
+    fn summary(&self, layer: &QuantizedLayer, codes: &[u8], tally: Tally, sums: Vec<i32>) -> (LayerSums, GateLayer) {
+        let GateSpec { multiplier, accumulator, detector, column_adder, coding, dataflow, .. } = self.spec;
         let operations = tally.multiplier.errors.operations();
         let of = |toggles: u64, count: u64| toggles as f64 / count.max(1) as f64;
         let port = |stage: StageSpec<'_>, activity: &SwitchingActivity, port: usize, bits: u32| -> u64 {
@@ -247,7 +279,7 @@ impl<'a> GateInference<'a> {
             + switching(accumulator, &tally.passing.activity)
             + switching(column_adder, &tally.below.activity)
             + detecting.map_or(0.0, |(detector, activity)| switching(detector, activity));
-        let (activation_bits, product_bits) = (coding.operand_bits()[0], coding.product_bits());
+        let ([activation_bits, weight_bits], product_bits) = (coding.operand_bits(), coding.product_bits());
         let product_toggles = match detecting {
             Some((detector, activity)) => {
                 let registers = [0, 1].map(|register| port(detector, activity, register, product_bits));
@@ -262,10 +294,16 @@ impl<'a> GateInference<'a> {
             accumulator_fj,
             means: ElementMeans {
                 accumulate_fj: accumulator_fj / operations.max(1) as f64,
-                activation_toggles: of(port(multiplier, &tally.multiplier.activity, 0, activation_bits), operations),
+                activation_toggles: match dataflow {
+                    Dataflow::InputStationary => activation_toggles(layer, codes, coding),
+                    _ => of(port(multiplier, &tally.multiplier.activity, 0, activation_bits), operations),
+                },
                 product_toggles,
                 partial_sum_toggles: of(tally.sums.toggles, tally.sums.sums),
-                weight_toggles: weight_toggles(layer, coding),
+                weight_toggles: match dataflow {
+                    Dataflow::WeightStationary => weight_toggles(layer, coding),
+                    _ => of(port(multiplier, &tally.multiplier.activity, 1, weight_bits), operations),
+                },
             },
             multiplier: tally.multiplier.errors,
             accumulator: tally.accumulator.errors,
@@ -273,4 +311,10 @@ impl<'a> GateInference<'a> {
         };
         (LayerSums { sums, multiplier_fj, error_rate: layer.multiplier.error_rate() }, layer)
     }
+}
+
+/// `[column][row]` as `[row][column]`.
+fn transposed(columns: &[i32], rows: usize) -> Vec<i32> {
+    let count = columns.len() / rows.max(1);
+    (0..columns.len()).map(|place| columns[place % count * rows + place / count]).collect()
 }

@@ -2,11 +2,10 @@
 
 use super::super::Gates;
 use super::statistics::StageErrors;
-use super::stream::delayed;
 use crate::energy::SwitchingActivity;
-use crate::engine::{DelayMode, HeldInputs, Lanes, TimedEngine};
+use crate::engine::{DelayMode, FunctionalEngine, HeldInputs, Lanes, TimedEngine};
 use crate::multiplier::NumberFormat;
-use crate::netlist::Netlist;
+use crate::netlist::{NetId, Netlist};
 use crate::technology::Physical;
 use crate::units::Picoseconds;
 
@@ -26,11 +25,43 @@ impl<'a> StageSpec<'a> {
     }
 }
 
+/// How the gates of a stage work.
+#[derive(Clone, Debug)]
+enum Engine<'a> {
+    Timed(Box<TimedEngine<'a>>),
+    /// In no time: what is captured has settled, and nothing is known of toggles.
+    Settling(FunctionalEngine<'a>),
+}
+
+impl<'a> Engine<'a> {
+    fn set_input(&mut self, port: usize, bit: usize, from: Lanes, to: Lanes) {
+        match self {
+            Self::Timed(engine) => engine.set_input(port, bit, from, to),
+            Self::Settling(engine) => engine.set_input(port, bit, to),
+        }
+    }
+
+    fn timed(&mut self) -> Option<&mut TimedEngine<'a>> {
+        match self {
+            Self::Timed(engine) => Some(engine),
+            Self::Settling(_) => None,
+        }
+    }
+
+    /// What `net` carries when a register captures and when all is at rest.
+    fn ends(&self, net: NetId, window: Picoseconds) -> [Lanes; 2] {
+        match self {
+            Self::Timed(engine) => [engine.sampled(net, window), engine.settled(net)],
+            Self::Settling(engine) => [engine.value(net); 2],
+        }
+    }
+}
+
 /// A stage at work, its engine and what is left of the last block.
 #[derive(Clone, Debug)]
 pub(super) struct Stage<'a> {
     pub(super) spec: StageSpec<'a>,
-    engine: TimedEngine<'a>,
+    engine: Engine<'a>,
     window: Picoseconds,
     /// What the register captured, a plane a bit.
     pub(super) captured: Vec<Lanes>,
@@ -59,9 +90,13 @@ impl StageTally {
 }
 
 impl<'a> Stage<'a> {
-    /// The result is a number of `format`.
-    pub(super) fn new(spec: StageSpec<'a>, mode: DelayMode, format: NumberFormat) -> Self {
-        let engine = TimedEngine::with_delays(spec.netlist, &spec.physical.delay, mode);
+    /// The result is a number of `format`; without a mode gates take no time.
+    pub(super) fn new(spec: StageSpec<'a>, mode: Option<DelayMode>, format: NumberFormat) -> Self {
+        let timed = |mode| TimedEngine::with_delays(spec.netlist, &spec.physical.delay, mode);
+        let engine = match mode {
+            Some(mode) => Engine::Timed(Box::new(timed(mode))),
+            None => Engine::Settling(FunctionalEngine::new(spec.netlist)),
+        };
         let planes = || vec![Lanes::ZERO; spec.netlist.outputs()[0].width()];
         Self { spec, engine, window: Picoseconds(u32::MAX), captured: planes(), settled: planes(), format }
     }
@@ -71,14 +106,16 @@ impl<'a> Stage<'a> {
         Self { window, ..self.clone() }
     }
 
-    /// The plan in which the operands behind the first are held at `codes`.
-    pub(super) fn plan(&mut self, codes: &[u32]) -> HeldInputs {
-        for (port, code) in (1..).zip(codes) {
-            for bit in 0..self.width(port) {
-                self.engine.hold_input(port, bit, code >> bit & 1 == 1);
+    /// The plan in which operands are held, each given by its port and what that carries; gates that take no time need none.
+    pub(super) fn plan(&mut self, held: &[(usize, u32)]) -> Option<HeldInputs> {
+        let spec = self.spec;
+        let engine = self.engine.timed()?;
+        for &(port, code) in held {
+            for bit in 0..spec.netlist.inputs()[port].width() {
+                engine.hold_input(port, bit, code >> bit & 1 == 1);
             }
         }
-        self.engine.plan().expect("a scheduled engine")
+        Some(engine.plan().expect("a scheduled engine"))
     }
 
     /// Bits of an operand.
@@ -86,14 +123,27 @@ impl<'a> Stage<'a> {
         self.spec.netlist.inputs()[port].width()
     }
 
-    pub(super) fn follow(&mut self, plan: &HeldInputs) {
-        self.engine.follow(plan);
+    /// Takes up a plan of the same stage.
+    pub(super) fn follow(&mut self, plan: Option<&HeldInputs>) {
+        if let Some((engine, plan)) = self.engine.timed().zip(plan) {
+            engine.follow(plan);
+        }
     }
 
-    /// Lets a bit of an operand go through `lanes`, step by step; `before` is that of the block before.
+    /// The same for a plan that holds all operands but the first at zero.
+    pub(super) fn follow_zero(&mut self, plan: Option<&HeldInputs>) {
+        self.follow(plan);
+        if let Engine::Settling(engine) = &mut self.engine {
+            for (port, input) in self.spec.netlist.inputs().iter().enumerate().skip(1) {
+                (0..input.width()).for_each(|bit| engine.set_input(port, bit, Lanes::ZERO));
+            }
+        }
+    }
+
+    /// Lets a bit of an operand change from what it is in each lane to what follows there.
     #[inline]
-    pub(super) fn stream(&mut self, port: usize, bit: usize, lanes: Lanes, before: Lanes) {
-        self.engine.set_input(port, bit, delayed(lanes, before), lanes);
+    pub(super) fn change(&mut self, port: usize, bit: usize, from: Lanes, to: Lanes) {
+        self.engine.set_input(port, bit, from, to);
     }
 
     /// Leaves a bit of an operand as it is in each lane.
@@ -102,17 +152,32 @@ impl<'a> Stage<'a> {
         self.engine.set_input(port, bit, lanes, lanes);
     }
 
-    /// Lets the gates work on one block.
+    /// Lets the gates work on one block, whose toggles are counted.
     pub(super) fn run(&mut self, activity: &mut SwitchingActivity) {
-        self.engine.run();
-        activity.record(self.spec.netlist, &self.engine, Lanes::ONES);
+        match &mut self.engine {
+            Engine::Timed(engine) => {
+                engine.run();
+                activity.record(self.spec.netlist, engine, Lanes::ONES);
+            }
+            Engine::Settling(engine) => engine.settle(),
+        }
         for (bit, &net) in self.spec.netlist.outputs()[0].nets().iter().enumerate() {
-            self.captured[bit] = self.engine.sampled(net, self.window);
-            self.settled[bit] = self.engine.settled(net);
+            [self.captured[bit], self.settled[bit]] = self.engine.ends(net, self.window);
         }
     }
 
-    /// The same, and looks at the operations of lanes in `counted`.
+    /// Lets the gates work on one block, whose toggles are counted as many times as is said of their lanes; nothing is captured.
+    pub(super) fn run_times(&mut self, times: &[(Lanes, u64)], activity: &mut SwitchingActivity) {
+        let Some(engine) = self.engine.timed() else { return };
+        engine.run();
+        for &(lanes, times) in times.iter().filter(|(lanes, _)| !lanes.is_zero()) {
+            let mut once = SwitchingActivity::new(self.spec.netlist);
+            once.record(self.spec.netlist, engine, lanes);
+            activity.merge_times(&once, times);
+        }
+    }
+
+    /// As [`Self::run`], and looks at the operations of lanes in `counted`.
     pub(super) fn run_counted(&mut self, counted: Lanes, tally: &mut StageTally) {
         self.run(&mut tally.activity);
         tally.errors.record(&self.captured, &self.settled, counted, self.format);

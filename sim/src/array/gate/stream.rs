@@ -1,11 +1,37 @@
-//! Operands as they follow each other in a column of elements, a bit plane a bit.
+//! Operands as they follow each other in elements, a bit plane a bit.
 
 use crate::engine::{LANES, Lanes};
 
+/// Steps of a column from which on it has lanes of its own; shorter columns share theirs.
+const LONG: usize = LANES / 2;
+/// Lanes that short columns fill together, at most.
+const SHARED: usize = 4 * LANES;
+
+/// What an element saw before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Lanes are its steps: it is in the lane before, and for the first in the last one of the block before.
+    Lanes,
+    /// Lanes are elements, each with a block after the other.
+    Blocks,
+}
+
+impl Order {
+    /// What stood where `lanes` stand now; `last` is the block before.
+    #[inline(always)]
+    pub(super) fn before(self, lanes: Lanes, last: Lanes) -> Lanes {
+        match self {
+            Order::Lanes => delayed(lanes, last),
+            Order::Blocks => last,
+        }
+    }
+}
+
 /// Where the steps of several columns lie in lanes: one column after the other, step by step.
 ///
-/// A column's steps are the rows of its batches, each batch followed by one step of a bubble, in which all operands are
-/// zero. So the lane before a lane always holds what the element saw before, and a zero before the first.
+/// Where sums move, a column's steps are the rows of its batches, each batch followed by one step of a bubble, in which all
+/// operands are zero. So the lane before a lane always holds what the element saw before, and a zero before the first. Where
+/// sums stay, there are no bubbles: each lane is an element.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     steps: usize,
@@ -17,25 +43,30 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// `columns` columns of `rows` rows in batches of `batch`.
-    pub(super) fn new(rows: usize, batch: usize, columns: usize) -> Self {
-        let mut of_step = Vec::with_capacity(rows + rows.div_ceil(batch));
-        for first in (0..rows).step_by(batch) {
-            of_step.extend((first..rows.min(first.saturating_add(batch))).map(Some));
-            of_step.push(None);
-        }
-        let mut layout = Self { steps: of_step.len(), columns, rows: of_step, valid: Vec::new() };
+    /// Columns of `rows` rows in batches of `batch` with bubbles, side by side as far as they fill lanes together.
+    pub(super) fn with_bubbles(rows: usize, batch: usize, columns: usize) -> Self {
+        Self::of_steps(batches(rows, batch), columns)
+    }
+
+    /// The same without batches and bubbles.
+    pub(super) fn without_bubbles(rows: usize, columns: usize) -> Self {
+        Self::of_steps((0..rows).map(Some).collect(), columns)
+    }
+
+    fn of_steps(rows: Vec<Option<usize>>, columns: usize) -> Self {
+        let steps = rows.len();
+        let columns = if steps >= LONG { 1 } else { (SHARED / steps).clamp(1, columns) };
+        Self::new(rows, columns)
+    }
+
+    fn new(rows: Vec<Option<usize>>, columns: usize) -> Self {
+        let mut layout = Self { steps: rows.len(), columns, rows, valid: Vec::new() };
         let mut bits = vec![0u64; layout.steps.div_ceil(64)];
         for (step, row) in layout.rows.iter().enumerate() {
             bits[step / 64] |= u64::from(row.is_some()) << (step % 64);
         }
         layout.valid = layout.repeated(&bits);
         layout
-    }
-
-    /// Steps of a column, bubbles included.
-    pub(super) fn steps_of(rows: usize, batch: usize) -> usize {
-        rows + rows.div_ceil(batch)
     }
 
     /// Blocks of [`LANES`] lanes.
@@ -97,6 +128,16 @@ impl Layout {
     }
 }
 
+/// The rows of each batch and a bubble behind it.
+fn batches(rows: usize, batch: usize) -> Vec<Option<usize>> {
+    let mut steps = Vec::with_capacity(rows + rows.div_ceil(batch));
+    for first in (0..rows).step_by(batch) {
+        steps.extend((first..rows.min(first.saturating_add(batch))).map(Some));
+        steps.push(None);
+    }
+    steps
+}
+
 /// Sets bits from `start` on; what lies beyond the end of `words` is dropped.
 fn append(words: &mut [u64], start: usize, bits: &[u64]) {
     let (first, shift) = (start / 64, start % 64);
@@ -112,7 +153,7 @@ fn append(words: &mut [u64], start: usize, bits: &[u64]) {
 
 /// What each lane's element saw before: the lane before, and for the first the last of the block before.
 #[inline(always)]
-pub(super) fn delayed(lanes: Lanes, before: Lanes) -> Lanes {
+fn delayed(lanes: Lanes, before: Lanes) -> Lanes {
     let mut carry = before.0[7] >> 63;
     Lanes(lanes.0.map(|word| {
         let delayed = word << 1 | carry;
@@ -135,11 +176,11 @@ mod tests {
         for (rows, batch, columns) in
             [(1, 1, 1), (7, 3, 5), (64, 64, 20), (513, 200, 3), (1030, 1030, 1), (90, 7, 11)]
         {
-            let layout = Layout::new(rows, batch, columns);
+            let layout = Layout::new(batches(rows, batch), columns);
             let inputs = 3;
             let codes: Vec<u8> = (0..rows * inputs).map(|place| (place * 89 % 251) as u8).collect();
             let planes = layout.planes(|row| codes[row * inputs + 1].into(), 8);
-            let steps = Layout::steps_of(rows, batch);
+            let steps = rows + rows.div_ceil(batch);
             assert_eq!(layout.blocks(), (steps * columns).div_ceil(LANES));
             let mut met = 0;
             for block in 0..layout.blocks() {

@@ -288,7 +288,8 @@ options = ["--exclusive"]
 
     #[test]
     fn only_sweeps_have_axes() {
-        const SWEEPS: [&str; 8] = [
+        const SWEEPS: [&str; 9] = [
+            "dataflows.toml",
             "formats.toml",
             "late-products.toml",
             "many-records.toml",

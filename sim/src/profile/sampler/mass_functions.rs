@@ -2,7 +2,7 @@
 
 use super::{Draws, Stream};
 use crate::engine::multiversion;
-use crate::profile::{SampledErrors, Stimulus, TransitionTable};
+use crate::profile::{ErrorSample, SampledErrors, Stimulus, TransitionTable};
 use std::sync::LazyLock;
 
 /// For each activation and weight, how likely an error is and which values it takes, marginal over the previous activation.
@@ -38,13 +38,7 @@ impl MassFunctions {
     pub fn new(table: &TransitionTable, errors: &SampledErrors, stimulus: &Stimulus) -> Self {
         assert_eq!(stimulus.activation_bits(), table.activation_bits(), "activations of the table's width");
         let (activations, weights) = (1usize << table.activation_bits(), 1usize << table.weight_bits());
-        let mut functions = Self {
-            weight_bits: table.weight_bits(),
-            rate: Vec::with_capacity(activations * weights),
-            hazard: vec![[0; 256]; activations],
-            start: vec![0],
-            values: Vec::new(),
-        };
+        let mut functions = Self::empty(activations, table.weight_bits());
         let mut cells: Vec<Vec<(i32, f64)>> = vec![Vec::new(); weights];
         for (activation, occurrence) in stimulus.activations().into_iter().enumerate() {
             for previous in 0..activations {
@@ -62,6 +56,38 @@ impl MassFunctions {
             }
         }
         functions
+    }
+
+    /// The errors of a sample. Operands that it does not have make none.
+    ///
+    /// # Panics
+    /// If weights have more than 8 bits.
+    pub fn sampled(sample: &ErrorSample) -> Self {
+        let ErrorSample { activation_bits, weight_bits, .. } = *sample;
+        let (activations, weights) = (1usize << activation_bits, 1usize << weight_bits);
+        let mut functions = Self::empty(activations, weight_bits);
+        let mut known = sample.of_operands().peekable();
+        for activation in 0..activations {
+            for weight in 0..weights {
+                let own = known.next_if(|(codes, _)| codes.map(usize::from) == [activation, weight]);
+                let entries = own.map_or(&[][..], |(_, entries)| entries);
+                let share = 1.0 / entries.len().max(1) as f64;
+                let wrong = entries.iter().filter(|(_, error)| *error != 0);
+                let mut errors: Vec<(i32, f64)> = wrong.map(|&(_, error)| (error, share)).collect();
+                functions.hazard[activation][weight] = functions.push(&mut errors);
+            }
+        }
+        functions
+    }
+
+    fn empty(activations: usize, weight_bits: u32) -> Self {
+        Self {
+            weight_bits,
+            rate: Vec::with_capacity(activations << weight_bits),
+            hazard: vec![[0; 256]; activations],
+            start: vec![0],
+            values: Vec::new(),
+        }
     }
 
     /// Adds a pair of operands with its errors, in any order; returns its hazard.
