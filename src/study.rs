@@ -396,6 +396,12 @@ impl Study {
 
     /// Times every transition of every design and writes what was found: `characterization.json` and the profiles.
     pub(crate) fn characterize(&self, console: &Console) -> Result<Vec<Behaviour>, Failure> {
+        if self.array.dataflow() != Dataflow::WeightStationary {
+            console.note(
+                "note: error profiles and figures are those of weights that stay; \
+                 networks run as on the array",
+            );
+        }
         let mut behaviours = Vec::new();
         let mut reports = Vec::new();
         for (index, design) in self.designs.iter().enumerate() {
