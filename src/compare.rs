@@ -10,7 +10,7 @@ use crate::summary::{percentage, plain_table};
 use crate::weights::pairings;
 use axtrain_sim::array::{Compensation, Fidelity};
 use axtrain_sim::report::{Point, StageErrorAverages};
-use comfy_table::{CellAlignment, Table};
+use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde::Serialize;
 use std::time::Instant;
 
@@ -148,6 +148,8 @@ fn print(study: &Study, comparison: &Comparison) {
         );
         print_wrapped(&caption, 0);
         let mut table = plain_table();
+        // Names stay whole, should differences of a hundred points make lines a column too long.
+        table.set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(["supply", "fidelity", "accuracy", "", "others", "wrong", "energy", "", "time"]);
         for supply in supplies {
             let here: Vec<&ComparedPoint> =
@@ -187,9 +189,15 @@ fn rows(table: &mut Table, supply: f64, points: &[&ComparedPoint], images: usize
             unless_gate(format!("{:+.1}", accuracy - truth)),
             unless_gate(format!("{others:.1} %")),
             percentage(mean(level, |level| level.product_error_rate)),
-            format!("{energy:.1} nJ"),
+            match energy {
+                small if small < 1e3 => format!("{small:.1} nJ"),
+                large => format!("{:.2} µJ", large / 1e3),
+            },
             unless_gate(format!("{:+.1} %", (energy / joules - 1.0) * 100.0)),
-            format!("{:.1} ms", seconds * 1e3),
+            match seconds * 1e3 {
+                short if short < 9.95 => format!("{short:.1} ms"),
+                long => format!("{long:.0} ms"),
+            },
         ]);
     }
 }
