@@ -5,8 +5,8 @@
 //! those that the array would make.
 
 use super::Dataflow;
-use super::drawn_transitions::{SimulatedMultiplier, draw};
-use super::layer_operands::{LayerOperands, sample};
+use super::drawn_transitions::{OperandTransition, SimulatedMultiplier, draw};
+use super::layer_operands::LayerOperands;
 use super::layers::{LayerSums, PointRun, through_layers, wrapped};
 use crate::kernel::{AccumulatedMoments, Shape, TableGemm};
 use crate::multiplier::ProductTable;
@@ -188,23 +188,21 @@ impl DrawnInference<'_> {
     fn multiplier_fj(&self, (index, layer): (usize, &QuantizedLayer), codes: &[u8]) -> f64 {
         let seed = self.seed.wrapping_add(index as u64);
         let shape = layer.convolution.shape(codes.len() / layer.inputs());
-        // Where operands move, a bubble ends their row.
-        let (mean, steps) = match self.switching {
-            Switching::Tabulated(table) => {
-                let operations = sample((layer, codes), self.batch, ENERGY_SAMPLES, seed);
-                let units = operations.iter().map(|operation| {
-                    let pair = table.pair(operation.previous, operation.activation);
-                    u64::from(table.energy_row(pair)[usize::from(operation.weight)])
-                });
-                let mean = units.sum::<u64>() as f64 / operations.len().max(1) as f64 * table.energy_quantum();
-                (mean, self.steps(Dataflow::WeightStationary, layer, shape))
-            }
-            Switching::Simulated(multiplier, dataflow) => {
-                let transitions = draw(dataflow, (layer, codes), self.batch, ENERGY_SAMPLES, seed);
-                (multiplier.mean_switching(&transitions), self.steps(dataflow, layer, shape))
-            }
+        let dataflow = match self.switching {
+            Switching::Tabulated(_) => Dataflow::WeightStationary,
+            Switching::Simulated(_, dataflow) => dataflow,
         };
-        mean * steps * layer.convolution.groups() as f64
+        let transitions = draw(dataflow, (layer, codes), self.batch, ENERGY_SAMPLES, seed);
+        let mean = match self.switching {
+            Switching::Tabulated(table) => {
+                let units = transitions.iter().map(|OperandTransition { before, after, .. }| {
+                    u64::from(table.energy_row(table.pair(before[0], after[0]))[usize::from(after[1])])
+                });
+                units.sum::<u64>() as f64 / transitions.len().max(1) as f64 * table.energy_quantum()
+            }
+            Switching::Simulated(multiplier, _) => multiplier.mean_switching(&transitions),
+        };
+        mean * self.steps(dataflow, layer, shape) * layer.convolution.groups() as f64
     }
 
     /// Transitions of a group's multipliers.

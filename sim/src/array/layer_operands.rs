@@ -1,8 +1,8 @@
 //! What the layers of a network make the multipliers of a weight-stationary array see.
 
 use super::inference::{for_each_block, for_each_transition};
+use super::{Dataflow, OperandTransition};
 use crate::kernel::TableGemm;
-use crate::profile::sampler::Draws;
 use crate::profile::{Operation, Stimulus, StimulusError};
 use crate::workload::{Network, QuantizedLayer, infer_with};
 
@@ -72,38 +72,14 @@ impl LayerOperands {
 
     /// `count` of the layer's operations, drawn with replacement; the seed decides which.
     pub fn sample(&self, count: usize, seed: u64) -> Vec<Operation> {
-        sample((&self.layer, &self.activations), self.batch, count, seed)
+        let transitions = self.transitions(Dataflow::WeightStationary, count, seed);
+        let operation = |OperandTransition { before, after, .. }: OperandTransition| Operation {
+            previous: before[0],
+            activation: after[0],
+            weight: after[1],
+        };
+        transitions.into_iter().map(operation).collect()
     }
-}
-
-/// `count` of the operations of a layer that receives `activations` (`[image][channel][row][column]`), drawn with
-/// replacement; the seed decides which.
-pub(super) fn sample(
-    (layer, activations): (&QuantizedLayer, &[u8]),
-    batch: usize,
-    count: usize,
-    seed: u64,
-) -> Vec<Operation> {
-    let geometry = &layer.convolution;
-    let (shape, positions) = (geometry.shape(activations.len() / layer.inputs()), geometry.positions());
-    let (rows, batch) = (shape.m, batch.saturating_mul(positions));
-    // A batch of b rows makes b + 1 transitions of each input.
-    let steps = rows + rows.div_ceil(batch);
-    let stream = Draws::new(seed).stream(0, 0);
-    let draw = |index: u64, range: usize| ((u128::from(stream.bits(index)) * range as u128) >> 64) as usize;
-    let operation = |index: u64| {
-        let step = draw(3 * index, steps);
-        let (input, output) = (draw(3 * index + 1, shape.k), draw(3 * index + 2, geometry.channels()));
-        let (number, place) = (step / (batch + 1), step % (batch + 1));
-        let (first, last) = (number * batch, ((number + 1) * batch).min(rows));
-        let activation = |row: usize| geometry.code(activations, output / shape.n, row, input);
-        Operation {
-            previous: if place > 0 { activation(first + place - 1) } else { 0 },
-            activation: if first + place < last { activation(first + place) } else { 0 },
-            weight: layer.weights[output * shape.k + input].cast_unsigned(),
-        }
-    };
-    (0..count as u64).map(operation).collect()
 }
 
 #[cfg(test)]
