@@ -69,17 +69,21 @@ fn errors(run: &PointRun, settled: &PointRun) -> Vec<f64> {
     errors.step_by(2).collect()
 }
 
+/// A network of one sum of 37 products, images of which two in five pixels are zero, and labels.
+fn one_sum(images: usize) -> (Network, Vec<u8>, Vec<u8>) {
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let geometry = Convolution::connected([37, 1, 1], 1).unwrap();
+    let network = Network::new(vec![layer(&mut rng, "only", geometry, None)]).unwrap();
+    let code = |_| if rng.random_bool(0.4) { 0 } else { rng.random_range(0..128) };
+    (network, (0..images * 37).map(code).collect(), vec![0; images])
+}
+
 /// Means and variances within 4.5 standard errors: a chance of 7·10⁻⁶ each for equal distributions to differ by more.
 #[test]
 fn drawn_errors_have_the_mean_and_variance_of_looked_up_ones() {
     let Bench { design, table, .. } = &Bench::new();
     let (images, batch) = (12_000, 12_000);
-    let mut rng = ChaCha8Rng::seed_from_u64(6);
-    let geometry = Convolution::connected([37, 1, 1], 1).unwrap();
-    let network = Network::new(vec![layer(&mut rng, "only", geometry, None)]).unwrap();
-    let codes: Vec<u8> =
-        (0..images * 37).map(|_| if rng.random_bool(0.4) { 0 } else { rng.random_range(0..128) }).collect();
-    let labels = vec![0; images];
+    let (network, codes, labels) = one_sum(images);
     let gemm = TableGemm::new(&design.product);
     let switching = Switching::Tabulated(table);
     let drawn = DrawnInference { gemm: &gemm, switching, batch, accumulator_bits: 24, seed: 4 };
@@ -169,12 +173,7 @@ fn sampled_errors_have_the_moments_of_simulated_ones() {
     let bench = &Bench::new();
     let Bench { design, table, technology } = bench;
     let images = 12_000;
-    let mut rng = ChaCha8Rng::seed_from_u64(6);
-    let geometry = Convolution::connected([37, 1, 1], 1).unwrap();
-    let network = Network::new(vec![layer(&mut rng, "only", geometry, None)]).unwrap();
-    let codes: Vec<u8> =
-        (0..images * 37).map(|_| if rng.random_bool(0.4) { 0 } else { rng.random_range(0..128) }).collect();
-    let labels = vec![0; images];
+    let (network, codes, labels) = one_sum(images);
     let gemm = TableGemm::new(&design.product);
     let window = table.points()[0].window();
     let accumulator = Accumulator::new(24, design.multiplier.coding(), technology).unwrap();

@@ -10,7 +10,7 @@ use crate::engine::Lanes;
 impl Element<'_, '_> {
     /// What the memory below the array gets.
     pub(super) fn moving_sums(&mut self, work: &Work, set: &Set, tally: &mut Tally) -> Sums {
-        let empty = vec![vec![Lanes::ZERO; self.accumulator.captured.len()]; work.layout.blocks()];
+        let empty = vec![vec![Lanes::ZERO; self.accumulator.captured.len()]; set.present.len()];
         let mut memory = empty.clone();
         let rows = self.gates.spec.rows;
         for fold in (0..work.inputs()).step_by(rows) {

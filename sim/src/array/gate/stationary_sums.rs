@@ -42,7 +42,7 @@ impl Element<'_, '_> {
             last.clone_from(&sums);
             sums
         };
-        (0..work.layout.blocks()).map(of_block).collect()
+        (0..set.present.len()).map(of_block).collect()
     }
 
     /// The sums of a block of elements, whose registers hold zero before.

@@ -120,7 +120,7 @@ impl Work {
 pub(super) struct Set {
     /// The first of them.
     pub(super) first: usize,
-    /// Lanes of columns that there are, a block after the other.
+    /// Lanes of columns that there are, a block after the other as far as there are any.
     pub(super) present: Vec<Lanes>,
     /// Those without bubbles.
     pub(super) counted: Vec<Lanes>,
@@ -128,9 +128,9 @@ pub(super) struct Set {
 
 impl Set {
     pub(super) fn new(work: &Work, first: usize) -> Self {
-        let blocks = 0..work.layout.blocks();
-        let present: Vec<Lanes> =
-            blocks.map(|block| work.layout.of_columns(block, |column| first + column < work.columns)).collect();
+        let present = |block: usize| work.layout.of_columns(block, |column| first + column < work.columns);
+        let present = (0..work.layout.blocks()).map(present).take_while(|lanes| !lanes.is_zero());
+        let present: Vec<Lanes> = present.collect();
         let counted = present.iter().zip(work.layout.valid()).map(|(&present, &valid)| present & valid).collect();
         Self { first, present, counted }
     }
